@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The timeline shows the right colour at the right time, and any run that there may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vljepa_ros.views.colours import StateColours
+from vljepa_ros.views.timeline import Segment, Timeline, Track, draw_timeline
+
+RED = (214, 68, 68)
+
+
+def track(truth: bool = True) -> Track:
+    return Track(
+        "action",
+        "What is the robot doing?",
+        (Segment(0.0, 6.0, "reaching"), Segment(6.0, 10.0, "lifting")),
+        (Segment(0.0, 5.0, "reaching"), Segment(5.0, 10.0, "lifting")) if truth else (),
+        tuple((0.1 * tick, 0.002 * tick) for tick in range(100)),
+    )
+
+
+def timeline(*tracks: Track, duration: float = 10.0) -> Timeline:
+    return Timeline("title", "subtitle", duration, tracks)
+
+
+def drawn(one: Timeline, *texts: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the picture and, for each text, where its colour is."""
+    colours = StateColours()
+    wanted = [colours.of(text) for text in texts]
+    image = draw_timeline(one, colours=colours)
+    return image, [(image == colour).all(axis=2) for colour in wanted]
+
+
+def test_strips_are_as_long_as_the_states() -> None:
+    _, (reaching, lifting) = drawn(timeline(track()), "reaching", "lifting")
+    strips = [mask.sum(axis=1).max() for mask in (reaching, lifting)]
+    assert strips[0] / strips[1] == pytest.approx(6 / 5, abs=0.1)
+
+
+def test_a_red_line_marks_where_truth_and_states_differ() -> None:
+    image, _ = drawn(timeline(track()))
+    marks = (image == RED).all(axis=2).sum(axis=1).max()
+    strip = 1600 - 2 * 24 - 120
+    assert marks == pytest.approx(strip / 10, abs=3)
+
+
+def test_without_truth_there_is_one_strip_and_no_red() -> None:
+    with_truth, _ = drawn(timeline(track()))
+    image, (reaching,) = drawn(timeline(track(truth=False)), "reaching")
+    assert image.shape[0] < with_truth.shape[0]
+    assert not (image == RED).all(axis=2).any()
+    assert reaching.any()
+
+
+def test_a_long_run_is_broken_into_rows() -> None:
+    long = replace(track(), states=(Segment(0.0, 200.0, "reaching"),), truth=())
+    image, (reaching,) = drawn(timeline(long, duration=200.0), "reaching")
+    full = reaching.sum(axis=1) > 1000
+    starts = np.flatnonzero(np.diff(full.astype(int)) == 1)
+    assert len(starts) == 3
+    assert image.shape[0] > draw_timeline(timeline(track())).shape[0]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        timeline(),
+        timeline(duration=0.0),
+        timeline(Track("a", "A?", ())),
+        timeline(replace(track(), distance=((1.0, 0.0),))),
+        timeline(replace(track(), states=(Segment(3.0, 3.0, "blink"),))),
+        timeline(track(), duration=100_000.0),
+        timeline(replace(track(), question="long " * 100, states=(Segment(0, 9, "x" * 500),))),
+    ],
+    ids=["nothing", "no time", "no states", "one point", "instant", "a day", "long texts"],
+)
+def test_odd_runs_are_drawn_too(one: Timeline) -> None:
+    image = draw_timeline(one)
+    assert image.dtype == np.uint8
+    assert image.shape[1:] == (1600, 3)
+    assert image.shape[0] < 8000
+    assert (image < 128).any()
+
+
+def test_nothing_touches_the_edges() -> None:
+    image = draw_timeline(timeline(track(), track()))
+    edges = (image[:8], image[-8:], image[:, :8], image[:, -8:])
+    assert all((edge == 255).all() for edge in edges)
+
+
+def test_episodes_are_named_above_the_queries() -> None:
+    plain = timeline(track())
+    banded = replace(plain, episodes=(Segment(0.0, 10.0, "opening the drawer"),))
+    assert draw_timeline(banded).shape[0] > draw_timeline(plain).shape[0]

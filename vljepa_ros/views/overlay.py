@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's picture: the camera image with a panel of questions, states and health beside it.
+
+The panel never covers the image. Where everything goes depends only on the image's size and on the
+number of queries, so nothing moves while texts and numbers change: a text that is too long for one
+large line becomes two small ones in the same space, and then ends in an ellipsis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.views.board import BoardView, QueryView, StateView
+from vljepa_ros.views.colours import StateColours
+from vljepa_ros.views.text import (
+    Colour,
+    Font,
+    ellipsize,
+    paint,
+    paint_right,
+    wrap,
+)
+
+_BACKGROUND: Colour = (20, 22, 27)
+_RULE: Colour = (48, 52, 61)
+_BRIGHT: Colour = (246, 247, 249)
+_PLAIN: Colour = (204, 208, 215)
+_MUTED: Colour = (146, 153, 166)
+_GOOD: Colour = (92, 190, 110)
+_LATE: Colour = (240, 176, 60)
+_BAD: Colour = (232, 92, 92)
+
+_SMALLEST_IMAGE = 400  # pixels; smaller pictures are enlarged by a whole factor
+_STALE_S = 1.0
+_LOST_S = 5.0
+_MAX_HISTORY = 6
+_IDEAL_ASPECT = 1.5
+
+
+@dataclass(frozen=True)
+class _Fonts:
+    """The type sizes for one picture width."""
+
+    small: Font
+    plain: Font
+    large: Font
+    plain_bold: Font
+    small_bold: Font
+
+    @classmethod
+    def for_width(cls, width: int) -> _Fonts:
+        body = min(max(round(0.62 * width**0.5), 13), 30)
+        small = max(12, round(0.82 * body))
+        return cls(
+            small=Font(small),
+            plain=Font(body),
+            large=Font(round(1.3 * body), bold=True),
+            plain_bold=Font(body, bold=True),
+            small_bold=Font(small, bold=True),
+        )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything lies; all in pixels, blocks as (x, y) of their top left corner."""
+
+    width: int
+    height: int
+    factor: int
+    fonts: _Fonts
+    history: int
+    block_width: int
+    blocks: tuple[tuple[int, int], ...]
+    status: tuple[int, int, int]
+
+
+class OverlayPainter:
+    """Draw overlays; keeps the colours of the states and the layout of the last picture's size."""
+
+    def __init__(self, colours: StateColours | None = None) -> None:
+        """Use `colours`, shared with a timeline where both should agree."""
+        self._colours = colours or StateColours()
+        self._layout: _Layout | None = None
+        self._laid_out_for: tuple[int, int, int] = (0, 0, 0)
+
+    def draw(self, image: NDArray[np.uint8], view: BoardView) -> NDArray[np.uint8]:
+        """Return a new picture of `image` (H, W, 3 RGB) and the panel; both sides are even."""
+        key = (image.shape[1], image.shape[0], len(view.queries))
+        if self._layout is None or key != self._laid_out_for:
+            self._layout, self._laid_out_for = _lay_out(*key), key
+        layout = self._layout
+        canvas = _with_panel(_enlarge(image, layout.factor), layout)
+        for place, query in zip(layout.blocks, view.queries):
+            self._draw_query(canvas, layout, place, query, view.now_ns)
+        _draw_status(canvas, layout, view)
+        return canvas
+
+    def _draw_query(
+        self,
+        canvas: NDArray[np.uint8],
+        layout: _Layout,
+        place: tuple[int, int],
+        query: QueryView,
+        now_ns: int,
+    ) -> None:
+        fonts, (x, y), width = layout.fonts, place, layout.block_width
+        current = query.states[-1] if query.states else None
+        bar = max(3, fonts.small.height // 4)
+        height = _block_height(fonts, layout.history) - _gap(fonts)
+        colour = self._colours.of(current.text) if current else _RULE
+        canvas[y : y + height, x : x + bar] = colour
+        left, right = x + 3 * bar, x + width
+        _draw_question(canvas, fonts, query, left, right, y)
+        y += fonts.small.height
+        _draw_current(canvas, fonts, current, now_ns, left, right, y)
+        y += _current_height(fonts)
+        for newer, state in list(zip(query.states[::-1], query.states[-2::-1]))[: layout.history]:
+            self._draw_past(canvas, fonts, state, newer.since_ns, left, right, y)
+            y += fonts.small.height
+
+    def _draw_past(
+        self,
+        canvas: NDArray[np.uint8],
+        fonts: _Fonts,
+        state: StateView,
+        until_ns: int,
+        left: int,
+        right: int,
+        y: int,
+    ) -> None:
+        face = fonts.small
+        dot = max(5, face.height // 2)
+        top = y + (face.height - dot) // 2
+        canvas[top : top + dot, left : left + dot] = self._colours.of(state.text)
+        column = face.width("000.0 s")
+        paint_right(canvas, _duration(until_ns - state.since_ns), right, y, face, _MUTED)
+        room = right - column - left - 2 * dot
+        paint(canvas, ellipsize(state.text, face, room), left + 2 * dot, y, face, _MUTED)
+
+
+def _draw_question(
+    canvas: NDArray[np.uint8], fonts: _Fonts, query: QueryView, left: int, right: int, y: int
+) -> None:
+    name = ellipsize(query.name, fonts.small_bold, (right - left) // 2)
+    paint(canvas, name, left, y, fonts.small_bold, _PLAIN)
+    x = left + fonts.small_bold.width(name + "  ")
+    paint(canvas, ellipsize(query.question, fonts.small, right - x), x, y, fonts.small, _MUTED)
+
+
+def _draw_current(
+    canvas: NDArray[np.uint8],
+    fonts: _Fonts,
+    state: StateView | None,
+    now_ns: int,
+    left: int,
+    right: int,
+    y: int,
+) -> None:
+    middle = y + _current_height(fonts) // 2
+    if state is None:
+        top = middle - fonts.plain.height // 2
+        paint(canvas, "waiting for the first state", left, top, fonts.plain, _MUTED)
+        return
+    small, bold = fonts.small, fonts.small_bold
+    score, lasted = f"{100 * state.score:.0f} %", f"for {_duration(now_ns - state.since_ns)}"
+    paint_right(canvas, score, right, middle - small.height, bold, _PLAIN)
+    paint_right(canvas, lasted, right, middle, small, _MUTED)
+    face, lines = _fit(state.text, fonts, right - left - small.width("since 000.0 s"))
+    top = middle - len(lines) * face.height // 2
+    for line in lines:
+        paint(canvas, line, left, top, face, _BRIGHT)
+        top += face.height
+
+
+def _fit(text: str, fonts: _Fonts, room: int) -> tuple[Font, list[str]]:
+    """Set `text` as large as it fits on one line of `room` pixels, or on two small lines."""
+    for face in (fonts.large, fonts.plain_bold):
+        if face.width(text) <= room:
+            return face, [text]
+    return fonts.small_bold, wrap(text, fonts.small_bold, room, 2)
+
+
+def _draw_status(canvas: NDArray[np.uint8], layout: _Layout, view: BoardView) -> None:
+    x, y, width = layout.status
+    face = layout.fonts.small
+    cv2.line(canvas, (x, y), (x + width, y), _RULE, 1)
+    y += face.height // 4
+    dot = face.height // 2
+    centre = (x + dot // 2 + 1, y + face.height // 2)
+    cv2.circle(canvas, centre, dot // 2 + 1, _health(view), -1, cv2.LINE_AA)
+    x += 2 * dot
+    for text, widest in _status_fields(view):
+        paint(canvas, text, x, y, face, _PLAIN)
+        x += face.width(widest) + face.height
+
+
+def _status_fields(view: BoardView) -> list[tuple[str, str]]:
+    """Return the texts of the status line, each with the widest that its place must hold."""
+    if view.age_s is None:
+        return [("no embeddings yet", "")]
+    age = f"{1000 * view.age_s:.0f} ms" if view.age_s < 1 else f"{view.age_s:.1f} s"
+    fields = [(f"{view.rate_hz:.1f} Hz", "000.0 Hz"), (f"age {age}", "age 000.0 s")]
+    if view.dropped is not None:
+        fields.append((f"dropped {view.dropped}", ""))
+    return fields
+
+
+def _health(view: BoardView) -> Colour:
+    if view.age_s is None or view.age_s > _LOST_S:
+        return _BAD
+    return _LATE if view.age_s > _STALE_S else _GOOD
+
+
+def _duration(span_ns: int) -> str:
+    seconds = max(span_ns, 0) / 1e9
+    if seconds < 600:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"
+
+
+def _with_panel(shown: NDArray[np.uint8], layout: _Layout) -> NDArray[np.uint8]:
+    below, beside = layout.height - shown.shape[0], layout.width - shown.shape[1]
+    canvas = cv2.copyMakeBorder(shown, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=_BACKGROUND)
+    return np.asarray(canvas, np.uint8)
+
+
+def _enlarge(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    if factor == 1:
+        return image
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _lay_out(image_width: int, image_height: int, queries: int) -> _Layout:
+    """Put the panel beneath or beside the picture, whichever is nearer to a screen's shape."""
+    factor = max(1, -(-_SMALLEST_IMAGE // max(image_width, 1)))
+    width, height = image_width * factor, image_height * factor
+    fonts = _Fonts.for_width(width)
+    choices = [
+        _beneath(width, height, queries, factor, fonts),
+        _beside(width, height, queries, factor, fonts),
+    ]
+    return min(choices, key=lambda one: abs(np.log(one.width / one.height / _IDEAL_ASPECT)))
+
+
+def _beneath(width: int, height: int, queries: int, factor: int, fonts: _Fonts) -> _Layout:
+    margin = _gap(fonts)
+    columns = max(1, min(queries, (width - margin) // (_column_width(fonts) + margin)))
+    block_width = (width - margin * (columns + 1)) // columns
+    step = _block_height(fonts, 1)
+    blocks = tuple(
+        (margin + (i % columns) * (block_width + margin), height + margin + (i // columns) * step)
+        for i in range(queries)
+    )
+    status_y = height + margin + -(-queries // columns) * step
+    total = status_y + _status_height(fonts)
+    status = (margin, status_y, width - 2 * margin)
+    return _Layout(_even(width), _even(total), factor, fonts, 1, block_width, blocks, status)
+
+
+def _beside(width: int, height: int, queries: int, factor: int, fonts: _Fonts) -> _Layout:
+    margin = _gap(fonts)
+    block_width = _column_width(fonts)
+    room = height - margin - _status_height(fonts)
+    history = _MAX_HISTORY
+    while history > 1 and queries * _block_height(fonts, history) > room:
+        history -= 1
+    step = _block_height(fonts, history)
+    blocks = tuple((width + margin, margin + i * step) for i in range(queries))
+    status_y = max(room, queries * step) + margin
+    total = status_y + _status_height(fonts)
+    status = (width + margin, status_y, block_width)
+    return _Layout(
+        _even(width + block_width + 2 * margin),
+        _even(total),
+        factor,
+        fonts,
+        history,
+        block_width,
+        blocks,
+        status,
+    )
+
+
+def _gap(fonts: _Fonts) -> int:
+    return max(6, fonts.small.height // 2)
+
+
+def _column_width(fonts: _Fonts) -> int:
+    return fonts.large.width("the robot is reaching for the mug") + fonts.small.width(
+        "for 000.0 s  "
+    )
+
+
+def _current_height(fonts: _Fonts) -> int:
+    return max(2 * fonts.small_bold.height, fonts.large.height) + fonts.small.height // 4
+
+
+def _block_height(fonts: _Fonts, history: int) -> int:
+    return fonts.small.height * (1 + history) + _current_height(fonts) + _gap(fonts)
+
+
+def _status_height(fonts: _Fonts) -> int:
+    return fonts.small.height * 7 // 4
+
+
+def _even(pixels: int) -> int:
+    return pixels + pixels % 2
