@@ -109,7 +109,7 @@ def test_a_new_digit_moves_nothing_else() -> None:
         replace(view(), queries=(replace(view().queries[0], question="?"), view().queries[1])),
         replace(view(), queries=(replace(view().queries[0], name="task"), view().queries[1])),
     ],
-    ids="text score since rate age no-age dropped question name".split(),
+    ids=["text", "score", "since", "rate", "age", "no-age", "dropped", "question", "name"],
 )
 def test_every_figure_is_visible(size: tuple[int, int], other: BoardView) -> None:
     painter, image = OverlayPainter(), picture(*size)

@@ -9,6 +9,7 @@ large line becomes two small ones in the same space, and then ends in an ellipsi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -94,7 +95,7 @@ class OverlayPainter:
             self._layout, self._laid_out_for = _lay_out(*key), key
         layout = self._layout
         canvas = _with_panel(_enlarge(image, layout.factor), layout)
-        for place, query in zip(layout.blocks, view.queries):
+        for place, query in zip(layout.blocks, view.queries, strict=True):
             self._draw_query(canvas, layout, place, query, view.now_ns)
         _draw_status(canvas, layout, view)
         return canvas
@@ -118,7 +119,8 @@ class OverlayPainter:
         y += fonts.small.height
         _draw_current(canvas, fonts, current, now_ns, left, right, y)
         y += _current_height(fonts)
-        for newer, state in list(zip(query.states[::-1], query.states[-2::-1]))[: layout.history]:
+        newest_first = query.states[: -layout.history - 2 : -1]
+        for newer, state in pairwise(newest_first):
             self._draw_past(canvas, fonts, state, newer.since_ns, left, right, y)
             y += fonts.small.height
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -116,7 +117,7 @@ class _Sheet:
         duration = max(self._timeline.duration, 1.0)
         rows = min(int(np.ceil(duration / _ROW_SECONDS)), _MAX_ROWS)
         edges = np.linspace(0.0, duration, rows + 1)
-        return [(float(a), float(b)) for a, b in zip(edges, edges[1:])]
+        return [(float(a), float(b)) for a, b in pairwise(edges)]
 
     def _needed_height(self) -> int:
         tracks = self._timeline.tracks
@@ -298,7 +299,7 @@ def _differences(track: Track) -> list[tuple[float, float]]:
     edges = sorted({edge for one in segments for edge in (one.start, one.end)})
     return [
         (start, end)
-        for start, end in zip(edges, edges[1:])
+        for start, end in pairwise(edges)
         if (true := _text_at(track.truth, start)) is not None
         and true != _text_at(track.states, start)
     ]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vljepa_ros.demo.agreement import Agreement, agreement
+from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
+from vljepa_ros.demo.truth import Truth
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from an image's stamp to the receipt of what was made of it."""
+
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, records: Sequence[StateRecord] | Sequence[EmbeddingRecord]) -> Latency | None:
+        """Return the percentiles over `records`, None when there are none."""
+        if not records:
+            return None
+        spans = [(one.received_ns - one.stamp_ns) / 1e6 for one in records]
+        p50, p99 = np.percentile(spans, [50, 99])
+        return cls(float(p50), float(p99))
+
+    def __str__(self) -> str:
+        """Return both percentiles in words."""
+        return f"p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The summary of a run; `agreement` is by query and empty without ground truth."""
+
+    frames: int
+    duration_s: float
+    ticks: int
+    embeddings: int
+    states: int
+    states_per_s: float
+    embedding_latency: Latency | None
+    state_latency: Latency | None
+    drops: dict[str, int]
+    agreement: dict[str, Agreement]
+
+    def lines(self) -> list[str]:
+        """Return the summary for the terminal."""
+        share = 100 * self.states / self.embeddings if self.embeddings else 0.0
+        dropped = ", ".join(f"{cause} {count}" for cause, count in self.drops.items() if count)
+        lines = [
+            f"frames in      {self.frames} in {self.duration_s:.1f} s",
+            f"embeddings     {self.embeddings} ({self.ticks} time steps)",
+            f"states         {self.states} ({self.states_per_s:.2f} decodes per second, "
+            f"one for {share:.1f} % of the embeddings)",
+            f"latency        embeddings {self.embedding_latency or '-'}; "
+            f"states {self.state_latency or '-'} (image stamp to receipt)",
+            f"drops          {dropped or 'none'}",
+        ]
+        lines += [f"truth          {query}: {one}" for query, one in self.agreement.items()]
+        return lines
+
+
+def figures(run: RunRecord, truth: Truth | None) -> Figures:
+    """Sum up a run."""
+    return Figures(
+        frames=run.frames,
+        duration_s=run.duration_s,
+        ticks=len({one.stamp_ns for one in run.embeddings}),
+        embeddings=len(run.embeddings),
+        states=len(run.states),
+        states_per_s=len(run.states) / run.duration_s if run.duration_s else 0.0,
+        embedding_latency=Latency.of(run.embeddings),
+        state_latency=Latency.of(run.states),
+        drops=dict(run.drops),
+        agreement=_agreements(run, truth) if truth else {},
+    )
+
+
+def _agreements(run: RunRecord, truth: Truth) -> dict[str, Agreement]:
+    """Compare every query that has both truth and embeddings, from its first embedding on."""
+    found = {}
+    for query, segments in truth.queries.items():
+        stamps = [one.stamp_ns for one in run.embeddings if one.query == query]
+        if not stamps:
+            continue
+        states = [
+            (run.seconds(one.stamp_ns), one.text) for one in run.states if one.query == query
+        ]
+        start, end = run.seconds(min(stamps)), run.seconds(max(stamps))
+        found[query] = agreement(segments, states, truth.rate_hz, start, end)
+    return found

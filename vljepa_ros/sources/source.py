@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all image sources have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+
+class SourceError(RuntimeError):
+    """A source cannot be opened or read; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One image in the layout of sensor_msgs/Image, at the source's own time in nanoseconds.
+
+    `frame_id` is empty where the source knows none.
+    """
+
+    stamp_ns: int
+    encoding: str
+    width: int
+    height: int
+    step: int
+    data: bytes | memoryview
+    is_bigendian: bool = False
+    frame_id: str = ""
+
+
+class Source(ABC):
+    """Images in the order of time.
+
+    A source proves that it can be read when it is made: its first image was decoded by then.
+    `live` sources give images when they happen; the others as fast as they are asked for.
+    `problems` counts what was left out, by cause.
+    """
+
+    live: bool = False
+
+    def __init__(self, name: str) -> None:
+        """Name the source for messages to the user."""
+        self.name = name
+        self.problems: Counter[str] = Counter()
+
+    @abstractmethod
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the images from the beginning; a second call begins anew."""
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing open between calls
+        """Give back what the source holds."""
+
+    def __enter__(self) -> Source:
+        """Return self; the source is closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the source."""
+        self.close()
