@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decide how this machine gets ROS 2, or say in one sentence why it cannot.
+"""Decide how this machine gets ROS 2, or say in one line why it cannot.
 
-Kept apart from the installing (setup_env.py) so that every refusal can be tested with made-up facts: the machines that
-are refused are by nature not the ones where the tests run. Standard library only, and parsable by any Python 3.7+,
-because it runs before anything is installed.
+Kept apart from the installing (setup_env.py) so that every refusal can be tested with made-up
+facts: the machines that are refused are by nature not those where the tests run. Standard library
+only, and parsable by any Python from 3.7, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 WHEEL_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 WHEEL_DISTROS = ("jazzy", "kilted")
 WHEEL_GLIBC = (2, 28)
+BUILD_TOOLS = ("cmake", "make", "gcc", "g++")
 
 
 class Unusable(RuntimeError):
-    """Neither the ROS 2 wheels nor an installed ROS 2 can work here; the text says what to install."""
+    """Neither wheels nor an installed ROS 2 can work here; the text says what to install."""
 
 
 class Host(NamedTuple):
@@ -61,7 +62,7 @@ def read_host() -> Host:
         glibc=_glibc_version(),
         has_headers=os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
         has_venv=importlib.util.find_spec("ensurepip") is not None,
-        missing_tools=tuple(tool for tool in ("cmake", "make", "gcc", "g++") if not _has_tool(tool)),
+        missing_tools=tuple(tool for tool in BUILD_TOOLS if not _has_tool(tool)),
         ros_distro=distro,
         imports_rclpy=bool(distro) and _imports_rclpy(),
         installed_ros=tuple(sorted(glob.glob("/opt/ros/*/setup.bash"))),
@@ -81,29 +82,40 @@ def choose(host: Host, wheel_distro: str) -> Choice:
     choice = _installed_ros(host) if host.ros_distro else _wheels(host, wheel_distro)
     missing = _missing_for_building(host)
     if missing:
-        raise Unusable(f"missing {', '.join(missing)}: sudo apt install {' '.join(_apt_packages(host))}")
+        packages = " ".join(_apt_packages(host))
+        raise Unusable(f"missing {', '.join(missing)}: run `sudo apt install {packages}`")
     return choice
 
 
 def _installed_ros(host: Host) -> Choice:
     if not host.imports_rclpy:
         raise Unusable(
-            f"ROS 2 {host.ros_distro} is sourced, but {_python_name(host)} cannot import its rclpy: name the Python "
-            "that ROS was built for, on Ubuntu `make PYTHON=/usr/bin/python3`, or use a shell without ROS sourced"
+            f"ROS 2 {host.ros_distro} is sourced, but {_python_name(host)} cannot import its "
+            "rclpy: name the Python that ROS was built for, on Ubuntu "
+            "`make PYTHON=/usr/bin/python3`, or use a shell without ROS sourced"
         )
     return Choice("installed", host.ros_distro)
 
 
 def _wheels(host: Host, distro: str) -> Choice:
     if distro not in WHEEL_DISTROS:
-        raise Unusable(f"no ROS 2 wheels of DISTRO={distro}: use one of {', '.join(WHEEL_DISTROS)}, or source ROS 2")
-    if host.system != "Linux" or host.machine != "x86_64" or host.glibc < WHEEL_GLIBC:
-        raise Unusable(f"no ROS 2 wheels for {_platform_name(host)} (only Linux x86_64, glibc 2.28+): {_use_ros(host)}")
+        known = " or ".join(f"DISTRO={name}" for name in WHEEL_DISTROS)
+        raise Unusable(f"no ROS 2 wheels of {distro}: use {known}")
+    if host.system != "Linux" or host.machine != "x86_64":
+        raise Unusable(
+            f"no ROS 2 wheels for {host.system} {host.machine} (only Linux x86_64): "
+            f"{_use_ros(host)}"
+        )
+    if host.glibc < WHEEL_GLIBC:
+        raise Unusable(
+            f"no ROS 2 wheels for this C library (only glibc 2.28 and later): {_use_ros(host)}"
+        )
     if host.implementation != "CPython" or host.python not in WHEEL_PYTHONS:
         raise Unusable(
-            f"no ROS 2 wheels for {host.implementation} {_version(host)} (only CPython 3.10 to 3.13): install one, "
-            f"for instance `sudo apt install python3.12-dev python3.12-venv`, and run `make PYTHON=python3.12`; "
-            f"or {_use_ros(host)}"
+            f"no ROS 2 wheels for {host.implementation} {_version(host)} (only CPython 3.10 to "
+            "3.13): install one of these, for instance "
+            "`sudo apt install python3.12-dev python3.12-venv`, and run "
+            f"`make PYTHON=python3.12`; or {_use_ros(host)}"
         )
     return Choice("wheels", distro)
 
@@ -112,7 +124,7 @@ def _use_ros(host: Host) -> str:
     """Say how to go on with an installed ROS 2."""
     if host.installed_ros:
         return f"run `source {host.installed_ros[-1]}` first"
-    return "install ROS 2 Humble or Jazzy from https://docs.ros.org, source its setup.bash and run make again"
+    return "install ROS 2 Humble or Jazzy (https://docs.ros.org) and source its setup.bash first"
 
 
 def _missing_for_building(host: Host) -> list[str]:
@@ -125,7 +137,7 @@ def _missing_for_building(host: Host) -> list[str]:
     return missing
 
 
-def _apt_packages(host: Host) -> Sequence[str]:
+def _apt_packages(host: Host) -> list[str]:
     packages = list(host.missing_tools)
     if not host.has_venv:
         packages.append(f"{_python_name(host)}-venv")
@@ -142,12 +154,6 @@ def _version(host: Host) -> str:
     return f"{host.python[0]}.{host.python[1]}"
 
 
-def _platform_name(host: Host) -> str:
-    if host.system == "Linux" and host.machine == "x86_64":
-        return "this C library"
-    return f"{host.system} {host.machine}"
-
-
 def _glibc_version() -> tuple[int, int]:
     name, version = platform.libc_ver()
     if name != "glibc":
@@ -157,9 +163,11 @@ def _glibc_version() -> tuple[int, int]:
 
 
 def _has_tool(tool: str) -> bool:
-    overridden = os.environ.get({"gcc": "CC", "g++": "CXX"}.get(tool, ""), "")
-    return shutil.which(overridden.split()[0] if overridden else tool) is not None
+    """Tell whether a tool, or the compiler that CC or CXX names in its place, can be run."""
+    named = os.environ.get({"gcc": "CC", "g++": "CXX"}.get(tool, ""), "").split()
+    return shutil.which(named[0] if named else tool) is not None
 
 
 def _imports_rclpy() -> bool:
-    return subprocess.run([sys.executable, "-c", "import rclpy"], capture_output=True).returncode == 0
+    command = [sys.executable, "-c", "import rclpy"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0

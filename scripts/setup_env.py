@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the virtual environment that `make demo` and `make test` run in.
 
-Run through the Makefile. Takes the sourced ROS 2 where there is one and ROS 2 wheels from PyPI otherwise, installs the
-Python packages, and builds vljepa_msgs into the environment so that it imports without sourcing anything. Every step
-notes what it was made from; a second run does only the steps whose inputs changed, and an interrupted run goes on where
-it stopped. Standard library only.
+Run through the Makefile. Takes the sourced ROS 2 where there is one and ROS 2 wheels from PyPI
+otherwise, installs the Python packages, and builds vljepa_msgs into the environment so that it
+imports without sourcing anything. Every step notes what it was made from: a second run does only
+the steps whose inputs changed, and an interrupted run goes on where it stopped. Standard library
+only, because nothing is installed yet when it runs.
 """
 
 from __future__ import annotations
@@ -21,19 +22,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import host_check
 from host_check import Choice, Unusable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-# Asks the interpreter of the environment for its C headers and numpy's.
-INCLUDES_QUERY = "import sysconfig, numpy; print(sysconfig.get_paths()['include']); print(numpy.get_include())"
+# Asks the environment's own Python for its C headers and numpy's.
+INCLUDES_QUERY = """
+import sysconfig, numpy
+print(sysconfig.get_paths()["include"])
+print(numpy.get_include())
+"""
 
 
 class StepFailed(RuntimeError):
-    """A command of a step failed; its output is in the log."""
+    """A step cannot be done; the text says why and where the log is."""
 
 
 class Environment:
@@ -51,7 +56,8 @@ class Environment:
         if self._record().get(name) == inputs:
             return
         print(f"vljepa_ros: {title} ...", flush=True)
-        self._note(name, "unfinished")
+        if os.path.isdir(self.path):
+            self._note(name, "unfinished")
         work()
         self._note(name, inputs)
 
@@ -59,7 +65,7 @@ class Environment:
         """Make the bare environment anew."""
         if os.path.exists(self.path):
             if not os.path.exists(os.path.join(self.path, "pyvenv.cfg")):
-                raise StepFailed(f"{self.path} exists and is no virtual environment: move it away")
+                raise StepFailed(f"{self.path} is no virtual environment: move it away")
             shutil.rmtree(self.path)
         sees_ros = ["--system-site-packages"] if self.choice.source == "installed" else []
         subprocess.run([_base_python(), "-m", "venv", *sees_ros, self.path], check=True)
@@ -76,21 +82,34 @@ class Environment:
 
     def build_messages(self) -> None:
         """Compile vljepa_msgs and install it into the environment."""
-        prefixes = [self.path, *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]
-        environment = dict(self._clean_environment(), AMENT_PREFIX_PATH=os.pathsep.join(prefixes))
-        environment["PATH"] = os.path.join(self.path, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
+        inherited = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+        prefixes = [self.path, *filter(None, inherited)]
+        variables = _variables()
+        variables["AMENT_PREFIX_PATH"] = os.pathsep.join(prefixes)
+        variables["PATH"] = os.path.dirname(self.python) + os.pathsep + variables["PATH"]
+        source = os.path.join(ROOT, "vljepa_msgs")
+        options = {
+            "BUILD_TESTING": "OFF",
+            "CMAKE_BUILD_TYPE": "Release",
+            "CMAKE_INSTALL_PREFIX": self.path,
+            "CMAKE_PREFIX_PATH": ";".join(prefixes),
+            "Python3_EXECUTABLE": self.python,
+        }
+        flags = [f"-D{name}={value}" for name, value in options.items()]
+        jobs = str(os.cpu_count() or 1)
         with tempfile.TemporaryDirectory() as build:
-            configure = ["cmake", "-S", os.path.join(ROOT, "vljepa_msgs"), "-B", build, "-DBUILD_TESTING=OFF"]
-            configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={self.path}"]
-            configure += [f"-DCMAKE_PREFIX_PATH={';'.join(prefixes)}", f"-DPython3_EXECUTABLE={self.python}"]
-            self._run(configure, environment)
-            self._run(["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)], environment)
-            self._run(["cmake", "--install", build], environment)
+            self._run(["cmake", "-S", source, "-B", build, *flags], variables)
+            self._run(["cmake", "--build", build, "--parallel", jobs], variables)
+            self._run(["cmake", "--install", build], variables)
 
     def install_torch(self) -> None:
-        """Install the CPU build of torch: from PyTorch's own index, or from the configured one where that has it."""
+        """Install the CPU build of torch.
+
+        It comes from PyTorch's own index; where that is out of reach, from the index that pip is
+        set up with.
+        """
         torch = _requirements("torch")
-        self.pip("--no-deps", "--retries", "1", "--extra-index-url", TORCH_CPU_INDEX, "-r", torch)
+        self.pip("--no-deps", "--retries=1", "--extra-index-url", TORCH_CPU_INDEX, "-r", torch)
         self.pip("-r", torch)
 
     def install_training(self) -> None:
@@ -99,33 +118,34 @@ class Environment:
         self.pip("--no-deps", "-r", _requirements("train-no-deps"))
 
     def pip(self, *arguments: str) -> None:
-        """Install with pip, quietly."""
-        self._run([self.python, "-m", "pip", "install", "--disable-pip-version-check", *arguments], self._clean_environment())
+        """Install with the environment's pip."""
+        install = [self.python, "-m", "pip", "install", "--disable-pip-version-check"]
+        self._run([*install, *arguments], _variables())
 
-    def _run(self, command: Sequence[str], environment: dict[str, str]) -> None:
-        """Run a command into the log; raises StepFailed with the end of its output."""
-        with open(self._log_path, "ab") as log:
-            log.write(("\n$ " + " ".join(command) + "\n").encode())
+    def _run(self, command: Sequence[str], variables: dict[str, str]) -> None:
+        """Run a command into the log; raises StepFailed with the end of what it printed."""
+        with open(self._log_path, "a+b") as log:
+            log.write(f"\n$ {' '.join(command)}\n".encode())
             log.flush()
             start = log.tell()
-            failed = subprocess.run(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL).returncode
-        if failed:
-            with open(self._log_path, "rb") as written:
-                written.seek(start)
-                tail = written.read().decode(errors="replace").splitlines()[-15:]
-            raise StepFailed(f"{' '.join(command[:4])} ... failed; all of it is in {self._log_path}\n" + "\n".join(tail))
-
-    def _clean_environment(self) -> dict[str, str]:
-        """Return the variables without the mark that keeps another environment's ROS wheels from finding their libraries."""
-        return {name: value for name, value in os.environ.items() if name != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+            done = subprocess.run(
+                command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+            log.seek(start)
+            printed = log.read().decode(errors="replace").splitlines()
+        if done.returncode:
+            summary = f"{' '.join(command[:4])} ... failed, the whole log is {self._log_path}:"
+            raise StepFailed("\n".join([summary, *printed[-15:]]))
 
     def _repair_include_paths(self) -> None:
         """Point the wheels' CMake files at this machine's headers.
 
-        They name the directories of the machine that built the wheels, and CMake refuses include directories that do not
-        exist. A new file takes each old one's place, because some installers hard-link files out of their cache.
+        They name directories of the machine that built the wheels, and CMake refuses include
+        directories that do not exist. A new file takes each old one's place, because some
+        installers hard-link files out of their cache.
         """
-        answer = subprocess.run([self.python, "-c", INCLUDES_QUERY], env=self._clean_environment(), check=True, stdout=subprocess.PIPE)
+        query = [self.python, "-c", INCLUDES_QUERY]
+        answer = subprocess.run(query, env=_variables(), check=True, stdout=subprocess.PIPE)
         python_include, numpy_include = answer.stdout.decode().splitlines()
         for path in glob.glob(os.path.join(self.path, "share", "*", "cmake", "*Export.cmake")):
             with open(path) as file:
@@ -133,56 +153,69 @@ class Environment:
             new = re.sub(r'/[^";]*/include/python3\.\d+', lambda _: python_include, old)
             new = re.sub(r'/[^";]*/numpy/_?core/include', lambda _: numpy_include, new)
             if new != old:
-                with open(path + ".new", "w") as file:
-                    file.write(new)
-                os.replace(path + ".new", path)
+                _replace_file(path, new)
 
     def _site_packages(self) -> str:
-        return os.path.join(self.path, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+        version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        return os.path.join(self.path, "lib", version, "site-packages")
 
     def _record(self) -> dict[str, str]:
         try:
             with open(self._record_path) as file:
                 record: dict[str, str] = json.load(file)
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
             return {}
         return record
 
     def _note(self, name: str, inputs: str) -> None:
-        if not os.path.isdir(self.path):
-            return
-        record = dict(self._record(), **{name: inputs})
-        with open(self._record_path + ".new", "w") as file:
-            json.dump(record, file, indent=1)
-        os.replace(self._record_path + ".new", self._record_path)
+        _replace_file(self._record_path, json.dumps({**self._record(), name: inputs}, indent=1))
 
 
 def set_up(environment: Environment, extras: Sequence[str]) -> None:
-    """Bring the environment up to date; `extras` of "torch", "train"."""
+    """Bring the environment up to date; `extras` are any of "torch" and "train"."""
     choice = environment.choice
     identity = "|".join([*choice, _base_python(), sys.version, environment.path, ROOT])
+    title = f"making {environment.path} ({_describe(choice)})"
+    environment.step("environment", identity, title, environment.create)
+
     ros = _requirements(f"ros-{choice.distro}" if choice.source == "wheels" else "ros-installed")
-    packages = _digest([ros, _requirements("runtime"), _requirements("dev")])
-    messages = _digest([ros, *glob.glob(os.path.join(ROOT, "vljepa_msgs", "**"), recursive=True)])
-    environment.step("environment", identity, f"making {environment.path} ({_describe(choice)})", environment.create)
-    environment.step("packages", packages, "installing Python packages, about 700 MB", environment.install_packages)
-    environment.step("messages", messages, "building vljepa_msgs, about a minute", environment.build_messages)
+    inputs = _digest([ros, _requirements("runtime"), _requirements("dev")])
+    title = "installing Python packages, about a minute"
+    environment.step("packages", inputs, title, environment.install_packages)
+
+    inputs = _digest([ros, *glob.glob(os.path.join(ROOT, "vljepa_msgs", "**"), recursive=True)])
+    title = "building vljepa_msgs, about a minute"
+    environment.step("messages", inputs, title, environment.build_messages)
+
     if "torch" in extras:
         inputs = _digest([_requirements("torch")])
-        environment.step("torch", inputs, "installing torch (CPU), about 200 MB", environment.install_torch)
+        environment.step("torch", inputs, "installing torch (CPU)", environment.install_torch)
     if "train" in extras:
         inputs = _digest([_requirements("train"), _requirements("train-no-deps")])
-        environment.step("train", inputs, "installing the simulator and training packages", environment.install_training)
+        title = "installing the simulator and the training packages"
+        environment.step("train", inputs, title, environment.install_training)
 
 
 def _base_python() -> str:
-    """Return the Python outside of any virtual environment, by the same name however it was called."""
+    """Return the Python outside any virtual environment, by one name however it was called."""
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def _variables() -> dict[str, str]:
+    """Return the environment variables for commands.
+
+    Left out is the mark of another environment's ROS wheels, which would keep this one's from
+    finding their libraries.
+    """
+    variables = dict(os.environ)
+    variables.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+    return variables
 
 
 def _describe(choice: Choice) -> str:
     origin = "wheels from PyPI" if choice.source == "wheels" else "as sourced"
-    return f"ROS 2 {choice.distro}, {origin}, Python {sys.version_info[0]}.{sys.version_info[1]}"
+    version = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    return f"ROS 2 {choice.distro}, {origin}, {version}"
 
 
 def _requirements(name: str) -> str:
@@ -195,6 +228,12 @@ def _digest(paths: Sequence[str]) -> str:
         with open(path, "rb") as file:
             digest.update(os.path.relpath(path, ROOT).encode() + b"\0" + file.read() + b"\0")
     return digest.hexdigest()
+
+
+def _replace_file(path: str, text: str) -> None:
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
 
 
 @contextlib.contextmanager
@@ -212,13 +251,13 @@ def main() -> int:
     """Parse the arguments, set up, and return the exit status."""
     parser = argparse.ArgumentParser(description="Make the virtual environment of vljepa_ros.")
     parser.add_argument("--venv", default=os.path.join(ROOT, ".venv"), help="where it goes")
-    parser.add_argument("--distro", default="jazzy", help="ROS 2 distribution of the wheels; a sourced ROS 2 goes first")
-    parser.add_argument("--extra", action="append", default=[], choices=["torch", "train"], help="also install this group")
+    parser.add_argument("--distro", default="jazzy", help="of the wheels; unused with sourced ROS")
+    parser.add_argument("--extra", action="append", default=[], choices=["torch", "train"])
     arguments = parser.parse_args()
     try:
-        environment = Environment(arguments.venv, host_check.choose(host_check.read_host(), arguments.distro))
+        choice = host_check.choose(host_check.read_host(), arguments.distro)
         with _one_at_a_time():
-            set_up(environment, arguments.extra)
+            set_up(Environment(arguments.venv, choice), arguments.extra)
     except (Unusable, StepFailed) as cause:
         print(f"vljepa_ros: {cause}", file=sys.stderr)
         return 1

