@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between messages and numpy, without copies where the types allow it.
+
+Arrays enter messages as ``array.array`` filled with ``frombytes``: every other way is ten to a
+thousand times slower, and is refused or checked element by element where rclpy checks fields
+(always in Humble, with ROS_PYTHON_CHECK_FIELDS=1 later).
+"""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage, Image
+
+from vljepa_ros.stream.images import decode_compressed, decode_image
+
+_NS_PER_S = 1_000_000_000
+
+
+def to_ns(stamp: Time) -> int:
+    """Return a message's time in nanoseconds."""
+    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
+
+
+def to_stamp(time_ns: int) -> Time:
+    """Return nanoseconds as a message's time."""
+    seconds, nanoseconds = divmod(time_ns, _NS_PER_S)
+    return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def to_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
+    """Return an image message's pixels as RGB (H, W, 3); may share memory with the message.
+
+    Raises:
+        ImageError: the message cannot be read; its ``cause`` says why in one word.
+    """
+    if isinstance(message, CompressedImage):
+        return decode_compressed(message.data)
+    return decode_image(
+        encoding=message.encoding,
+        width=message.width,
+        height=message.height,
+        step=message.step,
+        is_bigendian=bool(message.is_bigendian),
+        data=message.data,
+    )
+
+
+def to_image(image: NDArray[np.uint8], stamp: Time, frame_id: str) -> Image:
+    """Return an RGB image (H, W, 3) as an rgb8 message."""
+    height, width = image.shape[:2]
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    pixels = array.array("B")
+    pixels.frombytes(np.ascontiguousarray(image).data.cast("B"))
+    message.data = pixels
+    return message
+
+
+def to_floats(vector: NDArray[np.float32]) -> array.array[float]:
+    """Return a vector as what a float32[] field takes."""
+    floats = array.array("f")
+    floats.frombytes(np.ascontiguousarray(vector, dtype=np.float32).tobytes())
+    return floats
+
+
+def to_vector(floats: array.array[float]) -> NDArray[np.float32]:
+    """Return a float32[] field as a vector that shares its memory."""
+    return np.frombuffer(floats, dtype=np.float32)
