@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for every test: a bundle that is built in a moment, and the one that is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.colour_bundle import build_colour_bundle
+
+_DEFAULT_BUNDLE = Path(__file__).resolve().parents[1] / "engines" / "default"
+
+
+@pytest.fixture(scope="session")
+def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tiny real bundle that sees colours. Do not write into it."""
+    return build_colour_bundle(tmp_path_factory.mktemp("bundles") / "colour")
+
+
+@pytest.fixture(scope="session")
+def default_bundle() -> Path:
+    """Return the folder of the bundle in engines/default; skip the test where there is none."""
+    if not (_DEFAULT_BUNDLE / "manifest.json").is_file():
+        pytest.skip(f"no default model in {_DEFAULT_BUNDLE}: train and export one (see README)")
+    return _DEFAULT_BUNDLE

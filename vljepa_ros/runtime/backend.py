@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend does: features of one frame, and embeddings of one clip for all queries.
+
+The split is where the caching is. A frame passes :meth:`Backend.encode_frame` once, whatever the
+number of clips that it is part of; a clip passes :meth:`Backend.embed` once, whatever the number
+of queries.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class BackendError(RuntimeError):
+    """A model that loaded failed to run, or gave values that cannot be used."""
+
+
+class Backend(Protocol):
+    """Runs the visual graphs of a bundle. Every method may be called from several threads."""
+
+    @property
+    def name(self) -> str:
+        """Name for people, such as ``onnxruntime``."""
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic that the graphs use, such as ``fp32``."""
+
+    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Turn one RGB frame (H, W, 3) of the bundle's size into features (C, h, w)."""
+
+    def embed(
+        self,
+        features: NDArray[np.float32],
+        query_tokens: NDArray[np.float32],
+        query_mask: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """Turn one clip's features into one unit embedding per query.
+
+        Args:
+            features: (T, C, h, w), oldest frame first.
+            query_tokens: (Q, L, E), zero padded.
+            query_mask: (Q, L), True on real tokens.
+
+        Returns:
+            (Q, dimension), in the order of the queries.
+        """
+
+    def close(self) -> None:
+        """Release the graphs. Later calls raise :class:`BackendError`."""

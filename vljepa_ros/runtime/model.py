@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VL-JEPA for a program: frames and texts in, embeddings, descriptions and answers out.
+
+This class holds a bundle, a backend, the text encoder and the phrase bank together and keeps no
+state of a stream: which frames make a clip is decided by :mod:`vljepa_ros.stream`. Loading runs
+every graph once, so a bundle whose parts do not fit fails when it is loaded and not on a robot's
+first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vljepa_ros.runtime.backend import Backend, BackendError
+from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
+from vljepa_ros.runtime.onnx_backend import OnnxBackend
+from vljepa_ros.runtime.phrases import Phrase, PhraseBank
+from vljepa_ros.runtime.scores import softmax
+from vljepa_ros.runtime.text_encoder import QueryTokens, TextEncoder
+from vljepa_ros.stream.preprocess import fit_frame
+from vljepa_ros.stream.vectors import unit
+
+BACKENDS: dict[str, Callable[[Bundle, int], Backend]] = {"onnxruntime": OnnxBackend}
+_AUTO = "auto"
+_DEFAULT_BACKEND = "onnxruntime"
+
+
+class VLJepa:
+    """A loaded model. Every method may be called from several threads."""
+
+    def __init__(
+        self, bundle: Bundle, backend: Backend, text_encoder: TextEncoder, phrases: PhraseBank
+    ) -> None:
+        """Put loaded parts together; :meth:`load` is the usual way."""
+        self.bundle = bundle
+        self.backend = backend
+        self.phrases = phrases
+        self._text_encoder = text_encoder
+
+    @classmethod
+    def load(
+        cls, path: Path | str | None = None, *, backend: str = _DEFAULT_BACKEND, threads: int = 1
+    ) -> VLJepa:
+        """Verify and load a bundle, and run every graph of it once.
+
+        Args:
+            path: the bundle's folder; None is the default bundle.
+            backend: a name in :data:`BACKENDS`, or ``auto``.
+            threads: compute threads per graph, at least 1.
+
+        Raises:
+            BundleError: the bundle cannot be used; the message says why and what to do.
+            ValueError: no such backend, or fewer than one thread.
+        """
+        factory = _backend_factory(backend)
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        bundle = Bundle.load(default_bundle_path() if path is None else path)
+        phrases = PhraseBank.from_bundle(bundle)
+        model = cls(bundle, factory(bundle, threads), TextEncoder(bundle, threads), phrases)
+        model._check()
+        return model
+
+    def encode_frame(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Turn an RGB image (H, W, 3) of any size into features (C, h, w).
+
+        Raises:
+            BackendError: the model is closed or failed.
+        """
+        size = self.bundle.frame
+        return self.backend.encode_frame(fit_frame(image, height=size.height, width=size.width))
+
+    def encode_query(self, text: str) -> QueryTokens:
+        """Return the tokens of a query, from the cache when the text was seen before.
+
+        Raises:
+            TextError: the text is empty.
+            BackendError: the model is closed or failed.
+        """
+        return self._text_encoder.query_tokens(text)
+
+    def embed(
+        self, features_seq: Sequence[NDArray[np.float32]], query_texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Embed one clip for all queries with one visual pass.
+
+        Args:
+            features_seq: ``bundle.clip.frames`` results of :meth:`encode_frame`, oldest first.
+            query_texts: the questions; none gives an empty result without any work.
+
+        Returns:
+            (Q, dimension), unit length, in the order of the queries.
+
+        Raises:
+            ValueError: the number of frames is not the bundle's.
+            TextError: a query is empty.
+            BackendError: the model is closed, failed, or gave values that are not finite.
+        """
+        if len(features_seq) != self.bundle.clip.frames:
+            raise ValueError(f"{len(features_seq)} frames, expected {self.bundle.clip.frames}")
+        if not query_texts:
+            return np.empty((0, self.bundle.dimension), dtype=np.float32)
+        queries = [self.encode_query(text) for text in query_texts]
+        embeddings = self.backend.embed(
+            np.stack(features_seq),
+            np.stack([query.tokens for query in queries]),
+            np.stack([query.mask for query in queries]),
+        )
+        if not np.isfinite(embeddings).all():
+            raise BackendError(f"{self.backend.name} gave an embedding that is not finite")
+        return embeddings
+
+    def embed_text(self, text: str) -> NDArray[np.float32]:
+        """Return the unit embedding (dimension) of a text; read-only, shared with the cache.
+
+        Raises:
+            TextError: the text is empty.
+            BackendError: the model is closed or failed.
+        """
+        return self._text_encoder.encode(text)[1]
+
+    def answer(self, embedding: ArrayLike, answers: Sequence[str]) -> NDArray[np.float32]:
+        """Score candidate answers against a clip's embedding (dimension).
+
+        Returns:
+            (number of answers): probabilities among these answers, which add up to one.
+
+        Raises:
+            ValueError: there is no answer, or the embedding is not usable.
+            TextError: an answer is empty.
+            BackendError: the model is closed or failed.
+        """
+        if not answers:
+            raise ValueError("there must be at least one answer")
+        cosines = np.stack([self.embed_text(answer) for answer in answers]) @ unit(embedding)
+        return softmax(self.bundle.logit_scale * cosines)
+
+    def describe(self, query_name: str, embedding: ArrayLike) -> Phrase:
+        """Return the phrase of the bank that fits an embedding (dimension) best.
+
+        Raises:
+            ValueError: the embedding has another dimension or is not usable.
+        """
+        return self.phrases.best(query_name, embedding)
+
+    def close(self) -> None:
+        """Release the graphs. Calls that need one raise BackendError from now on."""
+        self.backend.close()
+        self._text_encoder.close()
+
+    def _check(self) -> None:
+        """Run every graph once on a black clip."""
+        bundle = self.bundle
+        black = np.zeros((bundle.frame.height, bundle.frame.width, 3), dtype=np.uint8)
+        remedy = "export the bundle again"
+        try:
+            clip = [self.encode_frame(black)] * bundle.clip.frames
+            embeddings = self.embed(clip, list(bundle.queries.values()))
+            text = self.embed_text(next(iter(bundle.queries.values())))
+        except (BackendError, ValueError) as error:
+            raise BundleError(bundle.root, f"the graphs do not run ({error})", remedy) from error
+        expected = (len(bundle.queries), bundle.dimension)
+        if embeddings.shape != expected or text.shape != (bundle.dimension,):
+            cause = f"embeddings {embeddings.shape} and {text.shape}, expected {expected}"
+            raise BundleError(bundle.root, cause, remedy)
+
+
+def _backend_factory(name: str) -> Callable[[Bundle, int], Backend]:
+    factory = BACKENDS.get(_DEFAULT_BACKEND if name == _AUTO else name)
+    if factory is None:
+        raise ValueError(f"no backend {name!r}; there are {', '.join((_AUTO, *BACKENDS))}")
+    return factory

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One graph of a bundle as an ONNX Runtime session, with the settings that suit a robot.
+
+Worker threads do not spin: by default ONNX Runtime burns a core between two frames to save a few
+microseconds of wake-up, which a robot's other programs pay for. A graph is read as verified bytes,
+so what runs is what the manifest describes; weights must lie inside the ONNX file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.bundle import Bundle, BundleError
+
+_ERRORS_ONLY = 3
+_INPUTS = {
+    "frame_encoder": {"frame": "tensor(uint8)"},
+    "x_encoder": {"features": "tensor(float)"},
+    "predictor": {
+        "visual_tokens": "tensor(float)",
+        "query_tokens": "tensor(float)",
+        "query_mask": "tensor(bool)",
+    },
+    "y_encoder": {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
+}
+_OUTPUTS = {
+    "frame_encoder": ("features",),
+    "x_encoder": ("visual_tokens",),
+    "predictor": ("embeddings",),
+    "y_encoder": ("token_states", "embedding"),
+}
+
+
+class OnnxGraph:
+    """A loaded graph. :meth:`run` may be called from several threads."""
+
+    def __init__(self, bundle: Bundle, graph: str, threads: int = 1) -> None:
+        """Load ``graph`` (a key of ``bundle.graphs``) with ``threads`` compute threads.
+
+        Raises:
+            BundleError: the file does not verify, or ONNX Runtime refuses it.
+        """
+        self._name = graph
+        self._outputs = list(_OUTPUTS[graph])
+        file = bundle.graphs[graph]
+        data = bundle.read(file)
+        try:
+            session = ort.InferenceSession(
+                data, _session_options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors share no other base class.
+            cause = f"ONNX Runtime {ort.__version__} cannot load it ({_first_line(error)})"
+            remedy = "export the bundle again, or install a newer onnxruntime"
+            raise BundleError(bundle.root / file, cause, remedy) from error
+        _check_interface(bundle, graph, session)
+        self._session: ort.InferenceSession | None = session
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Run the graph once and return its outputs in the documented order.
+
+        Raises:
+            BackendError: the graph is closed, or ONNX Runtime refuses the inputs.
+        """
+        session = self._session
+        if session is None:
+            raise BackendError(f"{self._name} is closed")
+        try:
+            outputs: list[NDArray[np.float32]] = session.run(self._outputs, dict(inputs))
+        except Exception as error:  # ONNX Runtime's errors share no other base class.
+            raise BackendError(f"{self._name} failed: {_first_line(error)}") from error
+        return outputs
+
+    def close(self) -> None:
+        """Let the session go. A call that still runs in another thread ends normally."""
+        self._session = None
+
+
+def _session_options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = _ERRORS_ONLY
+    return options
+
+
+def _check_interface(bundle: Bundle, graph: str, session: ort.InferenceSession) -> None:
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    outputs = {node.name for node in session.get_outputs()}
+    if inputs == _INPUTS[graph] and outputs >= set(_OUTPUTS[graph]):
+        return
+    raise BundleError(
+        bundle.root / bundle.graphs[graph],
+        f"as {graph} it must take {_INPUTS[graph]} and give {_OUTPUTS[graph]}, "
+        f"but it takes {inputs} and gives {tuple(sorted(outputs))}",
+        "export the bundle again",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

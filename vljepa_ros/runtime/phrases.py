@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The phrase bank: known answers with their embeddings; the nearest one describes a clip.
+
+There is no text generator behind it. The bank answers with a phrase that it holds and with the
+probability of that phrase among the query's phrases, so an answer is always one that was measured.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vljepa_ros.runtime.bundle import Bundle, BundleError
+from vljepa_ros.runtime.manifest import FieldReader, ManifestError
+from vljepa_ros.runtime.scores import softmax
+from vljepa_ros.stream.vectors import unit
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """The best phrase: its text, its probability among the candidates, and its cosine (-1..1)."""
+
+    text: str
+    score: float
+    cosine: float
+
+
+@dataclass(frozen=True)
+class _Rows:
+    texts: tuple[str, ...]
+    embeddings: NDArray[np.float32]
+
+
+class PhraseBank:
+    """Phrases by query name. May be read and added to from several threads."""
+
+    def __init__(
+        self, texts: Mapping[str, Sequence[str]], embeddings: ArrayLike, logit_scale: float
+    ) -> None:
+        """Take the phrases of each query and their embeddings.
+
+        Args:
+            texts: phrases by query name.
+            embeddings: (N, dimension), one row per phrase in the order of ``texts``.
+            logit_scale: factor on the cosine before the softmax.
+
+        Raises:
+            ValueError: the numbers of texts and rows differ, or a row is not usable.
+        """
+        rows = unit(embeddings)
+        count = sum(len(phrases) for phrases in texts.values())
+        if rows.ndim != 2 or len(rows) != count or count == 0:
+            raise ValueError(f"{count} phrases, but embeddings of shape {rows.shape}")
+        self._logit_scale = logit_scale
+        self._dimension = rows.shape[1]
+        self._lock = threading.Lock()
+        self._rows = _split(texts, rows)
+        self._all = _Rows(tuple(t for part in texts.values() for t in part), rows)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> PhraseBank:
+        """Read the bank of a bundle.
+
+        Raises:
+            BundleError: its files do not fit each other or the bundle's dimension.
+        """
+        try:
+            texts = _parse_texts(bundle.read(bundle.phrases.texts))
+        except ValueError as error:
+            raise _unusable(bundle, bundle.phrases.texts, error) from error
+        try:
+            rows = _parse_rows(bundle.read(bundle.phrases.embeddings), bundle.dimension)
+            return cls(texts, rows, bundle.logit_scale)
+        except ValueError as error:
+            raise _unusable(bundle, bundle.phrases.embeddings, error) from error
+
+    @property
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """The phrases of each query."""
+        with self._lock:
+            return {query: rows.texts for query, rows in self._rows.items()}
+
+    def add(self, query: str, text: str, embedding: ArrayLike) -> None:
+        """Add a phrase to a query, or replace the embedding of one that it has.
+
+        Raises:
+            ValueError: the embedding has another dimension or is not usable.
+        """
+        row = self._row(embedding)
+        with self._lock:
+            rows = {**self._rows, query: _with_row(self._rows.get(query), text, row)}
+            self._rows = rows
+            self._all = _joined(rows)
+
+    def best(self, query: str, embedding: ArrayLike) -> Phrase:
+        """Return the phrase of ``query`` nearest to ``embedding`` (dimension).
+
+        A query without phrases of its own is answered from the whole bank.
+
+        Raises:
+            ValueError: the embedding has another dimension or is not usable.
+        """
+        vector = self._row(embedding)
+        with self._lock:
+            rows = self._rows.get(query, self._all)
+        cosines = rows.embeddings @ vector
+        index = int(cosines.argmax())
+        score = softmax(self._logit_scale * cosines)[index]
+        return Phrase(rows.texts[index], float(score), float(cosines[index]))
+
+    def _row(self, embedding: ArrayLike) -> NDArray[np.float32]:
+        row = unit(embedding)
+        if row.shape != (self._dimension,):
+            raise ValueError(f"an embedding of shape {row.shape}, expected ({self._dimension},)")
+        return row
+
+
+def _split(texts: Mapping[str, Sequence[str]], rows: NDArray[np.float32]) -> dict[str, _Rows]:
+    parts, start = {}, 0
+    for query, phrases in texts.items():
+        if phrases:
+            parts[query] = _Rows(tuple(phrases), rows[start : start + len(phrases)])
+        start += len(phrases)
+    return parts
+
+
+def _with_row(rows: _Rows | None, text: str, row: NDArray[np.float32]) -> _Rows:
+    if rows is None:
+        return _Rows((text,), row[np.newaxis])
+    if text in rows.texts:
+        embeddings = rows.embeddings.copy()
+        embeddings[rows.texts.index(text)] = row
+        return _Rows(rows.texts, embeddings)
+    return _Rows((*rows.texts, text), np.vstack([rows.embeddings, row]))
+
+
+def _joined(parts: Mapping[str, _Rows]) -> _Rows:
+    texts = tuple(text for part in parts.values() for text in part.texts)
+    return _Rows(texts, np.vstack([part.embeddings for part in parts.values()]))
+
+
+def _parse_texts(data: bytes) -> dict[str, list[str]]:
+    reader = FieldReader(json.loads(data.decode("utf-8")), "the phrase file")
+    return {query: reader.text_list(query) for query in reader.names()}
+
+
+def _parse_rows(data: bytes, dimension: int) -> NDArray[np.float32]:
+    rows = np.load(io.BytesIO(data), allow_pickle=False)
+    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dimension:
+        raise ValueError(f"holds {rows.dtype} {rows.shape}, expected float32 (N, {dimension})")
+    return np.asarray(rows)
+
+
+def _unusable(bundle: Bundle, name: str, error: ValueError) -> BundleError:
+    cause = error.cause if isinstance(error, ManifestError) else str(error)
+    return BundleError(bundle.root / name, cause, "export the bundle again")
