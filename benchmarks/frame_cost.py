@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a new frame costs as the clip grows, and what a further query costs.
+
+``python benchmarks/frame_cost.py`` exports the default architecture (random weights: the time does
+not depend on them) at several clip lengths and times the ONNX graphs on one thread. Every row is
+also given as a ratio to the default clip in the same run: the ratio is the result, milliseconds
+are this machine's.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.export import export_frame_encoder, export_predictor, export_x_encoder
+from vljepa_ros.model.vljepa import VLJepaModel
+
+CLIPS = (4, 8, 16, 32, 64)
+QUERIES = (1, 4, 10)
+ROUNDS = 15
+
+
+def main() -> None:
+    """Time and print two tables: by clip length, and by number of queries."""
+    with tempfile.TemporaryDirectory() as folder:
+        trunk, heads = _export(Path(folder))
+    jobs: dict[tuple[str, int, int], Callable[[], object]] = {("trunk", 0, 0): trunk}
+    jobs |= {("clip", frames, 1): _head(heads[frames], frames, 1) for frames in CLIPS}
+    jobs |= {("query", 8, count): _head(heads[8], 8, count) for count in QUERIES}
+    times = _interleaved(jobs)
+    base = times["trunk", 0, 0] + times["clip", 8, 1]
+    print(" clip  tokens  trunk ms  head ms  new frame ms  ratio")
+    for frames in CLIPS:
+        tokens = replace(ModelConfig(), clip_frames=frames).visual_tokens
+        trunk_ms, head_ms = times["trunk", 0, 0], times["clip", frames, 1]
+        total = trunk_ms + head_ms
+        row = f"{frames:5} {tokens:7} {trunk_ms:9.2f} {head_ms:8.2f}"
+        print(f"{row} {total:13.2f} {total / base:6.2f}")
+    print("\nqueries  head ms  ratio to one query")
+    for count in QUERIES:
+        head_ms = times["query", 8, count]
+        print(f"{count:7} {head_ms:8.2f} {head_ms / times['query', 8, 1]:7.2f}")
+
+
+def _export(folder: Path) -> tuple[Callable[[], object], dict[int, tuple[object, object]]]:
+    export_frame_encoder(ModelConfig(), folder / "f.onnx")
+    frame = np.zeros((1, 160, 160, 3), np.uint8)
+    session = _session(folder / "f.onnx")
+    heads = {}
+    for frames in CLIPS:
+        model = VLJepaModel(replace(ModelConfig(), clip_frames=frames)).eval()
+        export_x_encoder(model, folder / "x.onnx")
+        export_predictor(model, folder / "p.onnx")
+        heads[frames] = (_session(folder / "x.onnx"), _session(folder / "p.onnx"))
+    return lambda: session.run(None, {"frame": frame}), heads
+
+
+def _head(sessions: tuple[object, object], frames: int, queries: int) -> Callable[[], object]:
+    encoder, predictor = sessions
+    c = ModelConfig()
+    rng = np.random.default_rng(0)
+    grid = (1, frames, c.frame_channels, c.frame_grid, c.frame_grid)
+    features = rng.normal(size=grid).astype(np.float32)
+    tokens = rng.normal(size=(queries, c.max_query_tokens, c.text_width)).astype(np.float32)
+    mask = np.ones((queries, c.max_query_tokens), bool)
+
+    def run() -> object:
+        (visual,) = encoder.run(None, {"features": features})
+        feed = {"visual_tokens": visual, "query_tokens": tokens, "query_mask": mask}
+        return predictor.run(None, feed)
+
+    return run
+
+
+def _interleaved(
+    jobs: dict[tuple[str, int, int], Callable[[], object]],
+) -> dict[tuple[str, int, int], float]:
+    """Return the median CPU milliseconds of each job, the jobs taking turns."""
+    samples: dict[tuple[str, int, int], list[float]] = {key: [] for key in jobs}
+    for _ in range(ROUNDS + 1):
+        for key, job in jobs.items():
+            start = time.process_time()
+            job()
+            samples[key].append((time.process_time() - start) * 1e3)
+    return {key: statistics.median(values[1:]) for key, values in samples.items()}
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node that a user would write: transformers' processor and torch, the whole clip every time.
+
+The same architecture and the same clip as the embedder (random weights of the trained parts: the
+time does not depend on them), without a feature cache. Only for ``benchmarks/node_cost.py``.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from contextlib import suppress
+
+import numpy as np
+import rclpy
+import torch
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from transformers import VideoMAEImageProcessor
+
+from vljepa_msgs.msg import Embedding
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.vljepa import VLJepaModel
+
+CAMERA_RATE_HZ = 10.0
+
+
+class PlainNode(Node):
+    """Embeds the last clip whenever an image arrives."""
+
+    def __init__(self) -> None:
+        super().__init__("plain")
+        torch.set_num_threads(1)  # like the embedder's default
+        config = ModelConfig()
+        side = config.frame_pixels
+        self.stride = round(CAMERA_RATE_HZ / config.clip_rate_hz)
+        self.frames: deque[np.ndarray] = deque(maxlen=self.stride * (config.clip_frames - 1) + 1)
+        self.processor = VideoMAEImageProcessor(
+            size={"shortest_edge": side},
+            crop_size={"height": side, "width": side},
+            image_mean=[127 / 255] * 3,
+            image_std=[128 / 255] * 3,
+        )
+        self.trunk = FrameEncoder()
+        self.model = VLJepaModel(config).eval()
+        self.tokens = torch.randn(1, 1, config.max_query_tokens, config.text_width)
+        self.mask = torch.ones(1, 1, config.max_query_tokens, dtype=torch.bool)
+        self.publisher = self.create_publisher(Embedding, "~/embedding", 10)
+        self.create_subscription(Image, "image_raw", self.on_image, qos_profile_sensor_data)
+
+    @torch.inference_mode()
+    def on_image(self, message: Image) -> None:
+        """Keep the image; embed the clip that ends with it."""
+        image = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+        self.frames.append(image)
+        if len(self.frames) < self.frames.maxlen:
+            return
+        clip = list(self.frames)[:: self.stride]
+        pixels = self.processor(clip, return_tensors="pt")["pixel_values"][0]
+        features = self.trunk.blocks(self.trunk.stem(pixels))
+        embedding = self.model(features[None], self.tokens, self.mask)[0, 0]
+        answer = Embedding(header=message.header)
+        answer.data = array("f", embedding.numpy().tobytes())
+        self.publisher.publish(answer)
+
+
+def main() -> None:
+    """Spin until interrupted."""
+    rclpy.init()
+    with suppress(KeyboardInterrupt, ExternalShutdownException):
+        rclpy.spin(PlainNode())
+
+
+if __name__ == "__main__":
+    main()
