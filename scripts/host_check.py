@@ -40,7 +40,7 @@ class Host(NamedTuple):
     has_venv: bool  # ensurepip is there (Debian splits it off into python3-venv)
     missing_tools: tuple[str, ...]  # of cmake, make, gcc and g++
     ros_distro: str  # of the sourced ROS; "" where none is
-    imports_rclpy: bool  # whether this very Python can import the sourced ROS's rclpy
+    imports_rclpy: bool  # whether the Python under any environment can import its rclpy
     installed_ros: tuple[str, ...]  # setup files that could be sourced
 
 
@@ -67,6 +67,11 @@ def read_host() -> Host:
         imports_rclpy=bool(distro) and _imports_rclpy(),
         installed_ros=tuple(sorted(glob.glob("/opt/ros/*/setup.bash"))),
     )
+
+
+def base_python() -> str:
+    """Return the Python outside any virtual environment, by one name however it was called."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 def choose(host: Host, wheel_distro: str) -> Choice:
@@ -169,5 +174,5 @@ def _has_tool(tool: str) -> bool:
 
 
 def _imports_rclpy() -> bool:
-    command = [sys.executable, "-c", "import rclpy"]
+    command = [base_python(), "-c", "import rclpy"]
     return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0

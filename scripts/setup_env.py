@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 import host_check
-from host_check import Choice, Unusable
+from host_check import Choice, Unusable, base_python
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -68,7 +68,7 @@ class Environment:
                 raise StepFailed(f"{self.path} is no virtual environment: move it away")
             shutil.rmtree(self.path)
         sees_ros = ["--system-site-packages"] if self.choice.source == "installed" else []
-        subprocess.run([_base_python(), "-m", "venv", *sees_ros, self.path], check=True)
+        subprocess.run([base_python(), "-m", "venv", *sees_ros, self.path], check=True)
         with open(os.path.join(self._site_packages(), "vljepa_ros_source_tree.pth"), "w") as file:
             file.write(ROOT + "\n")
 
@@ -174,7 +174,7 @@ class Environment:
 def set_up(environment: Environment, extras: Sequence[str]) -> None:
     """Bring the environment up to date; `extras` are any of "torch" and "train"."""
     choice = environment.choice
-    identity = "|".join([*choice, _base_python(), sys.version, environment.path, ROOT])
+    identity = "|".join([*choice, base_python(), sys.version, environment.path, ROOT])
     title = f"making {environment.path} ({_describe(choice)})"
     environment.step("environment", identity, title, environment.create)
 
@@ -194,11 +194,6 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
         inputs = _digest([_requirements("train"), _requirements("train-no-deps")])
         title = "installing the simulator and the training packages"
         environment.step("train", inputs, title, environment.install_training)
-
-
-def _base_python() -> str:
-    """Return the Python outside any virtual environment, by one name however it was called."""
-    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 def _variables() -> dict[str, str]:

@@ -17,31 +17,27 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(shutil.which("colcon") is None, reason="colcon is not installed")
 
 
-def colcon(*arguments: str | Path) -> str:
-    done = subprocess.run(["colcon", *arguments], cwd=ROOT, capture_output=True, text=True)
+def colcon(log: Path, *arguments: str | Path) -> str:
+    command = ["colcon", "--log-base", log, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the install prefix of vljepa_ros, built from this source tree."""
+    """Return the install prefix of vljepa_ros, built from this source tree without vljepa_msgs."""
     base = tmp_path_factory.mktemp("colcon")
     bases = ("--build-base", base / "build", "--install-base", base / "install")
-    colcon("--log-base", base / "log", "build", "--packages-select", "vljepa_ros", *bases)
+    colcon(base / "log", "build", "--base-paths", ".", *bases)
     return base / "install" / "vljepa_ros"
 
 
-def test_colcon_finds_both_packages_from_the_root() -> None:
-    listed = {line.split("\t")[0] for line in colcon("list").splitlines()}
-    assert listed == {"vljepa_ros", "vljepa_msgs"}
-
-
-def test_messages_are_built_before_the_nodes() -> None:
-    assert colcon("list", "--topological-order", "--names-only").split() == [
-        "vljepa_msgs",
-        "vljepa_ros",
-    ]
+def test_colcon_finds_both_packages_from_the_root_and_builds_messages_first(
+    tmp_path: Path,
+) -> None:
+    listed = colcon(tmp_path, "list", "--topological-order", "--names-only")
+    assert listed.split() == ["vljepa_msgs", "vljepa_ros"]
 
 
 def test_every_node_becomes_an_executable(installed: Path) -> None:
