@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support.colour_bundle import build_colour_bundle
+
+# The same examples on every run, and no verdict on the speed of the machine.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=2000, database=None)
+hypothesis.settings.load_profile("steady")
 
 _DEFAULT_BUNDLE = Path(__file__).resolve().parents[1] / "engines" / "default"
 

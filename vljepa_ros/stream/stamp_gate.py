@@ -8,8 +8,8 @@ than the grid has every frame admitted, and a stall is not made up for with a bu
 
 The first frame may itself be late. The grid therefore starts a little before it, so that a camera
 with the very rate of the gate and a jitter of a quarter of a period loses no frame. The offset is
-a fraction that keeps the due times away from the frames of cameras at 2 to 12 times the rate: on
-such a limit the smallest jitter would make the admitted frames uneven.
+a fraction that keeps the due times away from the frames of cameras at 2 to 6 times the rate: there
+the smallest jitter would make the admitted frames uneven by a whole interval of the camera.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from enum import Enum
 
 _NS = 1_000_000_000
 _FIRST_DUE = 7 / 16  # of a period after the frame that starts the grid
-_LATE = 1.25  # periods behind its due time after which a frame starts the grid anew
+_LATE = 2  # periods behind its due time after which a frame starts the grid anew
 
 
 class Admission(Enum):
