@@ -93,6 +93,11 @@ class ManagedNode(LifecycleNode):
         if self.executor is not None:
             self.executor.create_task(self._give_up)
 
+    def wake(self) -> None:
+        """Make the executor look again, from any thread: something that it waits for is done."""
+        if self.executor is not None:
+            self.executor.wake()
+
     # What rclpy calls.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -2,9 +2,9 @@
 """One thread that computes, so that callbacks return at once, whatever the model takes.
 
 New input replaces input of the same kind that still waits: when the model is slower than the
-camera, the newest frame wins and the age of a result stays bounded. Calls from services run between
-inputs in the same thread, so the model never competes with itself for the processor and its state
-needs no lock. The thread waits on a condition; it never polls.
+camera, the newest frame wins and the age of a result stays bounded. Calls from services run
+between inputs in the same thread, so the model never competes with itself for the processor and
+its state needs no lock. The thread waits on a condition; it never polls.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from rclpy.task import Future
 
 WORKER_THREAD = "vljepa_worker"
+_PATIENCE_S = 1.0  # for what the thread is doing when it is stopped
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -95,8 +96,8 @@ class Worker(Generic[_Item]):
         with self._changed:
             self._items.clear()
 
-    def stop(self, timeout_s: float) -> bool:
-        """End the thread; return False where it is still busy after ``timeout_s`` seconds.
+    def stop(self) -> bool:
+        """End the thread; return False where it is still busy after a second.
 
         Waiting items are forgotten and waiting calls fail. A busy thread ends after what it does
         now, and does not keep the process from ending.
@@ -108,7 +109,7 @@ class Worker(Generic[_Item]):
             self._changed.notify()
         for _, future in calls:
             future.set_exception(WorkerStoppedError("the node has stopped"))
-        self._thread.join(timeout_s)
+        self._thread.join(_PATIENCE_S)
         return not self._thread.is_alive()
 
     def _loop(self) -> None:
@@ -131,7 +132,8 @@ class Worker(Generic[_Item]):
         try:
             self._handle(item)
         except Exception as error:  # The thread must outlive any input.
-            self._on_error(error)
+            if not self._stopping:  # else what it needs may be gone already
+                self._on_error(error)
 
 
 def _answer(function: Callable[[], object], future: Future) -> None:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep every ROS process of these tests to itself: an own domain, on loopback only."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Set before rclpy reads them, and inherited by processes that a test starts.
+os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+if os.environ.get("ROS_DISTRO") == "humble":
+    os.environ["ROS_LOCALHOST_ONLY"] = "1"
+
+from support.ros import Bench, bench
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _logs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["ROS_LOG_DIR"] = str(tmp_path_factory.mktemp("ros_log"))
+
+
+@pytest.fixture
+def ros() -> Iterator[Bench]:
+    """A place to run nodes and to talk with them."""
+    with bench() as it:
+        yield it
+
+
+@pytest.fixture
+def bundle(colour_bundle: Path) -> str:
+    """The folder of a small real model that sees colours, as a parameter takes it."""
+    return str(colour_bundle)

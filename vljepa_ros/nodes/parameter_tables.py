@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the embedder and of the describer: the one place that states them."""
+
+from __future__ import annotations
+
+from vljepa_ros.nodes.parameters import Change, ParameterSpec
+from vljepa_ros.stream.change import ChangeConfig
+
+_DAY_S = 86_400.0
+_CHANGE = ChangeConfig()
+
+BUNDLE = ParameterSpec(
+    "bundle",
+    "",
+    "Folder of the model bundle; empty is the default bundle.",
+    Change.UNCONFIGURED,
+)
+
+EMBEDDER = (
+    BUNDLE,
+    ParameterSpec(
+        "queries",
+        ["*"],
+        "What the model is asked: '*' is every query of the bundle, 'action' the bundle's query "
+        "of that name, 'name: text' a question of your own.",
+        Change.LIVE,
+    ),
+    ParameterSpec(
+        "rate_hz",
+        0.0,
+        "Highest rate in Hz of frames that are looked at; 0 is the bundle's own rate.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=120.0,
+    ),
+    ParameterSpec(
+        "max_gap_s",
+        1.0,
+        "Gap between two images in seconds after which a clip starts anew.",
+        Change.LIVE,
+        minimum=0.01,
+        maximum=_DAY_S,
+    ),
+    ParameterSpec(
+        "image_transport",
+        "raw",
+        "Subscribe to image_raw (raw) or to image_raw/compressed (compressed).",
+        Change.INACTIVE,
+        choices=("raw", "compressed"),
+    ),
+    ParameterSpec(
+        "backend",
+        "auto",
+        "What runs the model.",
+        Change.UNCONFIGURED,
+        choices=("auto", "onnxruntime"),
+    ),
+    ParameterSpec(
+        "threads",
+        1,
+        "Compute threads of the backend.",
+        Change.UNCONFIGURED,
+        minimum=1,
+        maximum=64,
+    ),
+)
+
+DESCRIBER = (
+    BUNDLE,
+    ParameterSpec(
+        "threshold",
+        _CHANGE.threshold,
+        "Cosine distance to the last described embedding above which a sample is a change.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=2.0,
+    ),
+    ParameterSpec(
+        "smoothing_s",
+        _CHANGE.smoothing_s,
+        "Time constant in seconds of the average over embeddings; 0 is none.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=60.0,
+    ),
+    ParameterSpec(
+        "confirmations",
+        _CHANGE.confirmations,
+        "Samples in a row above the threshold that make a change.",
+        Change.LIVE,
+        minimum=1,
+        maximum=1000,
+    ),
+    ParameterSpec(
+        "min_gap_s",
+        _CHANGE.min_gap_s,
+        "Shortest time in seconds between two descriptions of one query.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=_DAY_S,
+    ),
+    ParameterSpec(
+        "refresh_s",
+        _CHANGE.refresh_s,
+        "Longest time in seconds without a description of a query; 0 is no limit.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=_DAY_S,
+    ),
+)

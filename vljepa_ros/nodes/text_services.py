@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services of the embedder that take texts: new queries, text embeddings, questions.
+
+Texts come from strangers: they are cleaned and bounded, and what is wrong with them is the answer,
+never an exception. What needs the model runs in the worker, in turn with the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.parameter import Parameter
+
+from vljepa_msgs.srv import Ask, EmbedText, SetQueries
+from vljepa_ros.nodes.clip_embedder import ClipEmbedder
+from vljepa_ros.nodes.conversions import to_floats, to_stamp
+from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.queries import MAX_TEXT, format_entry
+from vljepa_ros.nodes.worker import Worker, WorkerStoppedError
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.stream.text import clean_text
+
+MAX_ANSWERS = 64
+
+
+class RefusedError(ValueError):
+    """A request cannot be served; the message is the answer."""
+
+
+class TextServices:
+    """Serves ``~/set_queries``, ``~/embed_text`` and ``~/ask`` of a node."""
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        engine: Callable[[], tuple[VLJepa, ClipEmbedder, Worker[Any]] | None],
+    ) -> None:
+        """Offer the services; ``engine`` returns None while the node is not configured."""
+        self._node = node
+        self._engine = engine
+        node.create_service(SetQueries, "~/set_queries", self._set_queries)
+        # An answer that waits for the worker must not hold up images: a group of their own.
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_service(EmbedText, "~/embed_text", self._embed_text, callback_group=group)
+        node.create_service(Ask, "~/ask", self._ask, callback_group=group)
+
+    def _set_queries(
+        self, request: SetQueries.Request, response: SetQueries.Response
+    ) -> SetQueries.Response:
+        """Set the parameter ``queries``, so that it always tells what is active."""
+        try:
+            self._require_engine()
+            entries = [format_entry(query.name, query.text) for query in request.queries]
+        except ValueError as error:
+            response.message = self._refuse(error)
+            return response
+        result = self._node.set_parameters_atomically([Parameter("queries", value=entries)])
+        response.success = result.successful
+        response.message = result.reason
+        return response
+
+    async def _embed_text(
+        self, request: EmbedText.Request, response: EmbedText.Response
+    ) -> EmbedText.Response:
+        try:
+            model, _, worker = self._require_engine()
+            vector = await worker.call(partial(model.embed_text, request.text))
+        except (ValueError, BackendError, WorkerStoppedError) as error:
+            response.message = self._refuse(error)
+            return response
+        response.success = True
+        response.space_id = model.bundle.space_id
+        response.data = to_floats(vector)
+        return response
+
+    async def _ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
+        try:
+            _, clips, worker = self._require_engine()
+            if not 0 < len(request.answers) <= MAX_ANSWERS:
+                raise RefusedError(f"{len(request.answers)} answers; 1 to {MAX_ANSWERS} are asked")
+            answers = [clean_text(answer, limit=MAX_TEXT) for answer in request.answers]
+            question = clean_text(request.question, limit=MAX_TEXT)
+            stamp_ns, scores = await worker.call(partial(clips.ask, question, answers))
+        except (ValueError, BackendError, WorkerStoppedError) as error:
+            response.message = self._refuse(error)
+            return response
+        response.success = True
+        response.stamp = to_stamp(stamp_ns)
+        response.scores = to_floats(scores)
+        response.best = int(np.argmax(scores))
+        return response
+
+    def _require_engine(self) -> tuple[VLJepa, ClipEmbedder, Worker[Any]]:
+        engine = self._engine()
+        if engine is None:
+            raise RefusedError("the node is not configured")
+        return engine
+
+    def _refuse(self, error: Exception) -> str:
+        self._node.tally.count("service requests refused")
+        return str(error)
