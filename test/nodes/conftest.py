@@ -16,12 +16,19 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 
+from support.gated_backend import Gate
 from support.ros import Bench, bench
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _logs(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["ROS_LOG_DIR"] = str(tmp_path_factory.mktemp("ros_log"))
+
+
+@pytest.fixture(autouse=True)
+def _frequent_diagnostics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Report ten times a second, so that no test waits a second for a report."""
+    monkeypatch.setattr("vljepa_ros.nodes.diagnostics.PERIOD_S", 0.1)
 
 
 @pytest.fixture
@@ -35,3 +42,12 @@ def ros() -> Iterator[Bench]:
 def bundle(colour_bundle: Path) -> str:
     """The folder of a small real model that sees colours, as a parameter takes it."""
     return str(colour_bundle)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """A gate before the backend of the models that the test loads; open again at the end."""
+    it = Gate()
+    it.install(monkeypatch)
+    yield it
+    it.open()

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from numpy.typing import NDArray
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.context import Context
@@ -117,6 +119,11 @@ class Bench:
         parameters = [Parameter(n, value=v).to_parameter_msg() for n, v in values.items()]
         service = f"{node}/set_parameters_atomically"
         return self.call(SetParametersAtomically, service, parameters=parameters).result
+
+    def transition(self, node: str, label: str) -> bool:
+        """Ask for a transition of a node's life, such as ``configure``; tell whether it worked."""
+        wanted = Transition(label=label)
+        return bool(self.call(ChangeState, f"{node}/change_state", transition=wanted).success)
 
     def diagnostics(self, node: str) -> Inbox:
         """Return the diagnostics of one node: level, message, and values by key."""

@@ -9,13 +9,20 @@ thousand times slower, and is refused or checked element by element where rclpy 
 from __future__ import annotations
 
 import array
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
-from vljepa_ros.stream.images import decode_compressed, decode_image
+from vljepa_ros.stream.images import (
+    SUPPORTED_ENCODINGS,
+    ImageError,
+    decode_compressed,
+    decode_image,
+)
 
 _NS_PER_S = 1_000_000_000
 
@@ -34,11 +41,15 @@ def to_stamp(time_ns: int) -> Time:
 def to_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
     """Return an image message's pixels as RGB (H, W, 3); may share memory with the message.
 
+    Encodings that the stream room does not read are left to cv_bridge where that is installed.
+
     Raises:
         ImageError: the message cannot be read; its ``cause`` says why in one word.
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data)
+    if message.encoding not in SUPPORTED_ENCODINGS and (bridge := _cv_bridge()) is not None:
+        return _by_cv_bridge(bridge, message)
     return decode_image(
         encoding=message.encoding,
         width=message.width,
@@ -71,3 +82,21 @@ def to_floats(vector: NDArray[np.float32]) -> array.array[float]:
 def to_vector(floats: array.array[float]) -> NDArray[np.float32]:
     """Return a float32[] field as a vector that shares its memory."""
     return np.frombuffer(floats, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _cv_bridge() -> Any:
+    """Return a CvBridge, or None: it is not on PyPI, and apt's does not load with numpy 2."""
+    try:
+        from cv_bridge import CvBridge
+    except ImportError:
+        return None
+    return CvBridge()
+
+
+def _by_cv_bridge(bridge: Any, message: Image) -> NDArray[np.uint8]:
+    try:
+        return np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"), dtype=np.uint8)
+    except Exception as error:  # its errors and OpenCV's share no other base class
+        cause = f"cv_bridge refuses the encoding {message.encoding!r}: {error}"
+        raise ImageError("encoding", cause) from error

@@ -19,7 +19,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.parameters import ParameterError
-from vljepa_ros.nodes.worker import WORKER_THREAD
+from vljepa_ros.nodes.worker import THREADS
 
 _BAD_USAGE = 2
 
@@ -56,7 +56,7 @@ def _close(nodes: list[ManagedNode]) -> None:
     """
     for node in nodes:
         node.close()
-    if any(thread.name == WORKER_THREAD for thread in threading.enumerate()):
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from rclpy.task import Future
 
-WORKER_THREAD = "vljepa_worker"
+THREADS = "vljepa"  # how the names of the nodes' own threads begin
 _PATIENCE_S = 1.0  # for what the thread is doing when it is stopped
 
 _Item = TypeVar("_Item")
@@ -51,7 +51,7 @@ class Worker(Generic[_Item]):
         self._items: dict[Hashable, _Item] = {}
         self._calls: deque[tuple[Callable[[], object], Future]] = deque()
         self._stopping = False
-        self._thread = threading.Thread(target=self._loop, name=WORKER_THREAD, daemon=True)
+        self._thread = threading.Thread(target=self._loop, name=f"{THREADS} worker", daemon=True)
         self._thread.start()
 
     def offer(

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real backend behind a gate, to be slow or to fail when a test says so."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from support.ros import DEADLINE_S
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.model import BACKENDS
+from vljepa_ros.runtime.onnx_backend import OnnxBackend
+
+
+class Gate:
+    """What the next frames meet: an open or a closed gate, a failure, or no numbers."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.failing = False
+        self.not_finite = False
+        self._open = threading.Event()
+        self._open.set()
+
+    def close(self) -> None:
+        """Hold the next frame; ``reached`` tells when it has come."""
+        self.reached.clear()
+        self._open.clear()
+
+    def open(self) -> None:
+        """Let frames pass."""
+        self._open.set()
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put the gate before the backend of every model that is loaded from now on."""
+        monkeypatch.setitem(BACKENDS, "onnxruntime", lambda b, t: _GatedBackend(b, t, self))
+
+    def hold(self) -> None:
+        """Hold a frame while closed."""
+        self.reached.set()
+        assert self._open.wait(DEADLINE_S), "the test did not open the gate"
+
+
+class _GatedBackend(OnnxBackend):
+    def __init__(self, bundle: Bundle, threads: int, gate: Gate) -> None:
+        super().__init__(bundle, threads)
+        self._gate = gate
+
+    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._gate.hold()
+        if self._gate.failing:
+            raise BackendError("the test lets it fail")
+        return super().encode_frame(frame)
+
+    def embed(self, *arrays: Any) -> NDArray[np.float32]:
+        embeddings = super().embed(*arrays)
+        return embeddings * np.float32("nan") if self._gate.not_finite else embeddings
