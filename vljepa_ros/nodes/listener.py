@@ -95,12 +95,13 @@ class Listener:
 
     def _take(self, message: Any) -> None:
         self._heard_s = time.monotonic()
-        self.rate.tick()
         try:
             self._callback(message)
         except Exception as error:  # A node must not die of a message.
             self._tally.warn("internal errors", f"{type(error).__name__}: {error}")
             self._node.get_logger().debug(traceback.format_exc())
+        finally:
+            self.rate.tick()
 
     def _on_incompatible_qos(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)

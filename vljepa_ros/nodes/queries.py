@@ -44,10 +44,15 @@ def parse_queries(entries: Sequence[str], known: Mapping[str, str]) -> dict[str,
 
 
 def format_entry(name: str, text: str) -> str:
-    """Return the entry for a query of a service call; an empty text stands for the bundle's."""
-    if _SEPARATOR in name:
-        raise QueryError(f"a name must not contain {_SEPARATOR!r}: {clean_text(name, MAX_NAME)!r}")
-    return f"{name}{_SEPARATOR} {text}" if text else name
+    """Return the entry for a query of a service call; an empty text stands for the bundle's.
+
+    Raises:
+        QueryError: the name cannot be written as an entry.
+    """
+    clean = clean_text(name, limit=MAX_NAME + 1)
+    if _SEPARATOR in clean:
+        raise QueryError(f"a name must not contain {_SEPARATOR!r}: {clean!r}")
+    return f"{clean}{_SEPARATOR} {clean_text(text, limit=MAX_TEXT + 1)}" if text else clean
 
 
 def _named(entries: Sequence[str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:

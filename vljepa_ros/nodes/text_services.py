@@ -59,7 +59,8 @@ class TextServices:
         except ValueError as error:
             response.message = self._refuse(error)
             return response
-        result = self._node.set_parameters_atomically([Parameter("queries", value=entries)])
+        wanted = Parameter("queries", Parameter.Type.STRING_ARRAY, entries)
+        result = self._node.set_parameters_atomically([wanted])
         response.success = result.successful
         response.message = result.reason
         return response

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The describer over real DDS, fed with embeddings that the test makes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.colour_bundle import COLOURS, DIMENSION, LEVELS, phrase
+from support.film import MS, PERIOD, START
+from support.ros import DEADLINE_S, Bench, Inbox
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription
+from vljepa_msgs.srv import Describe
+from vljepa_ros.nodes.conversions import to_floats, to_ns, to_stamp
+from vljepa_ros.nodes.describer import Describer
+from vljepa_ros.nodes.qos import latched, reliable
+from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.stream.vectors import unit
+
+SPACE = "colour-1"
+_AXES = {word: index for index, word in enumerate((*COLOURS, *LEVELS))}
+
+
+class Speaker:
+    """Publishes embeddings that say a word, one period apart."""
+
+    def __init__(self, ros: Bench, describer: Describer) -> None:
+        self.next_ns = START
+        self._ros = ros
+        self._describer = describer
+        self._publisher = ros.node.create_publisher(Embedding, "embedder/embedding", reliable(10))
+        ros.wait(lambda: self._publisher.get_subscription_count() == 1, "the describer listens")
+
+    def say(self, word: str, times: int, query: str = "colour", **changes: Any) -> list[int]:
+        """Publish, wait until each has been taken, and return the stamps."""
+        vector = np.full(DIMENSION, 0.01, dtype=np.float32)
+        vector[_AXES[word]] = 1.0
+        return [self.publish(unit(vector), query, **changes) for _ in range(times)]
+
+    def publish(self, vector: Any, query: str = "colour", space_id: str = SPACE) -> int:
+        """Publish one vector, wait until it has been taken, and return its stamp."""
+        stamp, taken = self.next_ns, self._taken()
+        message = Embedding(space_id=space_id, query=query, data=to_floats(vector))
+        message.header.stamp = to_stamp(stamp)
+        message.header.frame_id = "front"
+        self._publisher.publish(message)
+        self._ros.wait(lambda: self._taken() == taken + 1, "it is taken")
+        self.next_ns += PERIOD
+        return stamp
+
+    def _taken(self) -> int:
+        stream = self._describer._stream  # no topic tells when an embedding has been taken
+        return stream.embeddings.rate.total if stream else 0
+
+
+@pytest.fixture
+def states(ros: Bench) -> Inbox:
+    return ros.inbox(StateDescription, "describer/state", latched(10))
+
+
+@pytest.fixture
+def describer(ros: Bench, bundle: str, states: Inbox) -> Describer:
+    """A describer without smoothing, so that a test can count samples."""
+    return ros.add(
+        Describer, bundle=bundle, smoothing_s=0.0, confirmations=2, min_gap_s=0.0, threshold=0.2
+    )
+
+
+@pytest.fixture
+def speaker(ros: Bench, describer: Describer) -> Speaker:
+    return Speaker(ros, describer)
+
+
+def texts(states: Inbox) -> list[str]:
+    return [state.text for state in states]
+
+
+def describe(ros: Bench, query: str) -> Any:
+    return ros.call(Describe, "describer/describe", query=query)
+
+
+def test_queries_are_watched_one_by_one(speaker: Speaker, states: Inbox) -> None:
+    for _ in range(3):
+        speaker.say("red", 1, "colour")
+        speaker.say("dark", 1, "brightness")
+    for _ in range(3):
+        speaker.say("red", 1, "colour")
+        speaker.say("bright", 1, "brightness")
+    states.wait(3)
+    told = [(state.query, state.text, state.reason, state.seq) for state in states]
+    assert told == [
+        ("colour", phrase("red"), StateDescription.FIRST, 0),
+        ("brightness", phrase("dark"), StateDescription.FIRST, 0),
+        ("brightness", phrase("bright"), StateDescription.CHANGE, 1),
+    ]
+
+
+def test_a_single_odd_embedding_is_no_change(speaker: Speaker, states: Inbox) -> None:
+    speaker.say("red", 5)
+    speaker.say("blue", 1)
+    speaker.say("red", 5)
+    speaker.say("green", 2)
+    states.wait(2)
+    assert texts(states) == [phrase("red"), phrase("green")]
+
+
+def test_a_change_that_leads_to_the_same_words_is_counted_and_not_told(
+    describer: Describer, speaker: Speaker, states: Inbox
+) -> None:
+    speaker.say("red", 3)
+    leaning = np.full(DIMENSION, 0.01, dtype=np.float32)
+    leaning[_AXES["red"]], leaning[-1] = 1.0, 0.9  # farther than the threshold, still red
+    for _ in range(3):
+        speaker.publish(unit(leaning))
+    speaker.say("blue", 3)
+    states.wait(2)
+    assert texts(states) == [phrase("red"), phrase("blue")]
+    assert states[1].previous_text == phrase("red")
+    assert describer.tally["changes without new words"] == 1
+
+
+def test_a_refresh_repeats_the_state_with_the_time_at_which_it_began(
+    ros: Bench, speaker: Speaker, states: Inbox
+) -> None:
+    assert ros.set_parameters("describer", refresh_s=1.0).successful
+    begin = speaker.say("red", 12)[0]
+    first, refresh = states.wait(2)
+    assert (refresh.reason, refresh.text) == (StateDescription.REFRESH, phrase("red"))
+    assert to_ns(refresh.since) == to_ns(first.since) == begin
+    assert to_ns(refresh.header.stamp) == begin + 1000 * MS
+    assert (refresh.seq, refresh.previous_text) == (1, "")
+
+
+def test_describe_tells_the_state_now_and_publishes_it(
+    ros: Bench, speaker: Speaker, states: Inbox
+) -> None:
+    stamps = speaker.say("green", 3)
+    answer = describe(ros, "colour")
+    assert answer.success, answer.message
+    assert (answer.state.text, answer.state.reason) == (phrase("green"), StateDescription.FORCED)
+    assert to_ns(answer.state.header.stamp) == stamps[-1]
+    assert to_ns(answer.state.since) == stamps[0]
+    assert answer.state.header.frame_id == "front"
+    assert states.wait(2)[1] == answer.state
+    assert describe(ros, "").success  # the only query needs no name
+
+
+def test_describe_says_why_it_cannot(ros: Bench, bundle: str, speaker: Speaker) -> None:
+    assert "no embedding" in describe(ros, "colour").message
+    speaker.say("red", 1, "colour")
+    speaker.say("dark", 1, "brightness")
+    for query in ("", "weather"):
+        answer = describe(ros, query)
+        assert not answer.success and "brightness" in answer.message
+    assert ros.transition("describer", "deactivate")
+    assert "not active" in describe(ros, "colour").message
+    assert ros.transition("describer", "cleanup")
+    assert "not configured" in describe(ros, "colour").message
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        np.full(DIMENSION, np.nan),
+        np.full(DIMENSION, np.inf),
+        np.zeros(DIMENSION),
+        np.ones(DIMENSION - 1),
+        np.ones(0),
+    ],
+    ids=["nan", "inf", "zero", "short", "empty"],
+)
+def test_an_embedding_that_cannot_be_one_changes_nothing(
+    describer: Describer, speaker: Speaker, states: Inbox, vector: Any
+) -> None:
+    speaker.publish(vector)
+    speaker.say("red", 3)
+    speaker.publish(vector)
+    speaker.say("blue", 3)
+    states.wait(2)
+    assert texts(states) == [phrase("red"), phrase("blue")]
+    refused = describer.tally["embeddings refused"]
+    assert refused + describer.tally["embeddings of another space"] == 2
+
+
+def test_embeddings_of_another_space_are_refused_and_reported(
+    ros: Bench, describer: Describer, speaker: Speaker, states: Inbox
+) -> None:
+    reports = ros.diagnostics("describer")
+    speaker.say("red", 2)
+    speaker.say("blue", 4, space_id="other-model-7")
+    speaker.say("red", 2)
+    report = reports.wait_for(
+        lambda r: r.values.get("embeddings of another space") == "4", "the refused embeddings"
+    )
+    assert "other-model-7" in report.values["last fault"]
+    assert texts(states) == [phrase("red")]
+
+
+def test_a_recording_that_begins_again_is_described_anew(speaker: Speaker, states: Inbox) -> None:
+    speaker.say("red", 3)
+    speaker.next_ns = begin = START - 3600 * 10**9
+    speaker.say("blue", 3)
+    states.wait(2)
+    again = states[1]
+    assert (again.reason, again.text) == (StateDescription.FIRST, phrase("blue"))
+    assert (again.previous_text, to_ns(again.since), again.distance) == ("", begin, 0.0)
+
+
+def test_a_query_that_asks_something_else_is_described_anew(
+    ros: Bench, speaker: Speaker, states: Inbox
+) -> None:
+    infos = ros.node.create_publisher(ModelInfo, "embedder/model_info", latched(1))
+
+    def announce(text: str) -> None:
+        infos.publish(ModelInfo(space_id=SPACE, queries=[Query(name="colour", text=text)]))
+
+    announce("What colour?")
+    speaker.say("red", 3)
+    announce("Which colour is the floor?")
+    while not states.has(2, deadline_s=0.05):
+        speaker.say("red", 1)
+    assert [state.reason for state in states] == [StateDescription.FIRST] * 2
+
+
+def test_thresholds_are_changed_while_running(ros: Bench, speaker: Speaker, states: Inbox) -> None:
+    speaker.say("red", 3)
+    assert ros.set_parameters("describer", confirmations=100, min_gap_s=2.5).successful
+    speaker.say("blue", 20)
+    assert ros.set_parameters("describer", confirmations=1).successful
+    speaker.say("blue", 10)
+    states.wait(2)
+    assert states[1].text == phrase("blue")
+    assert to_ns(states[1].header.stamp) == START + 2500 * MS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": 0.0},
+        {"threshold": 2.5},
+        {"threshold": float("nan")},
+        {"confirmations": 0},
+        {"min_gap_s": -1.0},
+        {"smoothing_s": 1e9},
+        {"threshold": "high"},
+        {"bundle": "/elsewhere"},
+        {"threshold": 0.3, "refresh_s": -1.0},
+    ],
+)
+def test_bad_parameters_are_refused_and_the_old_ones_stay(
+    ros: Bench, describer: Describer, change: dict[str, Any]
+) -> None:
+    ros.wait(lambda: describer.phase.value == "active", "it is active")
+    before = {name: describer.parameters[name] for name in change}
+    result = ros.set_parameters("describer", **change)
+    assert not result.successful and result.reason
+    assert {name: describer.parameters[name] for name in change} == before
+
+
+def test_a_slow_decoder_holds_up_no_embedding_and_the_newest_state_wins(
+    ros: Bench,
+    describer: Describer,
+    speaker: Speaker,
+    states: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reached, release = _hold_decoder(monkeypatch)
+    speaker.say("red", 2)
+    assert reached.wait(DEADLINE_S)
+    speaker.say("green", 3)
+    begin = speaker.say("blue", 3)[0]
+    release.set()
+    states.wait(2)
+    assert texts(states) == [phrase("red"), phrase("blue")]
+    assert (states[1].reason, to_ns(states[1].since)) == (StateDescription.CHANGE, begin)
+    assert describer.tally["states replaced by newer ones"] == 1
+
+
+def _hold_decoder(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Make the phrase bank wait; return the events that tell so and that end it."""
+    reached, release = threading.Event(), threading.Event()
+    best: Callable[..., Any] = PhraseBank.best
+
+    def slow(bank: PhraseBank, query: str, embedding: Any) -> Any:
+        reached.set()
+        assert release.wait(DEADLINE_S)
+        return best(bank, query, embedding)
+
+    monkeypatch.setattr(PhraseBank, "best", slow)
+    return reached, release
