@@ -7,6 +7,7 @@ Raw images keep their encoding, so that a replay exercises the same conversion a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,8 @@ class BagSource(Source):
             self.problems[f"bag is damaged ({type(error).__name__})"] += 1
 
 
-def _opened(path: Path) -> AnyReader:
+@contextmanager
+def _opened(path: Path) -> Iterator[AnyReader]:
     try:
         from rosbags.highlevel import AnyReader
         from rosbags.typesys import Stores, get_typestore
@@ -78,12 +80,14 @@ def _opened(path: Path) -> AnyReader:
             f"{path} is a bag, and the Python package that reads bags is missing: "
             "pip install rosbags"
         ) from error
-    reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+    store = get_typestore(Stores.ROS2_HUMBLE)  # for bags that do not bring their types along
     try:
-        reader.open()
-    except Exception as error:
+        with AnyReader([path], default_typestore=store) as reader:
+            yield reader
+    except SourceError:
+        raise
+    except Exception as error:  # rosbags raises whatever its parsers met
         raise SourceError(f"{path} is not a bag that can be read: {error}") from error
-    return reader
 
 
 def _choose(reader: AnyReader, topic: str, path: Path) -> Connection:

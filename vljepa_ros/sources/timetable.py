@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 _FIRST_STEP_NS = 100_000_000
 
 
@@ -37,3 +40,29 @@ class Timetable:
         self._last_stamp_ns = stamp_ns
         self._offset_ns += self._step_ns
         return self._offset_ns
+
+
+class Pace:
+    """When images are due on the steady clock, and the stamps that they carry."""
+
+    def __init__(self, first_stamp_ns: int, now: Callable[[], float] = time.monotonic) -> None:
+        """Begin now with an image of offset 0 and this stamp; `now` returns seconds."""
+        self._now = now
+        self._due = now()
+        self._offset_ns = 0
+        self._first_stamp_ns = first_stamp_ns
+
+    def wait_s(self, offset_ns: int, rate: float) -> float:
+        """Return how long the image at `offset_ns` is still to wait; below 0 it is late."""
+        self._due += (offset_ns - self._offset_ns) / 1e9 / rate
+        self._offset_ns = offset_ns
+        return self._due - self._now()
+
+    def stamp_ns(self, offset_ns: int) -> int:
+        """Return the stamp of the image at `offset_ns`."""
+        return self._first_stamp_ns + offset_ns
+
+    def forgive(self, late_s: float) -> None:
+        """Go on from now instead of hurrying after what was missed; stamps move along."""
+        self._due += late_s
+        self._first_stamp_ns += round(late_s * 1e9)

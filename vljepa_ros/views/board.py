@@ -66,8 +66,10 @@ class StateBoard:
         self._questions.setdefault(query, "")
         states = self._states.setdefault(query, deque(maxlen=_HISTORY))
         if states and states[-1].text == state.text:
-            state = StateView(state.text, states[-1].since_ns, state.score)
-            states.pop()
+            since_ns = min(
+                states.pop().since_ns, state.since_ns
+            )  # less after a clock was set back
+            state = StateView(state.text, since_ns, state.score)
         states.append(state)
 
     def add_embedding(self, query: str, stamp_ns: int) -> None:

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start embedder and describer on a camera topic, and on request the visualizer and rviz.
+
+    ros2 launch vljepa_ros vljepa.launch.py image_topic:=/camera/image_raw rviz:=true
+
+The parameters come from `params_file`, whose sections are named after the nodes without their
+namespace. rclpy finds only sections under a node's full name, so this writes a copy with the
+namespace put in front and with the launch arguments worked in, and gives every node that copy.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription
+
+SHARE = Path(__file__).parent.parent
+NODES = ("embedder", "describer", "visualizer")
+
+# name: (default, description)
+ARGUMENTS = {
+    "namespace": ("", "Namespace of all nodes and of their topics."),
+    "params_file": (str(SHARE / "config" / "vljepa.yaml"), "Parameters of the nodes (YAML)."),
+    "use_sim_time": (
+        "false",
+        "Take the time from /clock, as with a simulator or `bag play --clock`.",
+    ),
+    "autostart": (
+        "true",
+        "Configure and activate the nodes; false leaves it to a lifecycle manager.",
+    ),
+    "log_level": ("info", "Log level of the nodes: debug, info, warn, error or fatal."),
+    "use_respawn": ("false", "Start a node again when its process ends."),
+    "use_composition": ("true", "Run embedder and describer in one process."),
+    "image_topic": ("image_raw", "Camera topic; with compressed images without its /compressed."),
+    "image_transport": ("", "raw or compressed; empty: as params_file says."),
+    "bundle": ("", "Folder of the model bundle; empty: as params_file says."),
+    "visualizer": ("false", "Also run the visualizer: overlay image and text markers."),
+    "rviz": ("false", "Also run rviz2 with the visualizer's picture and markers."),
+    "rviz_config": (str(SHARE / "config" / "vljepa.rviz"), "What rviz2 shows."),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; the nodes follow when these are known."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start_nodes)])
+
+
+def start_nodes(context: LaunchContext) -> list[Node]:
+    """Return the processes that the arguments ask for."""
+    given = {name: context.launch_configurations[name] for name in ARGUMENTS}
+    common = _common(given)
+    rviz = _flag(given, "rviz")
+    if _flag(given, "use_composition"):
+        nodes = [Node(executable="pipeline", **common)]
+    else:
+        nodes = [Node(executable=name, name=name, **common) for name in ("embedder", "describer")]
+    if rviz or _flag(given, "visualizer"):
+        nodes.append(Node(executable="visualizer", name="visualizer", **common))
+    return [*nodes, _rviz(given)] if rviz else nodes
+
+
+def _common(given: dict[str, str]) -> dict[str, Any]:
+    """Return what all our nodes are started with."""
+    topic = given["image_topic"]
+    return {
+        "package": "vljepa_ros",
+        "namespace": given["namespace"],
+        "parameters": [_written(_parameters(given))],
+        "remappings": [
+            ("image_raw", topic),
+            ("image_raw/compressed", f"{topic}/compressed"),
+        ],
+        "arguments": ["--ros-args", "--log-level", given["log_level"]],
+        "respawn": _flag(given, "use_respawn"),
+        "respawn_delay": 2.0,
+        "output": "screen",
+        "emulate_tty": True,
+    }
+
+
+def _rviz(given: dict[str, str]) -> Node:
+    prefix = _prefix(given["namespace"])
+    topics = ("/visualizer/overlay", "/visualizer/markers")
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=given["namespace"],
+        arguments=["-d", given["rviz_config"]],
+        parameters=[{"use_sim_time": _flag(given, "use_sim_time")}],
+        remappings=[(topic, f"{prefix}{topic}") for topic in topics],
+        output="screen",
+    )
+
+
+def _parameters(given: dict[str, str]) -> dict[str, Any]:
+    """Return params_file's sections under the nodes' full names, the arguments worked in."""
+    path = Path(given["params_file"])
+    read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    prefix = _prefix(given["namespace"])
+    sections = {
+        name if name.startswith("/") else f"{prefix}/{name}": section
+        for name, section in read.items()
+    }
+    for name in NODES:
+        full_name = f"{prefix}/{name}"
+        values = (sections.get(full_name) or {}).get("ros__parameters") or {}
+        sections[full_name] = {"ros__parameters": {**values, **_overrides(given, name)}}
+    return sections
+
+
+def _overrides(given: dict[str, str], node: str) -> dict[str, Any]:
+    """Return the parameters of `node` that arguments set."""
+    values: dict[str, Any] = {name: _flag(given, name) for name in ("use_sim_time", "autostart")}
+    accepted = {"embedder": ("bundle", "image_transport"), "describer": ("bundle",)}
+    values.update({name: given[name] for name in accepted.get(node, ()) if given[name]})
+    return values
+
+
+def _written(parameters: dict[str, Any]) -> str:
+    """Write the parameters to a file that outlives this process, for respawned nodes."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="vljepa_", suffix=".yaml", delete=False, encoding="utf-8"
+    ) as file:
+        yaml.safe_dump(parameters, file)
+    return file.name
+
+
+def _prefix(namespace: str) -> str:
+    """Return the namespace with a slash in front and none behind; empty for the root."""
+    inner = namespace.strip("/")
+    return f"/{inner}" if inner else ""
+
+
+def _flag(given: dict[str, str], name: str) -> bool:
+    """Return a yes-or-no argument.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    value = given[name].lower()
+    if value not in ("true", "false"):
+        raise ValueError(f"{name}:={given[name]} is neither true nor false")
+    return value == "true"

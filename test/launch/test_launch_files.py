@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files start what their arguments say, with the right names, topics and parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.launch_api import Described, Node, described
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VLJEPA = ROOT / "launch" / "vljepa.launch.py"
+DEMO = ROOT / "launch" / "demo.launch.py"
+NAV2_NAMES = {
+    "namespace",
+    "params_file",
+    "use_sim_time",
+    "autostart",
+    "log_level",
+    "use_respawn",
+    "use_composition",
+}
+
+
+def executables(result: Described) -> list[str]:
+    return [node.executable for node in result.nodes]
+
+
+def parameters(node: Node) -> dict[str, Any]:
+    """Return what the node's parameter file says, section by section."""
+    (path,) = node.parameters
+    assert isinstance(path, str)
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return {name: section["ros__parameters"] for name, section in content.items()}
+
+
+def own_file(folder: Path, **sections: dict[str, Any]) -> str:
+    path = folder / "params.yaml"
+    content = {name: {"ros__parameters": values} for name, values in sections.items()}
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.mark.parametrize("path", [VLJEPA, DEMO])
+def test_every_argument_has_a_description_and_a_default(path: Path) -> None:
+    for name, argument in described(path).arguments.items():
+        assert argument.description.endswith("."), name
+        assert argument.default_value is not None, name
+
+
+def test_the_arguments_have_nav2s_names() -> None:
+    assert set(described(VLJEPA).arguments) >= NAV2_NAMES
+
+
+def test_by_default_one_process_runs_both_nodes() -> None:
+    result = described(VLJEPA)
+    assert executables(result) == ["pipeline"]
+    assert result.nodes[0].package == "vljepa_ros"
+    assert result.nodes[0].name is None  # a name would be given to both
+
+
+def test_without_composition_there_are_two_named_processes() -> None:
+    result = described(VLJEPA, use_composition="false")
+    assert [(node.executable, node.name) for node in result.nodes] == [
+        ("embedder", "embedder"),
+        ("describer", "describer"),
+    ]
+
+
+def test_rviz_brings_the_visualizer_along() -> None:
+    result = described(VLJEPA, rviz="true")
+    assert executables(result) == ["pipeline", "visualizer", "rviz2"]
+    flag, config = result.node("rviz2").arguments
+    assert flag == "-d"
+    assert Path(config).is_file()
+
+
+def test_the_visualizer_can_run_without_rviz() -> None:
+    assert executables(described(VLJEPA, visualizer="True")) == ["pipeline", "visualizer"]
+
+
+def test_the_camera_topic_is_mapped_in_both_transports() -> None:
+    node = described(VLJEPA, image_topic="/front/image").nodes[0]
+    assert node.remappings == {
+        "image_raw": "/front/image",
+        "image_raw/compressed": "/front/image/compressed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("namespace", "section"),
+    [("", "/embedder"), ("robot1", "/robot1/embedder"), ("/a/b/", "/a/b/embedder")],
+)
+def test_parameters_are_found_in_every_namespace(namespace: str, section: str) -> None:
+    node = described(VLJEPA, namespace=namespace).nodes[0]
+    assert node.namespace == namespace
+    given = yaml.safe_load((ROOT / "config" / "vljepa.yaml").read_text())
+    assert (
+        given["embedder"]["ros__parameters"].items()
+        <= {
+            **parameters(node)[section],
+            **{name: given["embedder"]["ros__parameters"].get(name) for name in ("autostart",)},
+        }.items()
+    )
+
+
+def test_a_users_file_is_used_and_full_names_in_it_stay(tmp_path: Path) -> None:
+    path = own_file(tmp_path, describer={"threshold": 0.5}, **{"/other/node": {"a": 1}})
+    read = parameters(described(VLJEPA, namespace="r", params_file=path).nodes[0])
+    assert read["/r/describer"]["threshold"] == 0.5
+    assert read["/other/node"] == {"a": 1}
+
+
+def test_an_empty_section_in_a_users_file_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("embedder:\ndescriber:\n  ros__parameters:\n")
+    read = parameters(described(VLJEPA, params_file=str(path)).nodes[0])
+    assert read["/embedder"]["autostart"] is True
+
+
+def test_arguments_win_over_the_file(tmp_path: Path) -> None:
+    values = {"autostart": True, "bundle": "/old", "image_transport": "raw", "use_sim_time": False}
+    path = own_file(tmp_path, embedder=values)
+    result = described(
+        VLJEPA,
+        params_file=path,
+        autostart="false",
+        bundle="/new",
+        image_transport="compressed",
+        use_sim_time="true",
+    )
+    assert parameters(result.nodes[0])["/embedder"] == {
+        "autostart": False,
+        "bundle": "/new",
+        "image_transport": "compressed",
+        "use_sim_time": True,
+    }
+
+
+def test_arguments_that_are_not_given_leave_the_file_alone(tmp_path: Path) -> None:
+    path = own_file(tmp_path, embedder={"bundle": "/mine", "image_transport": "compressed"})
+    read = parameters(described(VLJEPA, params_file=path).nodes[0])["/embedder"]
+    assert (read["bundle"], read["image_transport"]) == ("/mine", "compressed")
+
+
+def test_respawn_and_log_level_reach_the_processes() -> None:
+    node = described(VLJEPA, use_respawn="true", log_level="debug").nodes[0]
+    assert node.respawn is True
+    assert list(node.arguments) == ["--ros-args", "--log-level", "debug"]
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_refused() -> None:
+    with pytest.raises(ValueError, match="use_respawn:=maybe is neither true nor false"):
+        described(VLJEPA, use_respawn="maybe")
+
+
+def test_the_demo_replays_the_shipped_recording_to_the_same_topic() -> None:
+    result = described(DEMO)
+    assert executables(result) == ["pipeline", "visualizer", "replay"]
+    (values,) = result.node("replay").parameters
+    assert isinstance(values, dict)
+    assert Path(values["source"]).name == "recording.mp4"
+    assert values["loop"] is True
+    for node in result.nodes:
+        assert node.remappings["image_raw"] == "image_raw"
+
+
+def test_the_demos_arguments_reach_replay_and_nodes() -> None:
+    result = described(
+        DEMO, namespace="r", image_topic="/cam", source="/a/bag", rate="2.0", rviz="true"
+    )
+    (values,) = result.node("replay").parameters
+    assert isinstance(values, dict)
+    assert (values["source"], values["rate"]) == ("/a/bag", 2.0)
+    assert {node.namespace for node in result.nodes} == {"r"}
+    assert result.node("replay").remappings == {"image_raw": "/cam"}
+    assert result.node("pipeline").remappings["image_raw"] == "/cam"
+    assert "rviz2" in executables(result)
+
+
+def test_the_demo_lets_large_images_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for path in described(DEMO).environment.values():
+        assert Path(path).is_file()
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/my/own.xml")
+    assert described(DEMO).environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "/my/own.xml"

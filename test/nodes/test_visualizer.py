@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The visualizer over real DDS: it draws what the topics say, and only for those who look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.qos import QoSReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from support.ros import Bench, Camera
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription
+from vljepa_ros.nodes import qos
+from vljepa_ros.nodes.conversions import to_image, to_ns, to_rgb, to_stamp
+from vljepa_ros.nodes.visualizer import Visualizer
+from vljepa_ros.views.colours import StateColours
+
+SECOND = 1_000_000_000
+START = 1000 * SECOND
+FIRST_COLOUR = StateColours().of("the first text")
+PICTURE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
+
+
+class Robot:
+    """What embedder and describer publish, under the control of a test."""
+
+    def __init__(self, ros: Bench) -> None:
+        create = ros.node.create_publisher
+        self.info = create(ModelInfo, "embedder/model_info", qos.latched(1))
+        self.embedding = create(Embedding, "embedder/embedding", qos.reliable(10))
+        self.state = create(StateDescription, "describer/state", qos.latched(10))
+        self.diagnostics = create(DiagnosticArray, "/diagnostics", qos.reliable(10))
+        self.camera: Camera = ros.camera(reliability=QoSReliabilityPolicy.RELIABLE)
+
+    def asks(self, *names: str) -> None:
+        self.info.publish(ModelInfo(queries=[Query(name=n, text=f"{n}?") for n in names]))
+
+    def embeds(self, stamp_ns: int, query: str = "action") -> None:
+        self.embedding.publish(Embedding(header=header(stamp_ns), query=query))
+
+    def says(self, text: str, since_ns: int, query: str = "action", score: float = 0.8) -> None:
+        message = StateDescription(header=header(since_ns), query=query, text=text, score=score)
+        message.since = to_stamp(since_ns)
+        self.state.publish(message)
+
+    def drops(self, count: int) -> None:
+        pair = KeyValue(key="frames replaced by newer ones", value=str(count))
+        status = DiagnosticStatus(name="embedder", values=[pair])
+        self.diagnostics.publish(DiagnosticArray(status=[status]))
+
+
+def header(stamp_ns: int) -> Header:
+    return Header(stamp=to_stamp(stamp_ns), frame_id="camera_optical")
+
+
+@pytest.fixture
+def robot(ros: Bench) -> Robot:
+    return Robot(ros)
+
+
+def panel(overlay: Any) -> np.ndarray:
+    """Return the overlay without the camera's picture."""
+    drawn = to_rgb(overlay).copy()
+    drawn[: PICTURE.shape[0], : PICTURE.shape[1]] = 0
+    return drawn
+
+
+def shows(overlay: Any, colour: tuple[int, int, int]) -> bool:
+    return bool((panel(overlay) == colour).all(axis=2).sum() > 50)
+
+
+def test_images_are_taken_only_while_somebody_looks(ros: Bench, robot: Robot) -> None:
+    reports = ros.diagnostics("visualizer")
+    ros.add(Visualizer)
+    reports.wait_for(lambda one: one.message == "nobody looks at the overlay", "idleness")
+    assert robot.camera.publisher.get_subscription_count() == 0
+    subscription = ros.node.create_subscription(Image, "/visualizer/overlay", lambda _: None, 5)
+    robot.camera.wait_matched()
+    ros.node.destroy_subscription(subscription)
+    ros.wait(lambda: robot.camera.publisher.get_subscription_count() == 0, "the visualizer let go")
+
+
+def test_the_overlay_shows_the_picture_with_its_stamp_and_frame(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer)
+    robot.camera.wait_matched().send(PICTURE, START, "camera_optical")
+    (overlay,) = overlays.wait(1)
+    assert (to_ns(overlay.header.stamp), overlay.header.frame_id) == (START, "camera_optical")
+    assert np.array_equal(to_rgb(overlay)[:300, :400], PICTURE)
+    assert overlay.height * overlay.width > PICTURE.shape[0] * PICTURE.shape[1]
+
+
+def test_states_from_before_the_start_are_shown(ros: Bench, robot: Robot) -> None:
+    robot.asks("action")
+    robot.says("reaching", START - 5 * SECOND)
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer)
+    robot.camera.wait_matched()
+    sent = 0
+
+    def drawn_with_the_state() -> bool:
+        nonlocal sent
+        robot.camera.send(PICTURE, START + sent * SECOND // 10)
+        sent += 1
+        return any(shows(one, FIRST_COLOUR) for one in overlays)
+
+    ros.wait(drawn_with_the_state, "an overlay with the latched state")
+
+
+def test_a_new_state_changes_the_panel_and_not_the_picture(ros: Bench, robot: Robot) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer)
+    robot.asks("action")
+    robot.camera.wait_matched().send(PICTURE, START)
+    (before,) = overlays.wait(1)
+    robot.says("reaching", START)
+    markers.wait_for(lambda message: message.markers, "a text")  # so the state has arrived
+    robot.camera.send(PICTURE, START + SECOND // 10)
+    after = overlays.wait(2)[1]
+    assert not shows(before, FIRST_COLOUR)
+    assert shows(after, FIRST_COLOUR)
+    assert np.array_equal(to_rgb(after)[:300, :400], PICTURE)
+
+
+def test_the_embedders_drops_are_shown(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer)
+    robot.camera.wait_matched()
+    sent = 0
+
+    def ink(overlay: Any) -> int:
+        return int((panel(overlay) > 150).all(axis=2).sum())
+
+    def drawn_with_more_text() -> bool:
+        nonlocal sent
+        robot.embeds(START)
+        if sent > 2:
+            robot.drops(4711)
+        robot.camera.send(PICTURE, START + sent * SECOND // 10)
+        sent += 1
+        amounts = [ink(one) for one in overlays[1:]]
+        return bool(amounts) and max(amounts) > 1.3 * min(amounts)
+
+    ros.wait(drawn_with_more_text, "an overlay with dropped frames")
+
+
+def test_markers_stand_in_the_cameras_frame(ros: Bench, robot: Robot) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    ros.add(Visualizer, text_size_m=0.2, text_distance_m=3.0)
+    robot.asks("action", "object")
+    robot.says("reaching", START, score=0.81)
+    robot.says("the drawer is open", START, query="object")
+    message = markers.wait_for(lambda one: len(one.markers) == 2, "two texts")
+    first, second = message.markers
+    assert first.text == "action?\nreaching (81 %)"
+    assert second.text.startswith("object?\nthe drawer is open")
+    for marker in message.markers:
+        assert marker.type == Marker.TEXT_VIEW_FACING
+        assert marker.header.frame_id == "camera_optical"
+        assert marker.scale.z == pytest.approx(0.2)
+        assert marker.pose.position.z == pytest.approx(3.0)
+        assert marker.lifetime.sec > 0
+    assert first.pose.position.y < second.pose.position.y  # y points down
+    assert first.id != second.id
+
+
+def test_compressed_images_are_drawn(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    camera = ros.camera("image_raw/compressed", kind=CompressedImage).wait_matched(0)
+    ros.add(Visualizer, image_transport="compressed")
+    camera.wait_matched()
+    _, data = cv2.imencode(".png", PICTURE[..., ::-1])
+    message = CompressedImage(header=header(START), format="png")
+    message.data.frombytes(data.tobytes())
+    camera.publisher.publish(message)
+    assert np.array_equal(to_rgb(overlays.wait(1)[0])[:300, :400], PICTURE)
+
+
+def test_an_image_that_lies_is_counted_and_the_next_is_drawn(ros: Bench, robot: Robot) -> None:
+    overlays, reports = ros.inbox(Image, "/visualizer/overlay"), ros.diagnostics("visualizer")
+    ros.add(Visualizer)
+    robot.camera.wait_matched()
+    lie = to_image(PICTURE, to_stamp(START), "camera")
+    lie.height = 9999
+    robot.camera.publisher.publish(lie)
+    reports.wait_for(lambda one: any("images refused" in key for key in one.values), "the count")
+    robot.camera.send(PICTURE, START + SECOND // 10)
+    assert to_ns(overlays.wait(1)[0].header.stamp) == START + SECOND // 10
+
+
+def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, max_rate_hz=5.0)
+    robot.camera.wait_matched()
+    for tick in range(60):  # two seconds of a 30 Hz camera
+        robot.camera.send(PICTURE, START + tick * SECOND // 30)
+    robot.camera.send(PICTURE, START + 9 * SECOND)
+    overlays.wait_for(lambda one: to_ns(one.header.stamp) == START + 9 * SECOND, "the last stamp")
+    assert len(overlays) <= 12
+    gaps = np.diff([to_ns(one.header.stamp) for one in overlays])
+    assert gaps.min() >= 0.4 * SECOND / 5.0
+
+
+def test_it_can_be_deactivated_and_activated_again(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer)
+    robot.camera.wait_matched()
+    for name in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+        wanted = Transition(id=name)
+        assert ros.call(ChangeState, "/visualizer/change_state", transition=wanted).success
+    robot.camera.wait_matched().send(PICTURE, START)
+    overlays.wait(1)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The visualizer node: what the model says, as a picture and as texts in space.
+
+Subscribing to images and drawing are the costly part, so both happen only while somebody looks at
+`~/overlay`. The board of states is fed all the time, so that the first picture is complete.
+
+Durations and ages in the picture are measured against the stamp of the image that is shown, not
+against the clock: they mean the same for a live camera, a replay and a bag.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType, JumpHandle
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from visualization_msgs.msg import MarkerArray
+
+from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
+from vljepa_ros.nodes import qos
+from vljepa_ros.nodes.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.conversions import to_image, to_ns, to_rgb
+from vljepa_ros.nodes.diagnostics import Health, Level, Rate
+from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.listener import Listener
+from vljepa_ros.nodes.markers import state_markers
+from vljepa_ros.nodes.parameters import Change, ParameterSpec
+from vljepa_ros.nodes.run import run
+from vljepa_ros.nodes.worker import Worker
+from vljepa_ros.stream.images import ImageError
+from vljepa_ros.stream.stamp_gate import StampGate
+from vljepa_ros.views.board import BoardView, StateBoard, StateView
+from vljepa_ros.views.overlay import OverlayPainter
+
+PARAMETERS = (
+    ParameterSpec(
+        "image_transport",
+        "raw",
+        "Subscribe to image_raw (raw) or to image_raw/compressed (compressed).",
+        Change.INACTIVE,
+        choices=("raw", "compressed"),
+    ),
+    ParameterSpec(
+        "max_rate_hz", 15.0, "Highest rate in Hz of overlay images.", Change.LIVE, 0.1, 120.0
+    ),
+    ParameterSpec(
+        "text_size_m", 0.05, "Height of the marker texts in metres.", Change.LIVE, 0.001, 10.0
+    ),
+    ParameterSpec(
+        "text_distance_m",
+        1.0,
+        "Distance of the marker texts in front of the camera in metres.",
+        Change.LIVE,
+        0.0,
+        100.0,
+    ),
+)
+
+_DEMAND_PERIOD_S = 0.2
+_MARKER_PERIOD_S = 0.5
+_MAX_GAP_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """An image message and what is to be drawn beside it."""
+
+    message: Image | CompressedImage
+    view: BoardView
+
+
+class Visualizer(ManagedNode):
+    """Publishes overlay images and marker texts."""
+
+    def __init__(self, **options: Any) -> None:
+        """Declare the parameters; topics follow on configure and activate."""
+        super().__init__("visualizer", PARAMETERS, **options)
+        self._board = StateBoard()
+        self._painter = OverlayPainter()
+        self._gate = StampGate(self.parameters["max_rate_hz"], _MAX_GAP_S)
+        self._drawn = Rate()
+        self._newest_ns = 0
+        self._frame_id = ""
+        self._embedder = ""
+        self._worker: Worker[_Picture] | None = None
+        self._overlay: Any = None
+        self._markers: Any = None
+        self._images: Listener | None = None
+        self._listeners: list[Listener] = []
+        self._clockwork: list[Any] = []
+        self._jumps: JumpHandle | None = None
+
+    def do_configure(self) -> None:
+        """Create the publishers."""
+        self._overlay = self.create_lifecycle_publisher(
+            Image,
+            "~/overlay",
+            qos.reliable(5),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._markers = self.create_lifecycle_publisher(MarkerArray, "~/markers", qos.reliable(1))
+        self._worker = Worker(self._draw, on_error=self._on_drawing_error, wake=self.wake)
+
+    def do_activate(self) -> None:
+        """Subscribe to all but the images, for which somebody must look first."""
+        self._forget()
+        self._embedder = self.resolve_topic_name("embedder/embedding").rpartition("/")[0]
+        self._listeners = [
+            self._listen(ModelInfo, "embedder/model_info", self._on_model_info, qos.latched(1)),
+            self._listen(Embedding, "embedder/embedding", self._on_embedding, qos.reliable(10)),
+            self._listen(StateDescription, "describer/state", self._on_state, qos.latched(10)),
+            self._listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.reliable(10)),
+        ]
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._clockwork = [
+            self.create_timer(_DEMAND_PERIOD_S, self._follow_demand, clock=steady),
+            self.create_timer(_MARKER_PERIOD_S, self._publish_markers, clock=steady),
+        ]
+        self._jumps = on_clock_jump(self, self._forget)
+
+    def do_deactivate(self) -> None:
+        """Unsubscribe and forget the states."""
+        for timer in self._clockwork:
+            self.destroy_timer(timer)
+        for listener in self._listeners:
+            listener.close()
+        self._clockwork, self._listeners = [], []
+        self._stop_images()
+        if self._jumps is not None:
+            self._jumps.unregister()
+            self._jumps = None
+
+    def do_cleanup(self) -> None:
+        """Stop drawing and withdraw the topics."""
+        self.close()
+        for publisher in (self._overlay, self._markers):
+            if publisher is not None:
+                self.destroy_lifecycle_publisher(publisher)
+        self._overlay = self._markers = None
+
+    def close(self) -> None:
+        """Stop the worker."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def apply_parameters(self, changed: Mapping[str, Any]) -> None:
+        """Take a new rate; sizes are read when they are needed."""
+        if "max_rate_hz" in changed:
+            self._gate.rate_hz = changed["max_rate_hz"]
+
+    def health(self) -> Health:
+        """Report what is drawn and for how many."""
+        viewers = self._overlay.get_subscription_count()
+        values = {
+            "overlay subscribers": viewers,
+            "marker subscribers": self._markers.get_subscription_count(),
+            "overlays_hz": self._drawn.read(),
+            **self.tally.values(),
+        }
+        complaint = self._images.complaint() if self._images is not None else ""
+        if complaint:
+            return Health(Level.STALE, complaint, values)
+        return Health(Level.OK, "drawing" if viewers else "nobody looks at the overlay", values)
+
+    def _follow_demand(self) -> None:
+        """Subscribe to the images while somebody looks at the overlay."""
+        wanted = self._overlay.get_subscription_count() > 0
+        if wanted and self._images is None:
+            kind, topic = Image, "image_raw"
+            if self.parameters["image_transport"] == "compressed":
+                kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
+            self._images = self._listen(kind, topic, self._on_image, qos.sensor_data())
+        elif not wanted:
+            self._stop_images()
+
+    def _listen(
+        self, kind: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+    ) -> Listener:
+        return Listener(self, kind, topic, callback, profile, self.tally)
+
+    def _stop_images(self) -> None:
+        if self._images is not None:
+            self._images.close()
+            self._images = None
+        if self._worker is not None:
+            self._worker.clear()
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        stamp_ns = to_ns(message.header.stamp) or int(self.get_clock().now().nanoseconds)
+        if self._worker is None or not self._gate.admit(stamp_ns).accepted:
+            return
+        if self._worker.offer(_Picture(message, self._board.view(stamp_ns))):
+            self.tally.count("images replaced by newer ones")
+
+    def _draw(self, picture: _Picture) -> None:
+        """Draw and publish; in the worker."""
+        header = picture.message.header
+        try:
+            image = to_rgb(picture.message)
+        except ImageError as error:
+            self.tally.warn(f"images refused: {error.cause}", f"image refused: {error}")
+            return
+        drawn = self._painter.draw(image, picture.view)
+        self._overlay.publish(to_image(drawn, header.stamp, header.frame_id))
+        self._drawn.tick()
+
+    def _on_drawing_error(self, error: Exception) -> None:
+        if self.context.ok():
+            self.tally.warn("drawing failures", f"{type(error).__name__}: {error}")
+
+    def _on_model_info(self, info: ModelInfo) -> None:
+        self._board.set_questions([(query.name, query.text) for query in info.queries])
+
+    def _on_embedding(self, message: Embedding) -> None:
+        self._newest_ns = to_ns(message.header.stamp)
+        self._board.add_embedding(message.query, self._newest_ns)
+
+    def _on_state(self, message: StateDescription) -> None:
+        self._frame_id = message.header.frame_id
+        state = StateView(message.text, to_ns(message.since), message.score)
+        self._board.add_state(message.query, state)
+
+    def _on_diagnostics(self, report: DiagnosticArray) -> None:
+        drops = drops_of(report, self._embedder)
+        if drops is not None:
+            self._board.dropped = sum(drops.values())
+
+    def _publish_markers(self) -> None:
+        if self._markers.get_subscription_count() == 0:
+            return
+        self._markers.publish(
+            state_markers(
+                self._board.view(self._newest_ns),
+                self._frame_id,
+                self.parameters["text_size_m"],
+                self.parameters["text_distance_m"],
+            )
+        )
+
+    def _forget(self) -> None:
+        """Forget states and stamps, for instance because the clock was set back."""
+        questions = [(one.name, one.question) for one in self._board.view(0).queries]
+        self._board = StateBoard()
+        self._board.set_questions(questions)
+        self._newest_ns = 0
+        self._gate.reset()
+
+
+def main() -> int:
+    """Run the node."""
+    return run(Visualizer)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
