@@ -203,6 +203,7 @@ def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
     robot.camera.wait_matched()
     for tick in range(60):  # two seconds of a 30 Hz camera
         robot.camera.send(PICTURE, START + tick * SECOND // 30)
+        overlays.wait(1)
     robot.camera.send(PICTURE, START + 9 * SECOND)
     overlays.wait_for(lambda one: to_ns(one.header.stamp) == START + 9 * SECOND, "the last stamp")
     assert len(overlays) <= 12
