@@ -43,7 +43,8 @@ class Figures:
     ticks: int
     embeddings: int
     states: int
-    states_per_s: float
+    decodes: int
+    decodes_per_s: float
     embedding_latency: Latency | None
     state_latency: Latency | None
     drops: dict[str, int]
@@ -51,13 +52,13 @@ class Figures:
 
     def lines(self) -> list[str]:
         """Return the summary for the terminal."""
-        share = 100 * self.states / self.embeddings if self.embeddings else 0.0
+        share = 100 * self.decodes / self.embeddings if self.embeddings else 0.0
         dropped = ", ".join(f"{cause} {count}" for cause, count in self.drops.items() if count)
         lines = [
             f"frames in      {self.frames} in {self.duration_s:.1f} s",
             f"embeddings     {self.embeddings} ({self.ticks} time steps)",
-            f"states         {self.states} ({self.states_per_s:.2f} decodes per second, "
-            f"one for {share:.1f} % of the embeddings)",
+            f"states         {self.states} changes from {self.decodes} decoded texts: "
+            f"{self.decodes_per_s:.2f} decodes per second, {share:.1f} % of the embeddings",
             f"latency        embeddings {self.embedding_latency or '-'}; "
             f"states {self.state_latency or '-'} (image stamp to receipt)",
             f"drops          {dropped or 'none'}",
@@ -68,13 +69,15 @@ class Figures:
 
 def figures(run: RunRecord, truth: Truth | None) -> Figures:
     """Sum up a run."""
+    decodes = len(run.states) + run.silent_decodes
     return Figures(
         frames=run.frames,
         duration_s=run.duration_s,
         ticks=len({one.stamp_ns for one in run.embeddings}),
         embeddings=len(run.embeddings),
         states=len(run.states),
-        states_per_s=len(run.states) / run.duration_s if run.duration_s else 0.0,
+        decodes=decodes,
+        decodes_per_s=decodes / run.duration_s if run.duration_s else 0.0,
         embedding_latency=Latency.of(run.embeddings),
         state_latency=Latency.of(run.states),
         drops=dict(run.drops),

@@ -55,6 +55,7 @@ class RunRecord:
     states: list[StateRecord] = field(default_factory=list)
     embeddings: list[EmbeddingRecord] = field(default_factory=list)
     drops: dict[str, int] = field(default_factory=dict)
+    silent_decodes: int = 0  # texts decoded that were the current ones already
 
     def seconds(self, stamp_ns: int) -> float:
         """Return the time of `stamp_ns` since the first image."""

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's own node: it listens to everything that the nodes publish and keeps it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool
+
+from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
+from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
+from vljepa_ros.nodes import qos
+from vljepa_ros.nodes.conversions import to_ns, to_rgb, to_vector
+from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.stream.images import ImageError
+from vljepa_ros.views.board import BoardView, StateBoard, StateView
+
+_REASONS = {
+    StateDescription.FIRST: "first",
+    StateDescription.CHANGE: "change",
+    StateDescription.REFRESH: "refresh",
+    StateDescription.FORCED: "forced",
+}
+_QUEUE = 100
+
+
+class Audience(Protocol):
+    """Who is told as it happens; called from the executor's thread, so be quick."""
+
+    def on_image(self, stamp_ns: int, image: NDArray[np.uint8], view: BoardView) -> None:
+        """Take an RGB image (H, W, 3) and what is known at its time."""
+
+    def on_state(self, state: StateRecord) -> None:
+        """Take a state change."""
+
+    def on_embedding(self, embedding: EmbeddingRecord) -> None:
+        """Take an embedding."""
+
+
+class Recorder(Node):
+    """Collects a run; `changed` is notified after every message."""
+
+    def __init__(self, namespace: str, run: RunRecord, audience: Audience) -> None:
+        """Listen in `namespace` and write to `run`."""
+        super().__init__("recorder", namespace=namespace)
+        self.run = run
+        self.changed = threading.Condition()
+        self.finished = False
+        self.failures: dict[str, str] = {}
+        self.reports = 0
+        self._audience = audience
+        self._board = StateBoard()
+        self._newest: dict[str, NDArray[np.float32]] = {}
+        self._anchors: dict[str, NDArray[np.float32]] = {}
+        self._listen(ModelInfo, "embedder/model_info", self._on_model_info, qos.latched(1))
+        self._listen(Image, "image_raw", self._on_image, qos.reliable(_QUEUE))
+        self._listen(Embedding, "embedder/embedding", self._on_embedding, qos.reliable(_QUEUE))
+        self._listen(StateDescription, "describer/state", self._on_state, qos.latched(_QUEUE))
+        self._listen(DiagnosticArray, "/diagnostics", self._on_report, qos.reliable(_QUEUE))
+        self._listen(Bool, "replay/finished", self._on_finished, qos.latched(1))
+
+    def _listen(self, kind: type, topic: str, take: Callable[[Any], None], profile: Any) -> None:
+        def take_and_tell(message: Any) -> None:
+            with self.changed:
+                take(message)
+                self.changed.notify_all()
+
+        self.create_subscription(kind, topic, take_and_tell, profile)
+
+    def _on_model_info(self, info: ModelInfo) -> None:
+        self.run.model = f"{info.name} {info.version} ({info.backend}, {info.precision})"
+        self.run.questions = {query.name: query.text for query in info.queries}
+        self._board.set_questions(list(self.run.questions.items()))
+
+    def _on_image(self, message: Image) -> None:
+        stamp_ns = to_ns(message.header.stamp)
+        self.run.frames += 1
+        if self.run.first_frame_ns is None:
+            self.run.first_frame_ns = stamp_ns
+        self.run.last_frame_ns = stamp_ns
+        try:
+            image = to_rgb(message)
+        except ImageError:
+            return  # the embedder refuses and counts it
+        self._board.dropped = sum(self.run.drops.values())
+        self._audience.on_image(stamp_ns, image, self._board.view(stamp_ns))
+
+    def _on_embedding(self, message: Embedding) -> None:
+        stamp_ns, vector = to_ns(message.header.stamp), to_vector(message.data)
+        self._newest[message.query] = vector
+        self._board.add_embedding(message.query, stamp_ns)
+        anchor = self._anchors.get(message.query)
+        record = EmbeddingRecord(
+            query=message.query,
+            space_id=message.space_id,
+            dimension=len(vector),
+            distance=None if anchor is None else 1.0 - float(anchor @ vector),
+            stamp_ns=stamp_ns,
+            window_start_ns=to_ns(message.window_start),
+            received_ns=self._now_ns(),
+        )
+        self.run.embeddings.append(record)
+        self._audience.on_embedding(record)
+
+    def _on_state(self, message: StateDescription) -> None:
+        record = StateRecord(
+            query=message.query,
+            text=message.text,
+            previous_text=message.previous_text,
+            score=message.score,
+            distance=message.distance,
+            reason=_REASONS[message.reason],
+            seq=message.seq,
+            stamp_ns=to_ns(message.header.stamp),
+            since_ns=to_ns(message.since),
+            received_ns=self._now_ns(),
+        )
+        self.run.states.append(record)
+        self._board.add_state(record.query, StateView(record.text, record.since_ns, record.score))
+        if record.query in self._newest:
+            self._anchors[record.query] = self._newest[record.query]
+        self._audience.on_state(record)
+
+    def _on_report(self, report: DiagnosticArray) -> None:
+        namespace = self.get_namespace().strip("/")
+        for status in report.status:
+            parent, _, name = status.name.rpartition("/")
+            if parent != namespace:
+                continue
+            if status.level == DiagnosticStatus.ERROR:
+                self.failures[name] = status.message
+            if name == "describer":
+                self._note_decodes(status)
+        drops = drops_of(report, f"{namespace}/embedder")
+        if drops is not None:
+            self.run.drops = drops
+            self.reports += 1
+
+    def _note_decodes(self, status: DiagnosticStatus) -> None:
+        values = {pair.key: pair.value for pair in status.values}
+        self.run.silent_decodes = int(values.get("changes without new words", 0))
+
+    def _on_finished(self, message: Bool) -> None:
+        self.finished = message.data
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
