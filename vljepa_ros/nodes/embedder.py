@@ -119,7 +119,7 @@ class Embedder(ManagedNode):
             stream.jumps.unregister()
         if self._loaded is not None:
             self._loaded.worker.clear()
-            self._loaded.worker.call(self._loaded.clips.clear)
+            self._loaded.worker.post(self._loaded.clips.clear)
 
     def do_cleanup(self) -> None:
         """Stop the worker and let the model go."""

@@ -149,8 +149,9 @@ class ManagedNode(LifecycleNode):
             cause = f"{what} failed: {error or type(error).__name__}"
             if not keep_failure:
                 self.failure = cause
-            self.get_logger().error(cause)
-            self.get_logger().debug(traceback.format_exc())
+            if self.context.ok():  # else a signal ended the process in the middle of the step
+                self.get_logger().error(cause)
+                self.get_logger().debug(traceback.format_exc())
             return False
         return True
 

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main function of every node: spin until asked to end, and end without noise.
 
-Nodes are made inside the try block: a signal during construction must end the process as quietly
-as one while spinning. Entities are not destroyed by hand at the end; the middleware's own shutdown
-does that, and doing it twice races with a second signal.
+A signal ends the context, and with it spinning, in the place where that is expected; Python's own
+answer to Ctrl-C, an exception at whatever line runs, is switched off. From then on signals are
+ignored: a terminal and `ros2 launch` both send one, and the second must not kill a process that is
+already ending. Entities are not destroyed by hand; the middleware's own shutdown does that.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.parameters import ParameterError
@@ -30,6 +32,7 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
     Returns:
         The exit status: 0, or 2 where a parameter cannot be used.
     """
+    signal.signal(signal.SIGINT, lambda *_: None)  # rclpy's handler calls this after its own work
     nodes: list[ManagedNode] = []
     try:
         rclpy.init()
@@ -38,22 +41,26 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
             nodes.append(factory())
             executor.add_node(nodes[-1])
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     except (ParameterError, ParameterException) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return _BAD_USAGE
+    except Exception:
+        if rclpy.ok():
+            raise
+        # The usual end, or what a node that was still being made met after a signal.
     finally:
-        _close(nodes)
+        _end(nodes)
     return 0
 
 
-def _close(nodes: list[ManagedNode]) -> None:
+def _end(nodes: list[ManagedNode]) -> None:
     """Stop the nodes' threads; leave at once where one is stuck in a model.
 
     A thread inside a native library cannot be interrupted, and taking the library down under it
     crashes; nothing is left to write at this point.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     for node in nodes:
         node.close()
     if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):

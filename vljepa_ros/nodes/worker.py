@@ -91,6 +91,10 @@ class Worker(Generic[_Item]):
                 self._changed.notify()
         return future
 
+    def post(self, function: Callable[[], object]) -> None:
+        """Run ``function``, which must not fail, in the thread; nobody waits for it."""
+        self.call(function).add_done_callback(Future.exception)  # counts as looked at
+
     def clear(self) -> None:
         """Forget the items that wait."""
         with self._changed:

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes as processes: what they print, how they end, and with which status."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.film import Film
+from support.ros import DEADLINE_S, Bench
+from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
+from vljepa_ros.nodes.qos import latched
+
+ROOT = Path(__file__).resolve().parents[2]
+END_S = 5.0  # generous: the machine may be loaded; a node that waits for something takes for ever
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+class Process:
+    """A node's process; its lines on stderr, where ROS logs, can be waited for."""
+
+    def __init__(self, node: str, *arguments: str, code: str = "") -> None:
+        how = ["-c", code] if code else ["-m", f"vljepa_ros.nodes.{node}"]
+        self._process = subprocess.Popen(
+            [sys.executable, *how, *arguments],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log = ""
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def logs(self, words: str, deadline_s: float = DEADLINE_S) -> bool:
+        """Tell whether the words are logged within the deadline."""
+        with self._changed:
+            return self._changed.wait_for(lambda: words in self.log, deadline_s)
+
+    def end(self, *signals: int) -> int:
+        """Send signals, if any, and return the exit status."""
+        for number in signals:
+            self._process.send_signal(number)
+        status = self._process.wait(END_S if signals else DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+        return status
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(DEADLINE_S)
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                with self._changed:
+                    self.log += line
+                    self._changed.notify_all()
+
+
+@pytest.fixture
+def start() -> Iterator[type[Process]]:
+    started: list[Process] = []
+
+    class Started(Process):
+        def __init__(self, *arguments: str, **options: str) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    yield Started
+    for process in started:
+        process.kill()
+
+
+def with_bundle(bundle: str) -> tuple[str, ...]:
+    return ("--ros-args", "-p", f"bundle:={bundle}")
+
+
+def ends_quietly(process: Process, *signals: int) -> None:
+    assert process.end(*signals) == 0
+    for word in ("Traceback", "ERROR", "exception"):
+        assert word not in process.log, process.log
+
+
+@SIGNALS
+def test_both_nodes_in_one_process_work_and_end_on_a_signal(
+    ros: Bench, bundle: str, start: type[Process], number: int
+) -> None:
+    infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
+    states = ros.inbox(StateDescription, "describer/state", latched(10))
+    embeddings = ros.inbox(Embedding, "embedder/embedding")
+    process = start("pipeline", *with_bundle(bundle))
+    infos.wait(1)
+    Film(ros.camera().wait_matched(), embeddings).roll("red")
+    states.wait(2)
+    ends_quietly(process, number)
+
+
+def test_ctrl_c_that_comes_twice_is_one(ros: Bench, bundle: str, start: type[Process]) -> None:
+    """A terminal sends it to the whole group, and ros2 launch sends it again."""
+    infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
+    process = start("pipeline", *with_bundle(bundle))
+    infos.wait(1)
+    ends_quietly(process, signal.SIGINT, signal.SIGINT)
+
+
+@SIGNALS
+def test_a_signal_while_the_model_computes_ends_the_process(
+    ros: Bench, bundle: str, start: type[Process], number: int
+) -> None:
+    slow = (
+        "import sys, threading\n"
+        "from vljepa_ros.nodes.embedder import main\n"
+        "from vljepa_ros.runtime.onnx_backend import OnnxBackend\n"
+        "encode, calls = OnnxBackend.encode_frame, []\n"
+        "def slow(self, frame):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) > 4:  # the others are those of loading\n"
+        "        print('computing', file=sys.stderr, flush=True)\n"
+        "        threading.Event().wait()\n"
+        "    return encode(self, frame)\n"
+        "OnnxBackend.encode_frame = slow\n"
+        "sys.exit(main())\n"
+    )
+    infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
+    process = start("embedder", *with_bundle(bundle), code=slow)
+    infos.wait(1)
+    film = Film(ros.camera().wait_matched(), ros.inbox(Embedding, "embedder/embedding"))
+    for _ in range(100):
+        film.shoot("red")
+        if process.logs("computing", deadline_s=0.05):
+            break
+    ends_quietly(process, number)
+
+
+@SIGNALS
+def test_a_signal_while_loading_ends_the_process(
+    bundle: str, start: type[Process], number: int
+) -> None:
+    slow = (
+        "import hashlib, sys\n"
+        "from vljepa_ros.nodes.embedder import main\n"
+        "from vljepa_ros.runtime.onnx_backend import OnnxBackend\n"
+        "init = OnnxBackend.__init__\n"
+        "def slow(self, *arguments):\n"
+        "    print('loading', file=sys.stderr, flush=True)\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 4_000_000)  # deaf to signals\n"
+        "    init(self, *arguments)\n"
+        "OnnxBackend.__init__ = slow\n"
+        "sys.exit(main())\n"
+    )
+    process = start("embedder", *with_bundle(bundle), code=slow)
+    assert process.logs("loading")
+    ends_quietly(process, number)
+
+
+@pytest.mark.parametrize(
+    ("node", "parameter", "complaint"),
+    [
+        ("embedder", "rate_hz:=-5.0", "rate_hz"),
+        ("embedder", "rate_hz:=fast", "rate_hz"),
+        ("embedder", "image_transport:=pigeon", "one of raw, compressed"),
+        ("describer", "threshold:=.nan", "threshold"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_ends_the_process_with_one_line(
+    start: type[Process], node: str, parameter: str, complaint: str
+) -> None:
+    process = start(node, "--ros-args", "-p", parameter)
+    assert process.end() == 2
+    assert complaint in process.log
+    assert len(process.log.splitlines()) == 1
