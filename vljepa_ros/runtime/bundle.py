@@ -201,7 +201,7 @@ def _read_manifest(root: Path) -> Any:
         raise BundleError(file, "the file is missing", remedy) from error
     except OSError as error:
         raise BundleError(file, f"cannot be read ({error.strerror})", _RIGHTS) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(file, f"is not valid JSON ({error})", _COPY_AGAIN) from error
 
 

@@ -46,7 +46,7 @@ class OnnxGraph:
         Raises:
             BundleError: the file does not verify, or ONNX Runtime refuses it.
         """
-        self._name = graph
+        self.name = graph
         self._outputs = list(_OUTPUTS[graph])
         file = bundle.graphs[graph]
         data = bundle.read(file)
@@ -69,11 +69,11 @@ class OnnxGraph:
         """
         session = self._session
         if session is None:
-            raise BackendError(f"{self._name} is closed")
+            raise BackendError(f"{self.name} is closed")
         try:
             outputs: list[NDArray[np.float32]] = session.run(self._outputs, dict(inputs))
         except Exception as error:  # ONNX Runtime's errors share no other base class.
-            raise BackendError(f"{self._name} failed: {_first_line(error)}") from error
+            raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
         return outputs
 
     def close(self) -> None:

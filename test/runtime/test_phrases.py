@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The phrase bank against sums done by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.colour_bundle import COLOURS, LEVELS, phrase, seal
+from vljepa_ros.runtime.bundle import Bundle, BundleError
+from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.scores import softmax
+
+TEXTS = {"action": ["waits", "reaches"], "object": ["closed", "open", "ajar"]}
+ROWS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0], [0, 0.6, 0.8]], dtype=np.float32)
+
+
+def bank(logit_scale: float = 10.0) -> PhraseBank:
+    return PhraseBank(TEXTS, ROWS, logit_scale)
+
+
+def test_the_nearest_phrase_of_the_query_wins_with_its_probability() -> None:
+    best = bank(logit_scale=10.0).best("action", [3.0, 4.0, 0.0])
+    assert best.text == "reaches"
+    assert best.cosine == pytest.approx(0.8)
+    assert best.score == pytest.approx(math.exp(8) / (math.exp(6) + math.exp(8)))
+
+
+def test_each_query_has_its_own_candidates() -> None:
+    best = bank(logit_scale=2.0).best("object", [0.0, 0.0, 1.0])
+    weights = [math.exp(2.0), math.exp(0.0), math.exp(1.6)]
+    assert best.text == "closed"
+    assert best.score == pytest.approx(weights[0] / sum(weights))
+
+
+def test_an_unknown_query_is_answered_from_the_whole_bank() -> None:
+    best = bank(logit_scale=2.0).best("own", [0.0, 0.0, 1.0])
+    weights = [1.0, 1.0, math.exp(2.0), 1.0, math.exp(1.6)]
+    assert best.text == "closed"
+    assert best.score == pytest.approx(weights[2] / sum(weights))
+
+
+def test_a_query_without_phrases_is_answered_from_the_whole_bank() -> None:
+    best = PhraseBank({**TEXTS, "none": []}, ROWS, 10.0).best("none", [1.0, 0.0, 0.0])
+    assert best.text == "waits"
+
+
+def test_rows_are_scaled_to_unit_length() -> None:
+    best = PhraseBank(TEXTS, 7 * ROWS, 10.0).best("action", [0.0, 5.0, 0.0])
+    assert best.cosine == pytest.approx(1.0)
+
+
+def test_an_added_phrase_is_a_candidate_of_its_query_and_of_the_whole_bank() -> None:
+    phrases = bank()
+    phrases.add("action", "lifts", [0.0, 0.0, 2.0])
+    phrases.add("new", "spins", [0.0, -1.0, 0.0])
+    assert phrases.best("action", [0, 0, 1]).text == "lifts"
+    assert phrases.best("unknown", [0, -1, 0]).text == "spins"
+    assert phrases.texts["action"] == ("waits", "reaches", "lifts")
+    assert phrases.texts["new"] == ("spins",)
+
+
+def test_adding_a_text_again_replaces_its_embedding() -> None:
+    phrases = bank()
+    phrases.add("action", "waits", [0.0, 0.0, 1.0])
+    assert phrases.texts["action"] == ("waits", "reaches")
+    assert phrases.best("action", [0, 0, 1]).text == "waits"
+    assert phrases.best("action", [1, 0.1, 0]).text == "reaches"
+
+
+@pytest.mark.parametrize(
+    "bad", [[1.0, 0.0], [math.nan, 0.0, 1.0], [0.0, 0.0, 0.0], [[1.0, 0.0, 0.0]], [], 1.0]
+)
+def test_an_unusable_embedding_is_refused(bad: Any) -> None:
+    phrases = bank()
+    with pytest.raises(ValueError, match="embedding"):
+        phrases.best("action", bad)
+    with pytest.raises(ValueError, match="embedding"):
+        phrases.add("action", "text", bad)
+    assert phrases.texts["action"] == ("waits", "reaches")
+
+
+@pytest.mark.parametrize("rows", [ROWS[:4], np.zeros_like(ROWS), ROWS[0], np.full((5, 3), np.nan)])
+def test_rows_that_do_not_fit_the_texts_are_refused(rows: Any) -> None:
+    with pytest.raises(ValueError, match="embedding"):
+        PhraseBank(TEXTS, rows, 10.0)
+
+
+@given(st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=20), st.floats(0.01, 100.0))
+def test_softmax_agrees_with_its_definition(cosines: list[float], scale: float) -> None:
+    logits = [scale * cosine for cosine in cosines]
+    by_hand = [1 / math.fsum(math.exp(other - own) for other in logits) for own in logits]
+    np.testing.assert_allclose(softmax(logits), by_hand, rtol=1e-5, atol=1e-30)
+
+
+def test_softmax_of_huge_logits_is_finite() -> None:
+    np.testing.assert_array_equal(softmax([1e6, 0.0, 1e6]), [0.5, 0.0, 0.5])
+
+
+def damaged(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "copy"))
+
+
+def test_the_bank_of_a_bundle_is_read(colour_bundle: Path) -> None:
+    phrases = PhraseBank.from_bundle(Bundle.load(colour_bundle))
+    assert phrases.texts["colour"] == tuple(map(phrase, COLOURS))
+    assert phrases.texts["brightness"] == tuple(map(phrase, LEVELS))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"colour": "text"}', '{"colour": [""]}', '{"colour": [1]}']
+)
+def test_a_bad_phrase_file_is_named(colour_bundle: Path, tmp_path: Path, content: str) -> None:
+    copy = damaged(colour_bundle, tmp_path)
+    (copy / "phrases.json").write_text(content, encoding="utf-8")
+    with pytest.raises(BundleError, match=r"phrases\.json: .+; export"):
+        PhraseBank.from_bundle(seal(copy))
+
+
+def test_a_text_without_a_row_is_found(colour_bundle: Path, tmp_path: Path) -> None:
+    copy = damaged(colour_bundle, tmp_path)
+    texts = json.loads((copy / "phrases.json").read_text(encoding="utf-8"))
+    texts["colour"].append("one too many")
+    (copy / "phrases.json").write_text(json.dumps(texts), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"phrases\.npy: 9 phrases"):
+        PhraseBank.from_bundle(seal(copy))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.zeros((8, 10), dtype=np.float32),
+        np.ones((8, 10), dtype=np.float64),
+        np.ones((8, 11), dtype=np.float32),
+        np.ones(8, dtype=np.float32),
+        np.array([{"code": "runs"}], dtype=object),
+    ],
+)
+def test_bad_rows_are_found_and_nothing_is_unpickled(
+    colour_bundle: Path, tmp_path: Path, rows: Any
+) -> None:
+    copy = damaged(colour_bundle, tmp_path)
+    np.save(copy / "phrases.npy", rows, allow_pickle=True)
+    with pytest.raises(BundleError, match=r"phrases\.npy"):
+        PhraseBank.from_bundle(seal(copy))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"rubbish"])
+def test_a_file_that_is_no_array_is_found(
+    colour_bundle: Path, tmp_path: Path, content: bytes
+) -> None:
+    copy = damaged(colour_bundle, tmp_path)
+    (copy / "phrases.npy").write_bytes(content)
+    with pytest.raises(BundleError, match=r"phrases\.npy"):
+        PhraseBank.from_bundle(seal(copy))
