@@ -189,7 +189,12 @@ def fields() -> list[tuple[str, ...]]:
     plain = ["format", "name", "version", "space_id", "dimension", "logit_scale", "frame", "clip"]
     plain += ["stream_rate_hz", "queries", "graphs", "tokenizer", "max_query_tokens", "phrases"]
     plain += ["max_text_tokens", "precision", "licences", "files"]
-    nested = [("frame", "height"), ("frame", "width"), ("clip", "frames"), ("clip", "rate_hz")]
+    nested: list[tuple[str, ...]] = [
+        ("frame", "height"),
+        ("frame", "width"),
+        ("clip", "frames"),
+        ("clip", "rate_hz"),
+    ]
     nested += [("phrases", "texts"), ("phrases", "embeddings"), ("files", "phrases.npy")]
     nested += [("files", "phrases.npy", "sha256"), ("files", "phrases.npy", "bytes")]
     nested += [("graphs", "predictor"), ("queries", "colour")]

@@ -86,6 +86,12 @@ def test_the_embedding_of_a_change_holds_nothing_of_the_old_state() -> None:
     np.testing.assert_allclose(change.embedding, axis(1), atol=1e-6)
 
 
+def test_a_step_is_one_change_and_not_a_row_of_them_while_the_average_settles() -> None:
+    config = ChangeConfig(threshold=0.05, smoothing_s=2.0, confirmations=1, min_gap_s=0.0)
+    samples = np.array([axis(0)] * 20 + [axis(1)] * 100)
+    assert reasons(decodes(config, samples)) == [Reason.FIRST, Reason.CHANGE]
+
+
 def test_a_drift_over_a_minute_is_caught_though_neighbours_hardly_differ() -> None:
     old, new = states(2)
     shares = np.linspace(0, 1, 60 * 5)[:, np.newaxis]
@@ -155,6 +161,13 @@ def test_a_quiet_scene_is_refreshed_and_keeps_its_beginning() -> None:
     assert reasons(results) == [Reason.FIRST] + [Reason.REFRESH] * 3
     assert [result.stamp_ns for result in results] == [START + s * S for s in (0, 30, 60, 90)]
     assert {result.since_ns for result in results} == {START}
+
+
+def test_a_change_that_is_about_to_be_confirmed_is_not_refreshed_away() -> None:
+    config = ChangeConfig(smoothing_s=0.0, confirmations=3, min_gap_s=0.0, refresh_s=2.2)
+    results = decodes(config, np.array([axis(0)] * 10 + [axis(1)] * 10))
+    assert reasons(results) == [Reason.FIRST, Reason.CHANGE]
+    assert results[1].stamp_ns == stamp(12)
 
 
 def test_forcing_before_any_sample_gives_nothing() -> None:
@@ -244,11 +257,11 @@ def test_a_repeated_stamp_changes_nothing() -> None:
 def test_opposite_embeddings_do_not_cancel_out() -> None:
     detector = ChangeDetector(ChangeConfig(smoothing_s=1.0, min_gap_s=0.0))
     detector.update(START, axis(0))
-    halfway = START + round(math.log(2) * S)
+    halfway = START + int(math.log(2) * S)  # The sum is next to nothing, and not of the new side.
     detector.update(halfway, -axis(0))
     forced = detector.force()
     assert forced is not None
-    assert np.isfinite(forced.embedding).all()
+    np.testing.assert_allclose(forced.embedding, -axis(0), atol=1e-6)
 
 
 def test_after_a_reset_another_dimension_is_welcome() -> None:

@@ -231,13 +231,31 @@ def test_data_of_a_message_array_and_rubbish_after_the_end_are_fine() -> None:
         np.testing.assert_array_equal(decode_compressed(data), reference)
 
 
+def test_a_fill_byte_before_a_segment_is_legal() -> None:
+    jpeg = compressed(".jpg", smooth_image())
+    filled = jpeg[:2] + b"\xff" + jpeg[2:]
+    np.testing.assert_array_equal(decode_compressed(filled), decode_compressed(jpeg))
+
+
+def test_the_end_of_a_preview_inside_is_not_the_end_of_the_image() -> None:
+    jpeg = compressed(".jpg", smooth_image(200, 200))
+    preview = compressed(".jpg", smooth_image(8, 8))
+    segment = b"\xff\xe2" + struct.pack(">H", len(preview) + 2) + preview
+    whole = jpeg[:2] + segment + jpeg[2:]
+    np.testing.assert_array_equal(decode_compressed(whole), decode_compressed(jpeg))
+    with pytest.raises(ImageError, match="the end is missing"):
+        decode_compressed(whole[:-100])
+
+
 def test_a_rotation_mark_does_not_turn_the_image() -> None:
     jpeg = compressed(".jpg", smooth_image())
     orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     tiff = b"II*\0" + struct.pack("<IH", 8, 1) + orientation + struct.pack("<I", 0)
     segment = b"Exif\0\0" + tiff
     marked = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
-    assert cv2.imdecode(np.frombuffer(marked, np.uint8), cv2.IMREAD_COLOR).shape == (64, 48, 3)
+    turned = cv2.imdecode(np.frombuffer(marked, np.uint8), cv2.IMREAD_COLOR)
+    assert turned is not None
+    assert turned.shape == (64, 48, 3)
     assert decode_compressed(marked).shape == (48, 64, 3)
 
 
