@@ -122,7 +122,11 @@ def _parameters(given: dict[str, str]) -> dict[str, Any]:
 def _overrides(given: dict[str, str], node: str) -> dict[str, Any]:
     """Return the parameters of `node` that arguments set."""
     values: dict[str, Any] = {name: _flag(given, name) for name in ("use_sim_time", "autostart")}
-    accepted = {"embedder": ("bundle", "image_transport"), "describer": ("bundle",)}
+    accepted = {
+        "embedder": ("bundle", "image_transport"),
+        "describer": ("bundle",),
+        "visualizer": ("image_transport",),
+    }
     values.update({name: given[name] for name in accepted.get(node, ()) if given[name]})
     return values
 

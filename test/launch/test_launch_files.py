@@ -140,6 +140,12 @@ def test_arguments_win_over_the_file(tmp_path: Path) -> None:
     }
 
 
+def test_the_visualizer_sees_the_same_images_as_the_embedder() -> None:
+    result = described(VLJEPA, visualizer="true", image_transport="compressed")
+    read = parameters(result.node("visualizer"))
+    assert read["/visualizer"]["image_transport"] == read["/embedder"]["image_transport"]
+
+
 def test_arguments_that_are_not_given_leave_the_file_alone(tmp_path: Path) -> None:
     path = own_file(tmp_path, embedder={"bundle": "/mine", "image_transport": "compressed"})
     read = parameters(described(VLJEPA, params_file=path).nodes[0])["/embedder"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ from vljepa_ros.nodes.replay import Replay
 
 MS = 1_000_000
 SEQUENCE = ["red", "green", "blue", "black"] * 3
+
+
+needs_shared_memory = pytest.mark.skipif(
+    not Path("/dev/shm").is_dir(), reason="no folder below /dev to put a file into"
+)
 
 
 @pytest.fixture
@@ -157,6 +163,23 @@ def test_a_bags_images_keep_encoding_and_frame(ros: Bench, tmp_path: Path) -> No
     assert colours(got) == SEQUENCE
     assert {(one.encoding, one.header.frame_id) for one in got} == {("bgr8", "camera_optical")}
     assert stamps_ms(got)[-1] == 10 * (len(SEQUENCE) - 1)
+
+
+@needs_shared_memory
+def test_a_cameras_images_carry_the_time_of_their_arrival(ros: Bench) -> None:
+    """OpenCV reads a file below /dev through the same calls as a camera."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        device = write_video(Path(folder) / "a.mp4", SEQUENCE, rate_hz=1.0)
+        images, finished = reliable_images(ros), ros.inbox(Bool, "/replay/finished", latched(1))
+        before_ns = ros.node.get_clock().now().nanoseconds
+        ros.add(Replay, source=str(device), loop=True)
+        finished.wait_for(lambda message: message.data, "finished")
+        received = images.wait(len(SEQUENCE) - 1)  # the first proved that the camera works
+        after_ns = ros.node.get_clock().now().nanoseconds
+    stamps = [to_ns(one.header.stamp) for one in received]
+    assert before_ns < stamps[0]
+    assert stamps == sorted(stamps)
+    assert stamps[-1] < after_ns
 
 
 def test_a_broken_source_fails_configure_with_its_cause_and_can_be_replaced(

@@ -142,6 +142,13 @@ def test_a_bags_topic_can_be_chosen(tmp_path: Path) -> None:
         open_source(str(path), topic="/rear")
 
 
+def test_depth_is_not_taken_for_the_camera(tmp_path: Path) -> None:
+    depth = [(1, bag_image("blue", 1))]
+    path = write_bag(tmp_path / "bag", [(2, bag_image("red", 2))], depth=depth)
+    assert seen(open_source(str(path))) == ["red"]
+    assert seen(open_source(str(path), topic="/a/depth")) == ["blue"]
+
+
 def test_a_bag_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="the topic holds no message"):
         open_source(str(write_bag(tmp_path / "bag", [])))

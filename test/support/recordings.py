@@ -50,14 +50,21 @@ def write_bag(
     *,
     storage: Literal["mcap", "sqlite3"] = "mcap",
     topic: str = "/camera/image_raw",
+    depth: Sequence[tuple[int, Any]] = (),
 ) -> Path:
-    """Write (time of recording in ns, message of `bag_image()` or `bag_jpeg()`) to a rosbag2."""
+    """Write (time of recording in ns, message of `bag_image()` or `bag_jpeg()`) to a rosbag2.
+
+    `depth` goes to a topic of its own, which comes before `topic`.
+    """
     from rosbags.rosbag2 import StoragePlugin, Writer
 
     plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
     store = _types()
     with Writer(path, version=9, storage_plugin=plugin) as writer:
         chatter = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
+        for recorded_ns, message in depth:
+            first = writer.add_connection("/a/depth", message.__msgtype__, typestore=store)
+            writer.write(first, recorded_ns, store.serialize_cdr(message, message.__msgtype__))
         kind = images[0][1].__msgtype__ if images else "sensor_msgs/msg/Image"
         connection = writer.add_connection(topic, kind, typestore=store)
         text = store.types["std_msgs/msg/String"]("hello")

@@ -43,7 +43,10 @@ PARAMETERS = (
         Change.UNCONFIGURED,
     ),
     ParameterSpec(
-        "topic", "", "Image topic in the bag; empty: its first image topic.", Change.UNCONFIGURED
+        "topic",
+        "",
+        "Image topic in the bag; empty: its first, if possible no depth.",
+        Change.UNCONFIGURED,
     ),
     ParameterSpec(
         "folder_rate_hz",

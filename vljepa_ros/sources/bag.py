@@ -31,7 +31,9 @@ class BagSource(Source):
     """
 
     def __init__(self, path: Path, topic: str) -> None:
-        """Open the bag, choose `topic` (empty: the first image topic), decode its first image.
+        """Open the bag, choose its topic, decode the first image.
+
+        An empty `topic` means the first image topic, if possible one without "depth" in its name.
 
         Raises:
             SourceError: no such bag or topic, nothing in it can be read, or rosbags is missing.
@@ -95,7 +97,9 @@ def _choose(reader: AnyReader, topic: str, path: Path) -> Connection:
     names = ", ".join(one.topic for one in images)
     if not images:
         raise SourceError(f"{path} holds no image topic ({_RAW} or {_COMPRESSED})")
-    wanted = {topic, f"/{topic}"} if topic else {images[0].topic}
+    if not topic:
+        return min(images, key=lambda one: "depth" in one.topic)
+    wanted = {topic, f"/{topic}"}
     for one in images:
         if one.topic in wanted:
             return one
