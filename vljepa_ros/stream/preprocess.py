@@ -2,8 +2,8 @@
 """An image of any size to the size that the model takes.
 
 The centre is cut out first, so only pixels that count are touched, and then scaled by averaging
-areas: plain linear sampling is faster but skips most pixels of a large image and aliases. Training
-uses this very function; a model must see in use what it saw in training.
+areas: plain linear sampling is faster but skips most pixels of a large image and aliases. The
+training frames are scaled by the same averaging: a model must see in use what it saw in training.
 """
 
 from __future__ import annotations
