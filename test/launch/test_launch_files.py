@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ NAV2_NAMES = {
     "use_respawn",
     "use_composition",
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch leaves its parameter file behind, for processes that are started again."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def executables(result: Described) -> list[str]:

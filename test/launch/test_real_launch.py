@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ def _restored_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what a description sets in the environment of this process."""
     for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
         monkeypatch.setenv(name, "/before.xml")
+
+
+@pytest.fixture(autouse=True)
+def _own_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch leaves its parameter file behind, for processes that are started again."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def nodes(entity: Any, context: LaunchContext) -> Iterator[Node]:
