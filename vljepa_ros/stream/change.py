@@ -36,10 +36,10 @@ class ChangeConfig:
         refresh_s: longest time in seconds without a decode; 0 is no limit.
     """
 
-    threshold: float = 0.15
-    smoothing_s: float = 0.5
+    threshold: float = 0.05
+    smoothing_s: float = 0.1
     confirmations: int = 2
-    min_gap_s: float = 1.0
+    min_gap_s: float = 0.3
     refresh_s: float = 0.0
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ LEARNING_RATE = 1.2e-3
 WARMUP = 100
 TOKEN_DROP = 0.25
 MIRROR = 0.3
+CUT = 0.08  # share of clips whose beginning shows another scene, as at a cut or a camera switch
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.998
 SAVE_EVERY = 250
@@ -90,6 +91,7 @@ class Training:
         features, targets = self.train_set.batch(rng.integers(0, len(self.train_set), BATCH))
         if rng.random() < MIRROR:
             features = features.flip(-1)
+        features = _with_cuts(features, rng)
         tokens, mask = self.sentences.sample_queries(rng, BATCH)
         count = self.model.config.visual_tokens
         kept = np.stack(
@@ -156,6 +158,15 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])
+
+
+def _with_cuts(features: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Replace the first frames of some clips (B, T, ...) by the last ones of their neighbours."""
+    cut = features.clone()
+    for clip in np.flatnonzero(rng.random(len(features)) < CUT):
+        frames = int(rng.integers(1, features.shape[1] - 2))
+        cut[clip, :frames] = features[clip - 1, -frames:]
+    return cut
 
 
 def _schedule(step: int, steps: int) -> float:
