@@ -33,7 +33,9 @@ def test_a_still_clip_has_no_motion():
 
 def test_dropped_tokens_leave_the_kept_ones_in_place():
     torch.manual_seed(0)
-    encoder = XEncoder(ModelConfig(frame_channels=3, frame_grid=4, width=24, heads=3, encoder_blocks=0))
+    encoder = XEncoder(
+        ModelConfig(frame_channels=3, frame_grid=4, width=24, heads=3, encoder_blocks=0)
+    )
     features = torch.randn(1, 8, 3, 4, 4)
     keep = torch.tensor([[1, 6]])
     torch.testing.assert_close(encoder(features, keep), encoder(features)[:, [1, 6]])

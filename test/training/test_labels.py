@@ -39,7 +39,8 @@ def test_a_drawer_is_approached_pulled_and_left():
     gap = np.concatenate([np.full(5, 0.3), np.linspace(0.3, 0.05, 10), np.full(5, 0.05)])
     gap = np.concatenate([gap, np.linspace(0.08, 0.3, 10)])
     progress = np.concatenate([np.zeros(15), np.linspace(0.2, 1, 5), np.ones(10)])
-    labels = label_episode(BY_NAME["drawer-open"], signals(30, hand=hand, gap=gap, progress=progress))
+    measured = signals(30, hand=hand, gap=gap, progress=progress)
+    labels = label_episode(BY_NAME["drawer-open"], measured)
     assert runs(labels["action"]) == [
         "rest:",
         "approach:the drawer handle",
