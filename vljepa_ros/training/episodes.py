@@ -29,12 +29,20 @@ class StoredEpisode:
         return len(self.labels["action"])
 
     def frames(self) -> NDArray[np.uint8]:
-        """Decode the frames (F, H, W, 3), RGB."""
+        """Decode the frames (F, H, W, 3), RGB.
+
+        Raises:
+            ValueError: a frame of the file is no JPEG.
+        """
         with np.load(self.path) as data:
             starts = np.concatenate([[0], data["ends"][:-1]])
             jpeg = data["jpeg"]
             encoded = [jpeg[a:b] for a, b in zip(starts, data["ends"], strict=True)]
-        return np.stack([cv2.imdecode(e, cv2.IMREAD_COLOR)[..., ::-1] for e in encoded])
+        decoded = [cv2.imdecode(jpeg_frame, cv2.IMREAD_COLOR) for jpeg_frame in encoded]
+        frames = [frame[..., ::-1] for frame in decoded if frame is not None]
+        if len(frames) < len(encoded):
+            raise ValueError(f"{self.path}: {len(encoded) - len(frames)} frames are no JPEG")
+        return np.stack(frames).astype(np.uint8, copy=False)
 
 
 def load_episodes(folder: Path, split: str) -> list[StoredEpisode]:

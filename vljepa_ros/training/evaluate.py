@@ -65,12 +65,12 @@ def evaluate(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, dict[str
                 collected[name].append((embeddings[q], other, labels[i], near))
     rows = {}
     for name, items in collected.items():
-        labels, near = [item[2] for item in items], [item[3] for item in items]
+        labels, nearby = [item[2] for item in items], [item[3] for item in items]
         rows[name] = _figures(
             model,
             name,
-            Predictions(np.stack([item[0] for item in items]), labels, near),
-            Predictions(np.stack([item[1] for item in items]), labels, near),
+            Predictions(np.stack([item[0] for item in items]), labels, nearby),
+            Predictions(np.stack([item[1] for item in items]), labels, nearby),
         )
     return rows
 
