@@ -37,7 +37,7 @@ class ChangeConfig:
     """
 
     threshold: float = 0.05
-    smoothing_s: float = 0.1
+    smoothing_s: float = 0.05
     confirmations: int = 2
     min_gap_s: float = 0.3
     refresh_s: float = 0.0
