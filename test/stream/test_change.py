@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_smoothing_goes_by_time_and_not_by_the_number_of_samples() -> None:
 
 
 def test_a_quiet_scene_is_refreshed_and_keeps_its_beginning() -> None:
-    config = ChangeConfig(refresh_s=30.0)
+    config = replace(CONFIG, refresh_s=30.0)
     results = decodes(config, noisy(np.repeat(states(1), 100 * 5, axis=0)))
     assert reasons(results) == [Reason.FIRST] + [Reason.REFRESH] * 3
     assert [result.stamp_ns for result in results] == [START + s * S for s in (0, 30, 60, 90)]
