@@ -2,7 +2,8 @@
 """The node that a user would write: transformers' processor and torch, the whole clip every time.
 
 The same architecture and the same clip as the embedder (random weights of the trained parts: the
-time does not depend on them), without a feature cache. Only for ``benchmarks/node_cost.py``.
+time does not depend on them), without a feature cache. The processor is transformers' Pillow one:
+its other one needs torchvision. Only for ``benchmarks/node_cost.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
-from transformers import VideoMAEImageProcessor
+from transformers import VideoMAEImageProcessorPil
 
 from vljepa_msgs.msg import Embedding
 from vljepa_ros.model.config import ModelConfig
@@ -26,6 +27,7 @@ from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.vljepa import VLJepaModel
 
 CAMERA_RATE_HZ = 10.0
+QUERIES = 4
 
 
 class PlainNode(Node):
@@ -38,7 +40,7 @@ class PlainNode(Node):
         side = config.frame_pixels
         self.stride = round(CAMERA_RATE_HZ / config.clip_rate_hz)
         self.frames: deque[np.ndarray] = deque(maxlen=self.stride * (config.clip_frames - 1) + 1)
-        self.processor = VideoMAEImageProcessor(
+        self.processor = VideoMAEImageProcessorPil(
             size={"shortest_edge": side},
             crop_size={"height": side, "width": side},
             image_mean=[127 / 255] * 3,
@@ -46,8 +48,8 @@ class PlainNode(Node):
         )
         self.trunk = FrameEncoder()
         self.model = VLJepaModel(config).eval()
-        self.tokens = torch.randn(1, 1, config.max_query_tokens, config.text_width)
-        self.mask = torch.ones(1, 1, config.max_query_tokens, dtype=torch.bool)
+        self.tokens = torch.randn(1, QUERIES, config.max_query_tokens, config.text_width)
+        self.mask = torch.ones(1, QUERIES, config.max_query_tokens, dtype=torch.bool)
         self.publisher = self.create_publisher(Embedding, "~/embedding", 10)
         self.create_subscription(Image, "image_raw", self.on_image, qos_profile_sensor_data)
 
@@ -61,10 +63,10 @@ class PlainNode(Node):
         clip = list(self.frames)[:: self.stride]
         pixels = self.processor(clip, return_tensors="pt")["pixel_values"][0]
         features = self.trunk.blocks(self.trunk.stem(pixels))
-        embedding = self.model(features[None], self.tokens, self.mask)[0, 0]
-        answer = Embedding(header=message.header)
-        answer.data = array("f", embedding.numpy().tobytes())
-        self.publisher.publish(answer)
+        for embedding in self.model(features[None], self.tokens, self.mask)[0]:
+            answer = Embedding(header=message.header)
+            answer.data = array("f", embedding.numpy().tobytes())
+            self.publisher.publish(answer)
 
 
 def main() -> None:
