@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rclpy.context import Context
 
 # Set before rclpy reads them, and inherited by processes that a test starts.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
@@ -17,7 +18,7 @@ if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 
 from support.gated_backend import Gate
-from support.ros import Bench, bench
+from support.ros import Bench, bench, participant
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,10 +32,17 @@ def _frequent_diagnostics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vljepa_ros.nodes.diagnostics.PERIOD_S", 0.1)
 
 
+@pytest.fixture(scope="session")
+def context(_logs: None) -> Iterator[Context]:
+    """What connects the nodes of this process to the others."""
+    with participant() as it:
+        yield it
+
+
 @pytest.fixture
-def ros() -> Iterator[Bench]:
+def ros(context: Context) -> Iterator[Bench]:
     """A place to run nodes and to talk with them."""
-    with bench() as it:
+    with bench(context) as it:
         yield it
 
 

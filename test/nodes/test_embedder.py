@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from support.camera_bytes import ENCODINGS, message
@@ -205,8 +204,9 @@ def test_a_clip_never_mixes_what_lies_before_and_after_a_cut(
     before = len(embeddings)
     film.next_ns = begin = film.next_ns + step_ns
     film.roll("blue")
-    after = embeddings[before:]
-    assert all(to_ns(embedding.window_start) >= begin for embedding in after)
+    for embedding in embeddings[before:]:
+        assert to_ns(embedding.window_start) >= begin
+        assert to_ns(embedding.header.stamp) - to_ns(embedding.window_start) > CLIP - PERIOD
     assert embedder.tally["stamps: gap"] + embedder.tally["stamps: jump back"] == 1
 
 
@@ -228,18 +228,11 @@ def test_a_simulated_clock_set_back_starts_the_clip_anew(
     ros: Bench, bundle: str, embeddings: Inbox
 ) -> None:
     embedder = ros.add(Embedder, bundle=bundle, queries=["colour"], use_sim_time=True)
-    clock = ros.node.create_publisher(Clock, "/clock", 10)
     film = Film(ros.camera().wait_matched(), embeddings)
-    ros.wait(lambda: clock.get_subscription_count() == 1, "the embedder listens to /clock")
-
-    def set_clock(time_ns: int) -> None:
-        clock.publish(Clock(clock=to_stamp(time_ns)))
-        ros.wait(lambda: embedder.get_clock().now().nanoseconds == time_ns, "simulated time")
-
-    set_clock(START + HOUR)
+    ros.set_clock(embedder, START + HOUR)
     film.roll("red")
     before, begin = len(embeddings), film.next_ns
-    set_clock(START)
+    ros.set_clock(embedder, START)
     film.roll("blue")
     assert all(to_ns(e.window_start) >= begin for e in embeddings[before:])
 
@@ -264,6 +257,41 @@ def test_a_slow_model_gets_the_newest_frame(
     gate.open()
     embeddings.wait(before + 2)
     assert stamps(embeddings)[before:] == [held, waiting[-1]]
+
+
+def test_a_cut_is_not_lost_with_the_frame_that_showed_it(
+    ros: Bench, gate: Gate, embedder: Embedder, embeddings: Inbox, film: Film
+) -> None:
+    film.roll("red")
+    gate.close()
+    held = film.shoot("red")
+    assert gate.reached.wait(20.0)
+    film.next_ns += 10 * 10**9
+    film.shoot("red")
+    replaced = embedder.tally["frames replaced by newer ones"]
+    film.shoot("red")
+    ros.wait(
+        lambda: embedder.tally["frames replaced by newer ones"] == replaced + 1, "a replacement"
+    )
+    gate.open()
+    embeddings.wait_for(lambda e: to_ns(e.header.stamp) == held, "the frame that was held")
+    film.roll("red")
+    after = [e for e in embeddings if to_ns(e.header.stamp) > held]
+    for embedding in after:
+        assert to_ns(embedding.header.stamp) - to_ns(embedding.window_start) > CLIP - PERIOD
+
+
+def test_failures_that_are_not_in_a_row_are_forgiven(
+    ros: Bench, gate: Gate, embedder: Embedder, film: Film
+) -> None:
+    film.roll("red")
+    for failures in range(1, 2 * MAX_FAILURES + 1):
+        gate.failing = True
+        film.shoot("red")
+        ros.wait(lambda n=failures: embedder.tally["model failures"] == n, "a failure")
+        gate.failing = False
+        film.show("red", 1)
+    assert embedder.phase is Phase.ACTIVE
 
 
 def test_one_failure_of_the_model_is_counted_and_forgiven(

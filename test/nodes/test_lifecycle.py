@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import GetState
+from rclpy.clock import JumpHandle
 from rclpy.node import Node
 
 from support.film import Film
@@ -34,6 +37,7 @@ def entities(node: Node) -> dict[str, int]:
     return {
         **{kind: len(list(getattr(node, kind))) for kind in kinds},
         "threads": threading.active_count(),
+        "jump handles": sum(isinstance(each, JumpHandle) for each in gc.get_objects()),
     }
 
 
@@ -59,8 +63,20 @@ def test_transitions_that_are_not_possible_are_answered(
     assert not ros.transition(name, "activate")
     assert not ros.transition(name, "cleanup")
     assert not ros.transition(name, "no such transition")
-    assert ros.transition(name, "configure")
+    assert not ros.transition(name, number=Transition.TRANSITION_ACTIVATE)
+    assert not ros.transition(name, number=200)
+    assert ros.transition(name, number=Transition.TRANSITION_CONFIGURE)
+    assert not ros.transition(name, number=Transition.TRANSITION_CONFIGURE)
     assert not ros.transition(name, "configure")
+    assert state(ros, node) == "inactive"
+
+
+@NODES
+def test_autostart_happens_once(ros: Bench, bundle: str, make: type[ManagedNode]) -> None:
+    node = ros.add(make, bundle=bundle)
+    ros.wait(lambda: node.phase is Phase.ACTIVE, "it is active")
+    assert len(list(node.timers)) == 1, "the one of the diagnostics"
+    assert ros.transition(node.get_name(), "deactivate")
     assert state(ros, node) == "inactive"
 
 

@@ -9,12 +9,14 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from support.colour_bundle import colour_frame
 from support.film import START
-from support.ros import Bench, Inbox, bench
+from support.ros import Bench, Inbox, bench, participant
 from vljepa_msgs.msg import Embedding
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.diagnostics import Level
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.qos import sensor_data
+from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.listener import Listener
+from vljepa_ros.nodes.qos import reliable, sensor_data
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +36,31 @@ def silence(reports: Inbox, words: str) -> str:
     return str(report.message)
 
 
-def test_nobody_publishes(ros: Bench, bundle: str, reports: Inbox) -> None:
+def test_nobody_publishes(
+    ros: Bench, bundle: str, reports: Inbox, capfd: pytest.CaptureFixture[str]
+) -> None:
     ros.add(Embedder, bundle=bundle)
     assert "/image_raw has no publisher" in silence(reports, "no message for")
+    reports.wait(len(reports) + 3)
+    assert capfd.readouterr().err.count("no message for") == 1, "each silence is logged once"
+
+
+def test_a_callback_that_raises_is_counted_and_the_node_goes_on(ros: Bench) -> None:
+    widths: list[int] = []
+
+    def take(image: Image) -> None:
+        widths.append(image.width)
+        if image.width == 1:
+            raise ZeroDivisionError("of a kind that nobody thought of")
+
+    node = ros.add(lambda **options: ManagedNode("fragile", (), **options))
+    listener = Listener(node, Image, "image_raw", take, reliable(10), node.tally)
+    camera = ros.camera(reliability=QoSReliabilityPolicy.RELIABLE).wait_matched()
+    for width in (1, 2):
+        camera.send(colour_frame("red", 1, width), START)
+    ros.wait(lambda: listener.rate.total == 2, "both images have been taken")
+    assert widths == [1, 2]
+    assert node.tally["internal errors"] == 1
 
 
 def test_somebody_is_silent(ros: Bench, bundle: str, reports: Inbox) -> None:
@@ -61,7 +85,10 @@ def test_the_topic_is_named_as_it_is_resolved(ros: Bench, bundle: str, reports: 
 
 def test_another_type_is_named(ros: Bench, bundle: str, reports: Inbox) -> None:
     ros.add(Embedder, bundle=bundle)
-    with bench() as elsewhere:  # one process cannot have two types on one topic
+    with (
+        participant() as other,
+        bench(other) as elsewhere,
+    ):  # one process cannot have two types on one topic
         elsewhere.camera(kind=CompressedImage)
         silence(reports, "sensor_msgs/msg/CompressedImage")
 

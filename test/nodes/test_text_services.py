@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -153,20 +154,35 @@ def test_without_a_model_every_service_says_so(ros: Bench, bundle: str) -> None:
         assert not answer.success and "not configured" in answer.message
 
 
-def test_a_question_that_waits_for_the_model_does_not_hold_up_the_images(
-    ros: Bench, gate: Gate, embedder: Embedder, film: Film
+@pytest.mark.parametrize(
+    "request_for",
+    [
+        lambda ros: ask(ros, "What colour?", ["red"]),
+        lambda ros: ros.call(EmbedText, "embedder/embed_text", text="red"),
+    ],
+    ids=["ask", "embed_text"],
+)
+def test_a_request_that_waits_for_the_model_does_not_hold_up_the_images(
+    ros: Bench,
+    gate: Gate,
+    embedder: Embedder,
+    film: Film,
+    request_for: Callable[[Bench], Any],
 ) -> None:
     film.roll("red")
     gate.close()
     film.shoot("red")
     assert gate.reached.wait(20.0)
     answers: list[Any] = []
-    asking = threading.Thread(target=lambda: answers.append(ask(ros, "What colour?", ["red"])))
+    asking = threading.Thread(target=lambda: answers.append(request_for(ros)))
     asking.start()
     replaced = embedder.tally["frames replaced by newer ones"]
     film.shoot("red")
-    while not embedder.tally["frames replaced by newer ones"] > replaced:
+    for _ in range(3):  # one of them waits, the others replace it
         film.shoot("red")
+    ros.wait(
+        lambda: embedder.tally["frames replaced by newer ones"] > replaced, "images are taken"
+    )
     assert not answers
     gate.open()
     asking.join(20.0)

@@ -15,13 +15,14 @@ DEADLINE_S = 20.0
 
 
 class Job:
-    """Handles items; holds at the item "hold" until released, and fails at "fail"."""
+    """Handles items; holds at "hold" until released, and fails at "fail"."""
 
     def __init__(self) -> None:
         self.errors: list[Exception] = []
         self.held = threading.Event()
         self.release = threading.Event()
         self.woken = threading.Event()
+        self.fails_when_released = False
         self._handled: list[str] = []
         self._changed = threading.Condition()
         self.worker: Worker[str] = Worker(
@@ -32,7 +33,7 @@ class Job:
         if item == "hold":
             self.held.set()
             assert self.release.wait(DEADLINE_S)
-        if item == "fail":
+        if item == "fail" or self.fails_when_released:
             raise KeyError(item)
         with self._changed:
             self._handled.append(item)
@@ -121,3 +122,16 @@ def test_stop_fails_the_calls_that_wait_and_those_that_come_later(
     for future in (waiting, job.worker.call(lambda: "never")):
         with pytest.raises(WorkerStoppedError):
             job.result(future)
+
+
+def test_stop_does_not_wait_for_ever_and_drops_late_errors(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.worker._PATIENCE_S", 0.05)
+    job.hold()
+    job.fails_when_released = True
+    assert not job.worker.stop()
+    job.release.set()
+    monkeypatch.setattr("vljepa_ros.nodes.worker._PATIENCE_S", DEADLINE_S)
+    assert job.worker.stop(), "stopping twice is fine"
+    assert job.errors == []

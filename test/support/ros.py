@@ -26,6 +26,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from vljepa_ros.nodes.conversions import to_image, to_stamp
@@ -71,15 +72,16 @@ class Inbox(list[Any]):
 class Bench:
     """A place to run nodes and to talk with them."""
 
-    def __init__(self) -> None:
-        self.context = Context()
-        rclpy.init(context=self.context)
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self._changed = threading.Condition()
+        self._clients = threading.Lock()
         self._nodes: list[Node] = []
         self._under_test = _Spinner(self.context)
         self._own = _Spinner(self.context)
         self.node = Node("bench", context=self.context)
         self._own.executor.add_node(self.node)
+        self._clock = self.node.create_publisher(Clock, "/clock", 10)
 
     def add(self, make: Callable[..., _Node], **parameters: Any) -> _Node:
         """Make a node with these parameters and spin it."""
@@ -105,13 +107,15 @@ class Bench:
 
     def call(self, kind: type, service: str, deadline_s: float = DEADLINE_S, **fields: Any) -> Any:
         """Call a service and return its response."""
-        client = self.node.create_client(kind, service)
-        assert client.wait_for_service(deadline_s), f"no service {service}"
+        with self._clients:  # made by two threads at once, one may never find its service
+            client = self.node.create_client(kind, service)
+            assert client.wait_for_service(deadline_s), f"no service {service}"
         done = threading.Event()
         future = client.call_async(kind.Request(**fields))
         future.add_done_callback(lambda _: done.set())
         assert done.wait(deadline_s), f"no answer from {service} within {deadline_s} s"
-        self.node.destroy_client(client)
+        with self._clients:
+            self.node.destroy_client(client)
         return future.result()
 
     def set_parameters(self, node: str, **values: Any) -> Any:
@@ -120,9 +124,9 @@ class Bench:
         service = f"{node}/set_parameters_atomically"
         return self.call(SetParametersAtomically, service, parameters=parameters).result
 
-    def transition(self, node: str, label: str) -> bool:
-        """Ask for a transition of a node's life, such as ``configure``; tell whether it worked."""
-        wanted = Transition(label=label)
+    def transition(self, node: str, label: str = "", number: int = 0) -> bool:
+        """Ask for a transition of a node's life by label or id; tell whether it worked."""
+        wanted = Transition(label=label, id=number)
         return bool(self.call(ChangeState, f"{node}/change_state", transition=wanted).success)
 
     def diagnostics(self, node: str) -> Inbox:
@@ -143,6 +147,13 @@ class Bench:
         publisher = self.node.create_publisher(kind, topic, QoSProfile(depth=10, **qos))
         return Camera(self, publisher)
 
+    def set_clock(self, node: Node, time_ns: int) -> None:
+        """Set the simulated time of a node and wait until it has it."""
+        ready = self._clock.get_subscription_count
+        self.wait(lambda: ready() > 0, f"{node.get_name()} listens to /clock")
+        self._clock.publish(Clock(clock=to_stamp(time_ns)))
+        self.wait(lambda: node.get_clock().now().nanoseconds == time_ns, "simulated time")
+
     def close(self) -> None:
         """Stop everything and take it down."""
         self._under_test.stop()
@@ -152,7 +163,6 @@ class Bench:
                 node.close()
             node.destroy_node()
         self.node.destroy_node()
-        rclpy.shutdown(context=self.context)
 
 
 class Report:
@@ -223,9 +233,24 @@ def _deadline(seconds: float) -> Iterator[bool]:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def participant() -> Iterator[Context]:
+    """One participant of the middleware.
+
+    Tests share one: where each had its own, nodes of earlier tests, whose farewell the others had
+    missed, went on living in the graph for some time and made services look half there.
+    """
+    context = Context()
+    rclpy.init(context=context)
+    try:
+        yield context
+    finally:
+        rclpy.shutdown(context=context)
+
+
+@contextmanager
+def bench(context: Context) -> Iterator[Bench]:
     """A bench that is taken down in any case."""
-    it = Bench()
+    it = Bench(context)
     try:
         yield it
     finally:
