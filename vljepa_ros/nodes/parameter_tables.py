@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of the embedder and of the describer: the one place that states them."""
+"""The parameters of the embedder and of the describer, and those that several nodes share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ BUNDLE = ParameterSpec(
     "",
     "Folder of the model bundle; empty is the default bundle.",
     Change.UNCONFIGURED,
+)
+
+IMAGE_TRANSPORT = ParameterSpec(
+    "image_transport",
+    "raw",
+    "Subscribe to image_raw (raw) or to image_raw/compressed (compressed).",
+    Change.INACTIVE,
+    choices=("raw", "compressed"),
 )
 
 EMBEDDER = (
@@ -41,13 +49,7 @@ EMBEDDER = (
         minimum=0.01,
         maximum=_DAY_S,
     ),
-    ParameterSpec(
-        "image_transport",
-        "raw",
-        "Subscribe to image_raw (raw) or to image_raw/compressed (compressed).",
-        Change.INACTIVE,
-        choices=("raw", "compressed"),
-    ),
+    IMAGE_TRANSPORT,
     ParameterSpec(
         "backend",
         "auto",

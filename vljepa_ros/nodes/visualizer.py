@@ -31,6 +31,7 @@ from vljepa_ros.nodes.drops import drops_of
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.listener import Listener
 from vljepa_ros.nodes.markers import state_markers
+from vljepa_ros.nodes.parameter_tables import IMAGE_TRANSPORT
 from vljepa_ros.nodes.parameters import Change, ParameterSpec
 from vljepa_ros.nodes.run import run
 from vljepa_ros.nodes.worker import Worker
@@ -40,13 +41,7 @@ from vljepa_ros.views.board import BoardView, StateBoard, StateView
 from vljepa_ros.views.overlay import OverlayPainter
 
 PARAMETERS = (
-    ParameterSpec(
-        "image_transport",
-        "raw",
-        "Subscribe to image_raw (raw) or to image_raw/compressed (compressed).",
-        Change.INACTIVE,
-        choices=("raw", "compressed"),
-    ),
+    IMAGE_TRANSPORT,
     ParameterSpec(
         "max_rate_hz", 15.0, "Highest rate in Hz of overlay images.", Change.LIVE, 0.1, 120.0
     ),
