@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .config import ModelConfig
@@ -70,7 +71,7 @@ def export_predictor(model: VLJepaModel, path: Path) -> None:
     )
 
 
-def export_y_encoder(minilm: Path, projection: np.ndarray, path: Path) -> None:
+def export_y_encoder(minilm: Path, projection: NDArray[np.float32], path: Path) -> None:
     """Extend MiniLM by mean pooling and our projection (embedding, text width).
 
     ``input_ids``, ``attention_mask`` (1, L) -> ``token_states`` (1, L, E), ``embedding`` (1, D).
