@@ -357,3 +357,20 @@ def test_black_frames_that_never_change_give_finite_embeddings(
     film.roll("black")
     film.show("black", 10)
     assert {seen(phrases, embedding) for embedding in embeddings} == {phrase("black")}
+
+
+def test_images_that_are_all_refused_are_a_warning(
+    ros: Bench, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.embedder.SILENCE_S", 0.3)
+    reports = ros.diagnostics("embedder")
+    camera = ros.camera().wait_matched()
+    depth = message("rgb8", colour_frame("red")).fields() | {"encoding": "16UC1"}
+    for index in range(100):
+        camera.publisher.publish(raw_message(depth, START + index * PERIOD))
+        reports.wait(len(reports) + 1)
+        warned = [report for report in reports if report.level == Level.WARN.value]
+        if warned:
+            break
+    assert "no embedding goes out" in warned[0].message
+    assert "16UC1" in warned[0].values["last fault"]

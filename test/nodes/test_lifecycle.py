@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import GetState
-from rclpy.clock import JumpHandle
 from rclpy.node import Node
 
 from support.film import Film
@@ -37,7 +35,6 @@ def entities(node: Node) -> dict[str, int]:
     return {
         **{kind: len(list(getattr(node, kind))) for kind in kinds},
         "threads": threading.active_count(),
-        "jump handles": sum(isinstance(each, JumpHandle) for each in gc.get_objects()),
     }
 
 

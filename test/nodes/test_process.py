@@ -103,8 +103,10 @@ def ends_quietly(process: Process, number: int) -> None:
 
 
 def is_quiet(process: Process) -> None:
+    # From Kilted on, rclpy itself tells that a signal ended a transition.
+    lines = [line for line in process.log.splitlines() if "complete transition" not in line]
     for word in ("Traceback", "ERROR", "exception"):
-        assert word not in process.log, process.log
+        assert not any(word in line for line in lines), process.log
 
 
 @SIGNALS
