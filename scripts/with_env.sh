@@ -20,9 +20,13 @@ case "${ROS_DISTRO:-}" in
   humble | iron) export ROS_LOCALHOST_ONLY=1 ;;
   *) export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ;;
 esac
-# Two names, because distributions differ in which one they read.
-export FASTDDS_DEFAULT_PROFILES_FILE="$root/config/fastdds_loopback.xml"
-export FASTRTPS_DEFAULT_PROFILES_FILE="$FASTDDS_DEFAULT_PROFILES_FILE"
+# Fast DDS 2, up to Jazzy, reads one name; Fast DDS 3 reads the other and warns of the first.
+profiles=FASTDDS_DEFAULT_PROFILES_FILE
+for prefix in ${AMENT_PREFIX_PATH//:/ }; do
+  if [ -d "$prefix/share/fastrtps" ]; then profiles=FASTRTPS_DEFAULT_PROFILES_FILE; fi
+done
+unset FASTDDS_DEFAULT_PROFILES_FILE FASTRTPS_DEFAULT_PROFILES_FILE
+export "$profiles=$root/config/fastdds_loopback.xml"
 export ROS_LOG_DIR="$venv/ros_log"
 
 exec "$@"

@@ -36,8 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (TruthError, OSError) as error:
         print(f"demo: {error}")
         return 2
-    for name in _PROFILES:  # or large images lose parts on their way
-        os.environ.setdefault(name, str(shipped("config/fastdds.xml")))
+    if not any(name in os.environ for name in _PROFILES):
+        # Or large images lose parts on their way.
+        os.environ.update(dict.fromkeys(_PROFILES, str(shipped("config/fastdds.xml"))))
     from vljepa_ros.demo.show import show  # after the environment is set, and after ROS was found
 
     return show(_source(given), given.topic, given.bundle, truth, given.out)
