@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU time per published embedding: the embedder, the bare model calls, and a plain torch node.
+"""CPU time per published embedding: the embedder, the bare model calls, and two other nodes.
 
-All three answer the default model's four queries about every clip.
+All of them answer the default model's four queries about every clip, or pretend to.
 
 ``scripts/with_env.sh .venv python benchmarks/node_cost.py`` (after ``make train-venv`` and
 ``.venv/bin/pip install transformers psutil``) replays the shipped recording at 10 Hz over loopback
-DDS to the embedder, then to ``plain_node.py``, and makes the embedder's ONNX Runtime calls on the
-same clips at the same pace, in turn for several rounds. It prints each round, the medians, and the
-ratios of the medians.
+DDS to the embedder, to ``plain_node.py`` and to ``empty_node.py``, and makes the embedder's ONNX
+Runtime calls on the same clips at the same pace, in turn for several rounds. It prints each round,
+the medians, and the ratios of the medians.
 """
 
 from __future__ import annotations
@@ -36,8 +36,13 @@ RATE_HZ = 10.0
 NODES = {
     "embedder": ["-m", "vljepa_ros.nodes.embedder"],
     "plain torch node": [str(ROOT / "benchmarks" / "plain_node.py")],
+    "empty node": [str(ROOT / "benchmarks" / "empty_node.py")],
 }
-TOPICS = {"embedder": "/embedder/embedding", "plain torch node": "/plain/embedding"}
+TOPICS = {
+    "embedder": "/embedder/embedding",
+    "plain torch node": "/plain/embedding",
+    "empty node": "/empty/embedding",
+}
 
 
 def main() -> None:

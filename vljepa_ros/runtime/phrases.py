@@ -151,8 +151,7 @@ def _parse_texts(data: bytes) -> dict[str, list[str]]:
 
 
 def _parse_rows(data: bytes, dimension: int) -> NDArray[np.float32]:
-    # numpy before 2.3 has no types for it
-    rows = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)  # type: ignore[no-untyped-call]
+    rows = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dimension:
         raise ValueError(f"holds {rows.dtype} {rows.shape}, expected float32 (N, {dimension})")
     return np.asarray(rows)
