@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
-
-from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(__file__).parent.parent
 NODES = ("embedder", "describer", "visualizer")

@@ -14,10 +14,9 @@ from support.launch_api import described
 
 pytest.importorskip("launch_ros", reason="ROS's launch is not on PyPI")
 
+from launch import LaunchContext, LaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
-
-from launch import LaunchContext, LaunchDescription
 
 LAUNCH = Path(__file__).resolve().parent.parent.parent / "launch"
 
