@@ -57,6 +57,13 @@ def test_the_graphs_are_opset_18(model, tmp_path):
     assert opsets[""] == export.OPSET == 18
 
 
+def test_the_graphs_tell_nothing_of_the_machine_that_exported_them(model, tmp_path):
+    export.export_x_encoder(model, tmp_path / "x.onnx")
+    content = (tmp_path / "x.onnx").read_bytes()
+    assert b".py" not in content and str(tmp_path).encode() not in content
+    assert not any(node.metadata_props for node in onnx.load(tmp_path / "x.onnx").graph.node)
+
+
 def test_an_export_that_differs_from_torch_leaves_no_file(tmp_path):
     class Unfaithful(torch.nn.Module):
         """Counts its calls in the answer, so that torch and the graph disagree."""

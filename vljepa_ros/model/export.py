@@ -134,11 +134,22 @@ def _export(
         external_data=False,
         verbose=False,
     )
+    _strip(path)
     try:
         _check(module, inputs, path, input_names)
     except ExportError:
         path.unlink()
         raise
+
+
+def _strip(path: Path) -> None:
+    """Remove what the exporter notes for debugging: stack traces with this machine's paths."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, str(path))
 
 
 def _check(
