@@ -54,7 +54,7 @@ class ClipSet:
     ) -> None:
         episodes = load_episodes(data, split)
         numbers = vocabulary.numbers()
-        self.features, self._first, self._row = _join(episodes, config)
+        self.features, self._first = _join(episodes, config)
         self.targets = np.array(
             [
                 [numbers.get((name, e.labels[name][i]), -1) for name in QUERY_NAMES]
@@ -80,7 +80,7 @@ class ClipSet:
 
 def _join(
     episodes: Sequence[StoredEpisode], config: ModelConfig
-) -> tuple[NDArray[np.float16], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
     """Return all features in one array, and for every frame its episode's first row."""
     lengths = [len(e) for e in episodes]
     grid = (config.frame_channels, config.frame_grid, config.frame_grid)
@@ -88,7 +88,7 @@ def _join(
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     for episode, start in tqdm(list(zip(episodes, starts, strict=True)), "features"):
         features[start : start + len(episode)] = np.load(feature_path(episode))
-    return features, np.repeat(starts, lengths), np.arange(sum(lengths))
+    return features, np.repeat(starts, lengths)
 
 
 class Sentences:

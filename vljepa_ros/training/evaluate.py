@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,10 @@ def evaluate(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, dict[str
     return rows
 
 
-def _embed(model: VLJepa, episode: StoredEpisode, queries: list[str]):  # type: ignore[no-untyped-def]
+def _embed(
+    model: VLJepa, episode: StoredEpisode, queries: list[str]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield every measured frame's number and its embeddings (queries, D)."""
     clip = model.bundle.clip
     features = {}
     for i, frame in enumerate(episode.frames()):
