@@ -19,6 +19,7 @@ from vljepa_ros.nodes.qos import latched
 
 ROOT = Path(__file__).resolve().parents[2]
 END_S = 5.0  # generous: the machine may be loaded; a node that waits for something takes for ever
+LEASE_S = 20.0  # after which Fast DDS gives up a process that ended without a word
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -154,12 +155,15 @@ def test_a_signal_while_the_model_computes_ends_the_process(
     infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
     process = start("embedder", *with_bundle(bundle), code=slow)
     infos.wait(1)
-    film = Film(ros.camera().wait_matched(), ros.inbox(Embedding, "embedder/embedding"))
+    camera = ros.camera().wait_matched()
+    film = Film(camera, ros.inbox(Embedding, "embedder/embedding"))
     for _ in range(100):
         film.shoot("red")
         if process.logs("computing", deadline_s=0.05):
             break
     ends_quietly(process, number)
+    subscribers = camera.publisher.get_subscription_count
+    ros.wait(lambda: subscribers() == 0, "the subscriber is gone", LEASE_S / 2)
 
 
 @SIGNALS

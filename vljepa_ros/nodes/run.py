@@ -4,7 +4,8 @@
 A signal ends the context, and with it spinning, in the place where that is expected; Python's own
 answer to Ctrl-C, an exception at whatever line runs, is switched off. From then on signals are
 ignored: a terminal and `ros2 launch` both send one, and the second must not kill a process that is
-already ending. Entities are not destroyed by hand; the middleware's own shutdown does that.
+already ending. Entities are not destroyed by hand where the interpreter can end normally; the
+middleware's own shutdown does that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import cv2
 import rclpy
@@ -59,13 +61,17 @@ def _end(nodes: list[ManagedNode]) -> None:
     """Stop the nodes' threads; leave at once where one is stuck in a model.
 
     A thread inside a native library cannot be interrupted, and taking the library down under it
-    crashes; nothing is left to write at this point.
+    crashes. The topics are taken back before: else a camera goes on counting a subscriber that
+    has died until its lease ends, after 20 s in Fast DDS.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for node in nodes:
         node.close()
     if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        for node in nodes:
+            with suppress(Exception):  # nothing may keep the process from ending
+                node.destroy_node()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

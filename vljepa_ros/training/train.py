@@ -111,7 +111,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.average.update_parameters(self.model)
-        return float(loss)
+        return float(loss.detach())
 
     @torch.no_grad()
     def validate(self, clips: int = 1000) -> dict[str, float]:
