@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,9 @@ from support.colour_bundle import build_colour_bundle
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=2000, database=None)
 hypothesis.settings.load_profile("steady")
+
+# A shell starts background jobs deaf to Ctrl-C, and the programs that tests start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DEFAULT_BUNDLE = Path(__file__).resolve().parents[1] / "engines" / "default"
 

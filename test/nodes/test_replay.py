@@ -138,6 +138,16 @@ def test_nothing_is_sent_before_somebody_listens(ros: Bench, video: str) -> None
     assert colours(reliable_images(ros).wait(len(SEQUENCE))) == SEQUENCE
 
 
+def test_it_can_wait_for_several_subscribers(ros: Bench, video: str) -> None:
+    reports, first = ros.diagnostics("replay"), reliable_images(ros)
+    ros.add(Replay, source=video, wait_for_subscribers=2)
+    waiting = reports.wait_for(lambda one: "only 1 of 2 subscribe" in one.message, "a warning")
+    assert waiting.values["published"] == "0"
+    second = reliable_images(ros)
+    assert colours(first.wait(len(SEQUENCE))) == SEQUENCE
+    assert colours(second.wait(len(SEQUENCE))) == SEQUENCE
+
+
 def test_a_loop_goes_on_with_growing_stamps_until_deactivated(ros: Bench, video: str) -> None:
     images = reliable_images(ros)
     ros.add(Replay, source=video, rate=10.0, loop=True)

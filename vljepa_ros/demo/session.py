@@ -20,6 +20,7 @@ from vljepa_ros.demo.record import RunRecord
 from vljepa_ros.demo.recorder import Audience, Recorder
 
 NAMESPACE = "/vljepa_demo"  # apart from whatever else runs on this domain
+_LISTENERS = 2  # of the replayed images: the embedder and the recorder
 _START_S = 60.0
 _CHECK_S = 0.1
 _LAST_REPORTS = 2  # of the embedder, one per second: what was under way when the replay ended
@@ -38,22 +39,21 @@ class Session:
         self._processes = processes
 
     def replay(self) -> None:
-        """Begin the replay when everyone listens, and wait for its end.
+        """Begin the replay, which waits until everyone listens, and wait for its end.
 
         Raises:
             DemoError: a node failed or ended.
         """
         self._until(lambda: bool(self._recorder.run.questions), "the model", _START_S)
         self._transition(Transition.TRANSITION_CONFIGURE, "the replay could not open its source")
-        self._until(self._everyone_listens, "a subscriber to the images", _START_S)
         self._transition(Transition.TRANSITION_ACTIVATE, "the replay could not start")
+        self._until(self._has_begun, "the first image", _START_S)
         self._until(lambda: self._recorder.finished, "the end", None)
         enough = self._recorder.reports + _LAST_REPORTS
         self._until(lambda: self._recorder.reports >= enough, "the last report", _START_S)
 
-    def _everyone_listens(self) -> bool:
-        """Tell whether the embedder and the recorder subscribe to the replayed images."""
-        return bool(self._recorder.count_subscribers(f"{NAMESPACE}/image_raw") >= 2)
+    def _has_begun(self) -> bool:
+        return self._recorder.run.frames > 0 or self._recorder.finished
 
     def _transition(self, wanted: int, failure: str) -> None:
         client = self._recorder.create_client(ChangeState, f"{NAMESPACE}/replay/change_state")
@@ -90,7 +90,12 @@ def session(
     `logs` is a folder for what the nodes print.
     """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is ours
-    replay = {"autostart": False, "source": source, "topic": topic}
+    replay = {
+        "autostart": False,
+        "source": source,
+        "topic": topic,
+        "wait_for_subscribers": _LISTENERS,
+    }
     try:
         with (
             _spinning(run, audience) as recorder,

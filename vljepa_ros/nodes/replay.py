@@ -70,10 +70,12 @@ PARAMETERS = (
         "frame_id", "camera", "frame_id of images for which the source has none.", Change.INACTIVE
     ),
     ParameterSpec(
-        "start_when_matched",
-        True,
-        "Wait for the first subscriber before the first image.",
+        "wait_for_subscribers",
+        1,
+        "Subscribers to wait for before the first image; 0 starts at once.",
         Change.INACTIVE,
+        0,
+        100,
     ),
 )
 
@@ -149,16 +151,18 @@ class Replay(ManagedNode):
             "subscribers": subscribers,
             **self.tally.values(),
         }
-        if subscribers == 0:
+        wanted = max(1, self.parameters["wait_for_subscribers"])
+        if subscribers < wanted:
+            who = f"only {subscribers} of {wanted} subscribe" if subscribers else "nobody subscribes"
             topic = self.resolve_topic_name("image_raw")
-            return Health(Level.WARN, f"nobody subscribes to {topic}", values)
+            return Health(Level.WARN, f"{who} to {topic}", values)
         return Health(Level.OK, "replaying", values)
 
     def _work(self) -> None:
         """Replay in the worker thread, up to the end or to the order to stop."""
         try:
             self._announce(finished=False)
-            if self._wait_for_subscriber():
+            if self._wait_for_subscribers():
                 self._play()
             if not self._stop.is_set():
                 self._announce(finished=True)
@@ -167,13 +171,12 @@ class Replay(ManagedNode):
             if self.context.ok():
                 self.deactivate_because(f"replay failed: {error or type(error).__name__}")
 
-    def _wait_for_subscriber(self) -> bool:
+    def _wait_for_subscribers(self) -> bool:
         """Return True when images may start, False on the order to stop."""
         assert self._images is not None
-        if self.parameters["start_when_matched"]:
-            while self._images.get_subscription_count() == 0:
-                if self._stop.wait(_MATCH_CHECK_S):
-                    return False
+        while self._images.get_subscription_count() < self.parameters["wait_for_subscribers"]:
+            if self._stop.wait(_MATCH_CHECK_S):
+                return False
         return not self._stop.is_set()
 
     def _play(self) -> None:
