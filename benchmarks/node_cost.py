@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -113,11 +114,17 @@ def node_cost(name: str, count: int) -> float:
             after, last = process.cpu_times(), counter.count
     finally:
         for each in started:
-            each.terminate()
-        for each in started:
-            each.wait()
+            end(each)
     spent = (after.user + after.system) - (before.user + before.system)
     return spent / (last - first) * 1e3
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a node; rclpy may miss a signal that comes while it begins to wait, so ask again."""
+    while process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
 
 
 class Counter:
