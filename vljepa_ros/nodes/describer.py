@@ -26,14 +26,14 @@ from vljepa_ros.nodes.conversions import to_ns, to_stamp, to_vector
 from vljepa_ros.nodes.diagnostics import Health, Level, Rate
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.listener import Listener
-from vljepa_ros.nodes.narrator import Narrator, Told
 from vljepa_ros.nodes.parameter_tables import DESCRIBER
 from vljepa_ros.nodes.run import run
-from vljepa_ros.nodes.state_watch import Moment, NothingToDescribeError, StateWatch, combined
 from vljepa_ros.nodes.worker import Worker, WorkerStoppedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
+from vljepa_ros.runtime.narrator import Narrator, Told
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.stream.change import ChangeConfig, Reason
+from vljepa_ros.stream.state_watch import Moment, NothingToDescribeError, StateWatch, combined
 from vljepa_ros.stream.text import clean_text
 from vljepa_ros.stream.vectors import EmbeddingError
 

@@ -20,18 +20,19 @@ from std_msgs.msg import Header
 
 from vljepa_msgs.msg import Embedding, ModelInfo, Query
 from vljepa_ros.nodes import qos
-from vljepa_ros.nodes.clip_embedder import ClipEmbedder, Embedded
 from vljepa_ros.nodes.clock_jumps import on_clock_jump
 from vljepa_ros.nodes.conversions import to_floats, to_stamp
 from vljepa_ros.nodes.diagnostics import Health, Level, Rate
-from vljepa_ros.nodes.image_intake import Frame, ImageIntake, newest
+from vljepa_ros.nodes.image_intake import ImageIntake
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.listener import SILENCE_S, Listener
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.run import run
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.nodes.worker import Worker
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.stream.frame import Frame, newest
 
 MAX_FAILURES = 5  # of the model in a row, after which the node deactivates itself
 _PACE = ("rate_hz", "max_gap_s")

@@ -8,28 +8,16 @@ shrunk at once: only small frames wait for the model, never whole messages.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from vljepa_ros.nodes.conversions import to_ns, to_rgb
 from vljepa_ros.nodes.diagnostics import Tally
 from vljepa_ros.runtime.bundle import FrameSize
+from vljepa_ros.stream.frame import Frame
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.stamp_gate import Admission, StampGate
-
-
-@dataclass(frozen=True)
-class Frame:
-    """An RGB frame of the model's size; ``restart`` tells that no older frame belongs to it."""
-
-    stamp_ns: int
-    frame_id: str
-    image: NDArray[np.uint8]
-    restart: bool
 
 
 class ImageIntake:
@@ -103,8 +91,3 @@ class ImageIntake:
             self._tally.count("camera changes")
             self._restart = True
         self._source = source
-
-
-def newest(old: Frame, new: Frame) -> Frame:
-    """Return what takes the place of a frame that still waits: the new one, with its restart."""
-    return replace(new, restart=True) if old.restart else new

@@ -153,9 +153,10 @@ class Replay(ManagedNode):
         }
         wanted = max(1, self.parameters["wait_for_subscribers"])
         if subscribers < wanted:
-            who = f"only {subscribers} of {wanted} subscribe" if subscribers else "nobody subscribes"
+            some = f"only {subscribers} of {wanted} subscribe"
             topic = self.resolve_topic_name("image_raw")
-            return Health(Level.WARN, f"{who} to {topic}", values)
+            summary = f"{some if subscribers else 'nobody subscribes'} to {topic}"
+            return Health(Level.WARN, summary, values)
         return Health(Level.OK, "replaying", values)
 
     def _work(self) -> None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.nodes.image_intake import Frame
-from vljepa_ros.nodes.queries import parse_queries
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.clip_window import Clip, ClipWindow
+from vljepa_ros.stream.frame import Frame
 
 
 class NoClipError(ValueError):

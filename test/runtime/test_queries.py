@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from vljepa_ros.nodes.queries import MAX_TEXT, QueryError, format_entry, parse_queries
+from vljepa_ros.runtime.queries import MAX_TEXT, QueryError, format_entry, parse_queries
 
 KNOWN = {"action": "What is it doing?", "object": "Where is it?"}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is worth saying, and the moments that lead to it."""
+"""What is worth saying about a state."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vljepa_ros.nodes.narrator import Narrator, Told
-from vljepa_ros.nodes.state_watch import (
-    Moment,
-    NothingToDescribeError,
-    StateWatch,
-    combined,
-)
+from vljepa_ros.runtime.narrator import Narrator, Told
 from vljepa_ros.runtime.phrases import PhraseBank
-from vljepa_ros.stream.change import ChangeConfig, Decode, Reason
+from vljepa_ros.stream.change import Decode, Reason
 
 OPEN, CLOSED, DARK = np.eye(3, dtype=np.float32)
-CONFIG = ChangeConfig(smoothing_s=0.0, confirmations=1, min_gap_s=0.0)
 
 
 @pytest.fixture
@@ -76,42 +69,3 @@ def test_after_a_cut_there_is_no_state_before(narrator: Narrator) -> None:
     first = told(narrator, Reason.FIRST, CLOSED, 20)
     assert (first.previous_text, first.since_ns, first.seq) == ("", 20, 1)
     assert narrator.states == {"door": "the door is closed"}
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "reason"),
-    [
-        (Reason.FIRST, Reason.CHANGE, Reason.FIRST),
-        (Reason.CHANGE, Reason.REFRESH, Reason.CHANGE),
-        (Reason.REFRESH, Reason.CHANGE, Reason.CHANGE),
-        (Reason.CHANGE, Reason.FIRST, Reason.FIRST),
-    ],
-)
-def test_the_newest_moment_is_told_for_the_weightiest_reason(
-    old: Reason, new: Reason, reason: Reason
-) -> None:
-    moments = (
-        Moment("door", "old camera", decode(old, OPEN, 10)),
-        Moment("door", "camera", decode(new, CLOSED, 20)),
-    )
-    moment = combined(*moments)
-    assert (moment.decode.reason, moment.decode.since_ns, moment.frame_id) == (
-        reason,
-        20,
-        "camera",
-    )
-    assert moment.decode.embedding is CLOSED
-
-
-def test_queries_that_are_gone_or_ask_something_else_are_forgotten() -> None:
-    watch = StateWatch(CONFIG)
-    watch.keep_only({"door": "Is it open?", "light": "Is it dark?"})
-    for query, vector in (("door", OPEN), ("light", DARK)):
-        assert watch.update(query, 1, vector, "camera") is not None
-    watch.keep_only({"door": "Is it open?", "light": "Is it dark?"})
-    assert watch.update("door", 2, OPEN, "camera") is None
-    watch.keep_only({"door": "Is it closed?"})
-    with pytest.raises(NothingToDescribeError, match="none so far"):
-        watch.force("light")
-    again = watch.update("door", 3, OPEN, "camera")
-    assert again is not None and again.decode.reason is Reason.FIRST
