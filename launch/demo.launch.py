@@ -9,6 +9,7 @@ All other arguments are those of vljepa.launch.py.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -19,11 +20,14 @@ from launch.actions import (
     SetEnvironmentVariable,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 SHARE = Path(__file__).parent.parent
-PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+# Up to Jazzy, Fast DDS reads its profiles from the first; later it warns of that one and reads the
+# second.
+PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+UP_TO_JAZZY = ("humble", "iron", "jazzy")
 
 # name: (default, description)
 ARGUMENTS = {
@@ -85,8 +89,7 @@ def start_replay(context: LaunchContext) -> list[Node]:
 
 def _whole_images() -> list[SetEnvironmentVariable]:
     """Keep Fast DDS from losing parts of large images, unless the user has an own profile."""
-    ours = str(SHARE / "config" / "fastdds.xml")
-    return [
-        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=ours))
-        for name in PROFILES
-    ]
+    if any(name in os.environ for name in PROFILES):
+        return []
+    name = PROFILES[os.environ.get("ROS_DISTRO") not in UP_TO_JAZZY]
+    return [SetEnvironmentVariable(name, str(SHARE / "config" / "fastdds.xml"))]

@@ -194,10 +194,30 @@ def test_the_demos_arguments_reach_replay_and_nodes() -> None:
     assert "rviz2" in executables(result)
 
 
-def test_the_demo_lets_large_images_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+@pytest.fixture
+def no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROFILES:
         monkeypatch.delenv(name, raising=False)
-    for path in described(DEMO).environment.values():
-        assert Path(path).is_file()
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/my/own.xml")
-    assert described(DEMO).environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "/my/own.xml"
+
+
+@pytest.mark.usefixtures("no_profile")
+@pytest.mark.parametrize(
+    ("distro", "name"), [("humble", PROFILES[0]), ("jazzy", PROFILES[0]), ("kilted", PROFILES[1])]
+)
+def test_the_demo_lets_large_images_through(
+    monkeypatch: pytest.MonkeyPatch, distro: str, name: str
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", distro)
+    environment = described(DEMO).environment
+    assert list(environment) == [name]
+    assert Path(environment[name]).is_file()
+
+
+@pytest.mark.usefixtures("no_profile")
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_demo_leaves_the_users_own_profile(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "/my/own.xml")
+    assert described(DEMO).environment == {}

@@ -9,7 +9,6 @@ way `ros2 launch FILE name:=value` would.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,6 @@ class LaunchContext:
 
     def __init__(self) -> None:
         self.launch_configurations: dict[str, str] = {}
-        self.environment: dict[str, str] = dict(os.environ)
 
 
 @dataclass
@@ -64,18 +62,8 @@ class LaunchConfiguration:
         return context.launch_configurations[self.variable_name]
 
 
-class EnvironmentVariable:
-    def __init__(self, name: str, *, default_value: str | None = None) -> None:
-        self.name, self.default_value = name, default_value
-
-    def perform(self, context: LaunchContext) -> str:
-        value = context.environment.get(self.name, self.default_value)
-        assert value is not None, f"{self.name} is not set"
-        return value
-
-
 class SetEnvironmentVariable:
-    def __init__(self, name: str, value: Any) -> None:
+    def __init__(self, name: str, value: str) -> None:
         self.name, self.value = name, value
 
 
@@ -152,8 +140,7 @@ def _run(description: LaunchDescription, context: LaunchContext, result: Describ
             assert entity.default_value is not None
             context.launch_configurations.setdefault(entity.name, entity.default_value)
         elif isinstance(entity, SetEnvironmentVariable):
-            context.environment[entity.name] = entity.value.perform(context)
-            result.environment[entity.name] = context.environment[entity.name]
+            result.environment[entity.name] = entity.value
         elif isinstance(entity, IncludeLaunchDescription):
             values = {name: value.perform(context) for name, value in entity.launch_arguments}
             context.launch_configurations.update(values)
@@ -183,7 +170,7 @@ _MODULES: dict[str, tuple[type, ...]] = {
         OpaqueFunction,
         SetEnvironmentVariable,
     ),
-    "launch.substitutions": (EnvironmentVariable, LaunchConfiguration),
+    "launch.substitutions": (LaunchConfiguration,),
     "launch.launch_description_sources": (PythonLaunchDescriptionSource,),
     "launch_ros": (),
     "launch_ros.actions": (Node,),
