@@ -35,6 +35,7 @@ test: lint ## run every test (ARGS="test/stream -k gate" picks)
 
 lint: test-venv ## style and types only
 	@$(RUN) ruff check .
+	@$(RUN) ruff format --check --quiet .
 	@$(RUN) mypy
 
 demo: venv ## replay the held-out recording, or yours: VIDEO=file | BAG=folder | CAMERA=/dev/video0
