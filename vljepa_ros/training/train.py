@@ -115,8 +115,12 @@ class Training:
 
     @torch.no_grad()
     def validate(self, clips: int = 1000) -> dict[str, float]:
-        """Return each query's top-1 accuracy on validation clips, among its own labels."""
+        """Return each query's top-1 accuracy on validation clips, among its own labels.
+
+        At most ``clips`` of them are taken, spread evenly over the split.
+        """
         model = self.average.module.eval()
+        clips = min(clips, len(self.val_set))
         rows = np.linspace(0, len(self.val_set) - 1, clips).astype(np.int64)
         candidates = model.embed_text(self.sentences.canonical())
         hits = []
