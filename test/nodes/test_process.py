@@ -162,8 +162,9 @@ def test_a_signal_while_the_model_computes_ends_the_process(
         if process.logs("computing", deadline_s=0.05):
             break
     ends_quietly(process, number)
-    subscribers = camera.publisher.get_subscription_count
-    ros.wait(lambda: subscribers() == 0, "the subscriber is gone", LEASE_S / 2)
+    subscribers, names = camera.publisher.get_subscription_count, ros.node.get_node_names
+    ros.wait(lambda: subscribers() == 0, "its subscription is gone", LEASE_S / 2)
+    ros.wait(lambda: "embedder" not in names(), "the node is gone", LEASE_S / 2)
 
 
 @SIGNALS

@@ -85,6 +85,14 @@ class ManagedNode(LifecycleNode):
     def close(self) -> None:
         """Stop threads at the end of the process; safe in every state and more than once."""
 
+    def destroy_node(self) -> None:
+        """Destroy the node with its state machine, whose handle rclpy forgets.
+
+        As long as that handle lives, the node stays in the graph and keeps its shared memory.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     # What a node uses.
 
     def deactivate_because(self, cause: str) -> None:

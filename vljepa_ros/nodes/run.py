@@ -61,8 +61,8 @@ def _end(nodes: list[ManagedNode]) -> None:
     """Stop the nodes' threads; leave at once where one is stuck in a model.
 
     A thread inside a native library cannot be interrupted, and taking the library down under it
-    crashes. The topics are taken back before: else a camera goes on counting a subscriber that
-    has died until its lease ends, after 20 s in Fast DDS.
+    crashes. The nodes are destroyed before: else they stay in the graph, and a camera counts a
+    dead subscriber, until their lease ends after 20 s, and their shared memory is left behind.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
