@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vljepa_ros.runtime.backend import Backend, BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
+from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.scores import softmax
@@ -63,6 +64,7 @@ class VLJepa:
         phrases = PhraseBank.from_bundle(bundle)
         model = cls(bundle, factory(bundle, threads), TextEncoder(bundle, threads), phrases)
         model._check()
+        return_freed_memory()
         return model
 
     def encode_frame(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
