@@ -7,7 +7,7 @@ All of them answer the default model's four queries about every clip, or pretend
 ``.venv/bin/pip install transformers psutil``) replays the shipped recording at 10 Hz over loopback
 DDS to the embedder, to ``plain_node.py`` and to ``empty_node.py``, and makes the embedder's ONNX
 Runtime calls on the same clips at the same pace, in turn for several rounds. It prints each round,
-the medians, and the ratios of the medians.
+the medians, the ratios of the medians, and the nodes' resident memory.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ def main() -> None:
     args = parser.parse_args()
     rclpy.init()
     results: dict[str, list[float]] = {"bare calls": [], **{name: [] for name in NODES}}
+    resident_mb = {}
     for _ in range(args.rounds):
         results["bare calls"].append(bare_calls(args.embeddings))
         for name in NODES:
-            results[name].append(node_cost(name, args.embeddings))
+            cpu_ms, resident_mb[name] = node_cost(name, args.embeddings)
+            results[name].append(cpu_ms)
     medians = {name: statistics.median(values) for name, values in results.items()}
     print(f"{'CPU ms per embedding':22} {'median':>8} {'/ bare calls':>13}   rounds")
     for name, values in results.items():
@@ -66,6 +68,7 @@ def main() -> None:
         print(f"{name:22} {medians[name]:8.2f} {ratio:13.2f}   {rounds}")
     share = medians["embedder"] / medians["plain torch node"]
     print(f"the embedder takes {share:.2f} of the plain node's time")
+    print("resident MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in resident_mb.items()))
 
 
 def bare_calls(count: int) -> float:
@@ -100,8 +103,8 @@ def bare_calls(count: int) -> float:
     return spent / done * 1e3
 
 
-def node_cost(name: str, count: int) -> float:
-    """Return the CPU milliseconds of a node's process between two of its embeddings."""
+def node_cost(name: str, count: int) -> tuple[float, float]:
+    """Return a node's CPU milliseconds per embedding, and its resident memory in MB."""
     replay = ["-m", "vljepa_ros.nodes.replay", "--ros-args", "-p", f"source:={RECORDING}"]
     started = [subprocess.Popen([sys.executable, *NODES[name]])]
     try:
@@ -112,11 +115,12 @@ def node_cost(name: str, count: int) -> float:
             before, first = process.cpu_times(), counter.count
             counter.wait_for(first + count)
             after, last = process.cpu_times(), counter.count
+            resident_mb = process.memory_info().rss / 1e6
     finally:
         for each in started:
             end(each)
     spent = (after.user + after.system) - (before.user + before.system)
-    return spent / (last - first) * 1e3
+    return spent / (last - first) * 1e3, resident_mb
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen half of the Y-Encoder: MiniLM (Apache-2.0), int8, through ONNX Runtime.
+"""The frozen half of the Y-Encoder: MiniLM (Apache-2.0), weights in int8, through ONNX Runtime.
 
-Training uses the very file that robots run, one text at a time: int8 activations are scaled per
-call, so that a batch would change a text's vector.
+Training uses the very file that robots run, one text at a time as they do, so that both get the
+same vectors.
 """
 
 from __future__ import annotations
