@@ -24,9 +24,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 SHARE = Path(__file__).parent.parent
-# Up to Jazzy, Fast DDS reads its profiles from the first; later it warns of that one and reads the
-# second.
-PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+# What names the file of Fast DDS's profiles. Later releases warn of the old name.
+PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE"
+PROFILES_UP_TO_JAZZY = "FASTRTPS_DEFAULT_PROFILES_FILE"
 UP_TO_JAZZY = ("humble", "iron", "jazzy")
 
 # name: (default, description)
@@ -89,7 +89,8 @@ def start_replay(context: LaunchContext) -> list[Node]:
 
 def _whole_images() -> list[SetEnvironmentVariable]:
     """Keep Fast DDS from losing parts of large images, unless the user has an own profile."""
-    if any(name in os.environ for name in PROFILES):
+    if PROFILES in os.environ or PROFILES_UP_TO_JAZZY in os.environ:
         return []
-    name = PROFILES[os.environ.get("ROS_DISTRO") not in UP_TO_JAZZY]
+    old = os.environ.get("ROS_DISTRO") in UP_TO_JAZZY
+    name = PROFILES_UP_TO_JAZZY if old else PROFILES
     return [SetEnvironmentVariable(name, str(SHARE / "config" / "fastdds.xml"))]
