@@ -9,7 +9,6 @@ All other arguments are those of vljepa.launch.py.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -23,11 +22,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from vljepa_ros.demo.fast_dds import profile_variables
+
 SHARE = Path(__file__).parent.parent
-# What names the file of Fast DDS's profiles. Later releases warn of the old name.
-PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE"
-PROFILES_UP_TO_JAZZY = "FASTRTPS_DEFAULT_PROFILES_FILE"
-UP_TO_JAZZY = ("humble", "iron", "jazzy")
 
 # name: (default, description)
 ARGUMENTS = {
@@ -58,8 +55,11 @@ def generate_launch_description() -> LaunchDescription:
             for name in ("namespace", "image_topic", "log_level", "visualizer")
         ],
     )
+    whole_images = [
+        SetEnvironmentVariable(name, value) for name, value in profile_variables().items()
+    ]
     return LaunchDescription(
-        [*declared, *_whole_images(), nodes, OpaqueFunction(function=start_replay)]
+        [*declared, *whole_images, nodes, OpaqueFunction(function=start_replay)]
     )
 
 
@@ -85,12 +85,3 @@ def start_replay(context: LaunchContext) -> list[Node]:
         emulate_tty=True,
     )
     return [replay]
-
-
-def _whole_images() -> list[SetEnvironmentVariable]:
-    """Keep Fast DDS from losing parts of large images, unless the user has an own profile."""
-    if PROFILES in os.environ or PROFILES_UP_TO_JAZZY in os.environ:
-        return []
-    old = os.environ.get("ROS_DISTRO") in UP_TO_JAZZY
-    name = PROFILES_UP_TO_JAZZY if old else PROFILES
-    return [SetEnvironmentVariable(name, str(SHARE / "config" / "fastdds.xml"))]

@@ -217,6 +217,14 @@ def test_the_demo_lets_large_images_through(
 
 
 @pytest.mark.usefixtures("no_profile")
+def test_the_demo_sets_both_names_where_the_distribution_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
+    assert set(described(DEMO).environment) == set(PROFILES)
+
+
+@pytest.mark.usefixtures("no_profile")
 @pytest.mark.parametrize("name", PROFILES)
 def test_the_demo_leaves_the_users_own_profile(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "/my/own.xml")

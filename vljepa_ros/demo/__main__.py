@@ -17,11 +17,11 @@ import os
 import sys
 from pathlib import Path
 
+from vljepa_ros.demo.fast_dds import profile_variables
 from vljepa_ros.demo.files import shipped
 from vljepa_ros.demo.truth import Truth, TruthError, load_truth
 
 _RECORDING = "demo/recording.mp4"
-_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,9 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (TruthError, OSError) as error:
         print(f"demo: {error}")
         return 2
-    if not any(name in os.environ for name in _PROFILES):
-        # Or large images lose parts on their way.
-        os.environ.update(dict.fromkeys(_PROFILES, str(shipped("config/fastdds.xml"))))
+    os.environ.update(profile_variables())
     from vljepa_ros.demo.show import show  # after the environment is set, and after ROS was found
 
     return show(_source(given), given.topic, given.bundle, truth, given.out)
