@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The predictor's attention against torch's own, with the mask written out."""
+"""The attention that X-Encoder and Predictor share, against torch's own."""
 
 from __future__ import annotations
 
@@ -7,85 +7,68 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the model is tested where torch is installed")
 
-from vljepa_ros.model.config import ModelConfig  # noqa: E402
-from vljepa_ros.model.layers import Attention  # noqa: E402
-from vljepa_ros.model.predictor import Predictor  # noqa: E402
+from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 
-SMALL = ModelConfig(
-    frame_channels=3, frame_grid=4, width=24, heads=3, text_width=10, embedding=7,
-    max_query_tokens=5, encoder_blocks=1, predictor_blocks=2,
-)  # fmt: skip
+from vljepa_ros.model.layers import Attention, GatedMlp  # noqa: E402
+from vljepa_ros.model.rotary import Rotary  # noqa: E402
 
 
-def reference(attention: Attention, x, context, mask):
-    """One sequence of context and query tokens through scaled_dot_product_attention."""
-    whole = torch.cat([context, x])
-    q, k, v = attention.query_key_value(whole).unflatten(-1, (3, attention.heads, -1)).unbind(-3)
-    allowed = torch.cat([torch.ones(len(context), dtype=torch.bool), mask]).expand(len(whole), -1)
-    out = torch.nn.functional.scaled_dot_product_attention(
-        q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), attn_mask=allowed
+def still(tokens, width):
+    """Positions that turn nothing."""
+    return Rotary(torch.ones(tokens, width), torch.zeros(tokens, width))
+
+
+def reference(attention, x, allowed):
+    """One fused call, keys and values copied for each query head that shares them."""
+    d, groups = attention.head_width, attention.heads // attention.kv_heads
+    sizes = [attention.heads * d, attention.kv_heads * d, attention.kv_heads * d]
+    q, k, v = (
+        part.unflatten(-1, (-1, d)).transpose(1, 2) for part in attention.qkv(x).split(sizes, -1)
     )
-    return attention.out(out.transpose(0, 1).flatten(1))[len(context) :]
+    k, v = (t.repeat_interleave(groups, 1) for t in (k, v))
+    return attention.out(scaled_dot_product_attention(q, k, v, allowed).transpose(1, 2).flatten(2))
 
 
-def test_context_attention_equals_scaled_dot_product_attention():
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (4, 1)])
+@pytest.mark.parametrize("masked", [False, True])
+@torch.no_grad()
+def test_it_equals_scaled_dot_product_attention(heads, kv_heads, masked):
     torch.manual_seed(1)
-    attention = Attention(24, 3)
-    x, context = torch.randn(2, 3, 5, 24), torch.randn(2, 8, 24)
-    mask = torch.arange(5) < torch.tensor([[2, 5, 1], [3, 4, 5]])[..., None]
-    found = attention.with_context(x, context, mask)
-    for b in range(2):
-        for q in range(3):
-            expected = reference(attention, x[b, q], context[b], mask[b, q])
-            torch.testing.assert_close(found[b, q], expected, atol=1e-5, rtol=1e-5)
+    attention = Attention(32, heads, kv_heads, bias=True)
+    x = 3 * torch.randn(2, 6, 32)
+    mask = torch.arange(6) < torch.tensor([[6], [4]]) if masked else None
+    found = attention.mix(*attention.project(x, still(6, 8)), mask)
+    allowed = None if mask is None else mask[:, None, None, :]
+    torch.testing.assert_close(found, reference(attention, x, allowed), atol=1e-5, rtol=1e-5)
 
 
-def test_self_attention_equals_scaled_dot_product_attention():
+@torch.no_grad()
+def test_a_masked_token_has_no_influence():
     torch.manual_seed(2)
-    attention = Attention(24, 3)
-    x = torch.randn(1, 6, 24)
-    expected = reference(attention, x[0], torch.empty(0, 24), torch.ones(6, dtype=torch.bool))
-    torch.testing.assert_close(attention(x)[0], expected, atol=1e-5, rtol=1e-5)
+    attention = Attention(32, 4, 2, bias=False)
+    x = torch.randn(1, 5, 32)
+    changed = x.clone()
+    changed[:, 4] *= 50
+    mask = (torch.arange(5) < 4)[None]
+    first, second = (attention.mix(*attention.project(t, still(5, 8)), mask) for t in (x, changed))
+    assert torch.equal(first[:, :4], second[:, :4])
 
 
-@pytest.fixture
-def predictor():
+@torch.no_grad()
+def test_queries_are_scaled_and_keys_are_not():
     torch.manual_seed(3)
-    return Predictor(SMALL).eval()
+    attention = Attention(16, 1, 1, bias=False)
+    x = torch.randn(1, 2, 16)
+    q, k, _ = attention.project(x, still(2, 16))
+    plain_q, plain_k, _ = attention.qkv(x).chunk(3, -1)
+    torch.testing.assert_close(q[:, 0], plain_q / 4)
+    torch.testing.assert_close(k[:, 0], plain_k)
 
 
-def test_a_query_does_not_change_the_answer_of_another(predictor):
-    visual, queries = torch.randn(1, 8, 24), torch.randn(1, 3, 5, 10)
-    mask = torch.ones(1, 3, 5, dtype=torch.bool)
-    together = predictor(visual, queries, mask)
-    alone = predictor(visual, queries[:, 1:2], mask[:, 1:2])
-    torch.testing.assert_close(together[:, 1:2], alone, atol=1e-5, rtol=1e-5)
-
-
-def test_padding_does_not_change_an_answer(predictor):
-    visual, query = torch.randn(1, 8, 24), torch.randn(1, 1, 5, 10)
-    mask = torch.tensor([[[True, True, False, False, False]]])
-    other = query.clone()
-    other[0, 0, 2:] = 100.0
-    torch.testing.assert_close(predictor(visual, query, mask), predictor(visual, other, mask))
-    assert not torch.allclose(
-        predictor(visual, query, mask), predictor(visual, other, torch.ones_like(mask)), atol=1e-3
-    )
-
-
-def test_the_answer_depends_on_clip_and_query(predictor):
-    mask = torch.ones(1, 1, 5, dtype=torch.bool)
-    visual, query = torch.randn(2, 8, 24), torch.randn(2, 1, 5, 10)
-    answers = [
-        predictor(visual[i : i + 1], query[j : j + 1, None], mask).flatten()
-        for i in range(2)
-        for j in range(2)
-    ]
-    cosines = torch.stack(answers) @ torch.stack(answers).T
-    assert (cosines - torch.eye(4)).max() < 0.999
-    torch.testing.assert_close(cosines.diagonal(), torch.ones(4))
-
-
-def test_sizes_that_do_not_divide_are_refused():
-    with pytest.raises(ValueError, match="clip_frames 8 is no multiple of tubelet 3"):
-        ModelConfig(tubelet=3)
+@torch.no_grad()
+def test_the_gated_mlp_gates_with_its_first_half():
+    mlp = GatedMlp(4, 6)
+    x = torch.randn(3, 4)
+    gate, value = (x @ mlp.up.weight.T).chunk(2, -1)
+    expected = (gate * torch.sigmoid(gate) * value) @ mlp.down.weight.T
+    torch.testing.assert_close(mlp(x), expected)

@@ -1,57 +1,273 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All dimensions of a VL-JEPA in one frozen, validated place."""
+"""All dimensions of a VL-JEPA in one frozen, validated place.
+
+The paper's model and the small default model are two values of :class:`ModelConfig`
+(:mod:`.presets`); no dimension stands anywhere else.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
+
+ROTARIES = ("tiled", "interleaved")
+TOWERS = ("gemma3_text", "bert")
+TRUNKS = ("efficientnet-lite0",)
+QUERY_SOURCES = ("table", "text_encoder")
+
+
+class ConfigError(ValueError):
+    """A configuration is incomplete or its dimensions do not fit each other."""
+
+
+def _sizes(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} {getattr(config, name)} must be at least 1")
+
+
+def _divides(config: object, whole: str, part: str) -> None:
+    if getattr(config, whole) % getattr(config, part):
+        raise ConfigError(
+            f"{whole} {getattr(config, whole)} is no multiple of {part} {getattr(config, part)}"
+        )
+
+
+def _one_of(config: object, name: str, allowed: tuple[str, ...]) -> None:
+    if getattr(config, name) not in allowed:
+        known = ", ".join(repr(value) for value in allowed)
+        raise ConfigError(f"{name} {getattr(config, name)!r} is none of {known}")
+
+
+@dataclass(frozen=True)
+class XEncoderConfig:
+    """A vision transformer of the V-JEPA 2 family (arXiv 2506.09985, 2603.14482).
+
+    :param grid: height and width in pixels of what is cut into patches, of the frame itself or of
+        the feature map of ``trunk``; ``channels`` are its channels.
+    :param patch: side of a patch, ``tubelet`` the frames that one visual token covers.
+    :param mlp: width of the hidden layer of the MLPs.
+    :param rotary: how V-JEPA pairs channels and frequencies: ``tiled`` in V-JEPA 2,
+        ``interleaved``, which is a true rotation, in V-JEPA 2.1.
+    :param position_grid: patches per side that spatial positions are stretched to, whatever the
+        size of the frame (16 in V-JEPA 2.1); 0 leaves the positions as they are.
+    :param image_tokens: one frame has a patch embedding of its own, and images and videos an
+        offset each (V-JEPA 2.1); without it an image is repeated to fill a tubelet.
+    :param motion: tubelets are seen as their mean and the differences of their frames.
+    :param trunk: a frozen network that each frame passes first; "" is none.
+    """
+
+    grid: int = 256
+    channels: int = 3
+    patch: int = 16
+    tubelet: int = 2
+    width: int = 1024
+    depth: int = 24
+    heads: int = 16
+    mlp: int = 4096
+    rotary: str = "tiled"
+    position_grid: int = 0
+    image_tokens: bool = False
+    motion: bool = False
+    trunk: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where a value is no size or two of them do not fit."""
+        _sizes(self, "grid", "channels", "patch", "tubelet", "width", "depth", "heads", "mlp")
+        _divides(self, "grid", "patch")
+        _divides(self, "width", "heads")
+        _one_of(self, "rotary", ROTARIES)
+        _one_of(self, "trunk", ("", *TRUNKS))
+        if self.head_width < 6 or self.head_width % 2:
+            raise ConfigError(f"head width {self.head_width}: it must be even and at least 6")
+
+    @property
+    def head_width(self) -> int:
+        """Channels of one attention head."""
+        return self.width // self.heads
+
+    def tokens(self, frames: int) -> int:
+        """Return the number of visual tokens of a clip of ``frames`` frames."""
+        return max(1, frames // self.tubelet) * (self.grid // self.patch) ** 2
+
+
+@dataclass(frozen=True)
+class RotaryScaling:
+    """Llama 3's stretching of low rotary frequencies to long contexts."""
+
+    factor: float = 32.0
+    low: float = 1.0
+    high: float = 4.0
+    context: int = 8192
+
+
+@dataclass(frozen=True)
+class PredictorConfig:
+    """A stack of Llama layers over visual and query tokens (VL-JEPA section 3.1).
+
+    :param query_width: width of a query token as it comes in.
+    :param query_projection: a linear map of the query tokens (the paper's Fig. 2 draws one,
+        open-vljepa has none).
+    :param joint: visual tokens look at the query as the query does at them (the paper). Without
+        it they do not, and all queries about a clip share one pass of its visual tokens.
+    :param pool_visual: the answer is pooled over visual and query tokens, not only the latter.
+    :param first_layer: layer of the language model that the first layer is initialised with.
+    """
+
+    width: int = 2048
+    depth: int = 8
+    heads: int = 32
+    kv_heads: int = 8
+    mlp: int = 8192
+    norm_eps: float = 1e-5
+    rotary_base: float = 500000.0
+    rotary_scaling: RotaryScaling | None = RotaryScaling()
+    query_width: int = 2048
+    query_projection: bool = False
+    max_query_tokens: int = 512
+    joint: bool = True
+    pool_visual: bool = True
+    first_layer: int = 8
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where a value is no size or two of them do not fit."""
+        _sizes(self, "width", "depth", "heads", "kv_heads", "mlp", "query_width")
+        _sizes(self, "max_query_tokens")
+        _divides(self, "width", "heads")
+        _divides(self, "heads", "kv_heads")
+        if not self.query_projection and self.query_width != self.width:
+            raise ConfigError(
+                f"query_width {self.query_width} is not width {self.width}: set query_projection"
+            )
+        if self.pool_visual and not self.joint:
+            raise ConfigError("pool_visual needs joint: shared visual tokens know no query")
+
+    @property
+    def head_width(self) -> int:
+        """Channels of one attention head."""
+        return self.width // self.heads
+
+
+@dataclass(frozen=True)
+class YEncoderConfig:
+    """A text encoder of transformers, mean pooling and a linear head.
+
+    :param tower: ``gemma3_text`` (EmbeddingGemma) or ``bert`` (MiniLM).
+    :param window: tokens that the sliding layers of Gemma see, half of them to either side.
+    :param head_bias: whether the linear head has a bias.
+    :param rate: factor on the learning rate of the tower; 0 freezes it.
+    """
+
+    tower: str = "gemma3_text"
+    vocabulary: int = 262144
+    width: int = 768
+    depth: int = 24
+    heads: int = 3
+    kv_heads: int = 1
+    head_width: int = 256
+    mlp: int = 1152
+    window: int = 512
+    max_tokens: int = 512
+    head_bias: bool = True
+    rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where a value is no size or two of them do not fit."""
+        _sizes(self, "vocabulary", "width", "depth", "heads", "kv_heads", "head_width", "mlp")
+        _sizes(self, "window", "max_tokens")
+        _divides(self, "heads", "kv_heads")
+        _one_of(self, "tower", TOWERS)
+        if self.tower == "bert" and (
+            self.kv_heads != self.heads or self.heads * self.head_width != self.width
+        ):
+            raise ConfigError("a bert tower has kv_heads like heads, and they fill its width")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the default model.
+    """A whole VL-JEPA.
 
-    :param frame_pixels: height and width that a frame is brought to.
-    :param frame_channels: channels of the frame encoder's feature map, ``frame_grid`` its side.
+    :param frame_pixels: height and width that a camera frame is brought to.
     :param clip_frames: frames of a clip, ``clip_rate_hz`` their rate.
-    :param tubelet: frames that one visual token covers, ``patch`` the side of its feature patch.
-    :param width: token width of X-Encoder and Predictor, ``heads`` their attention heads.
-    :param text_width: width of the text encoder's token states.
+    :param stream_rate_hz: rate of clips for which the model is meant.
     :param embedding: dimension of the shared embedding space.
+    :param queries_from: where query tokens come from: ``table`` is a table of token embeddings
+        (Llama's, in the paper), ``text_encoder`` the token states of the Y-Encoder.
+    :param query_vocabulary: rows of that table; 0 without one.
     """
 
-    frame_pixels: int = 160
-    frame_channels: int = 112
-    frame_grid: int = 10
+    name: str
+    frame_pixels: int = 256
     clip_frames: int = 8
-    clip_rate_hz: float = 5.0
-    tubelet: int = 4
-    patch: int = 2
-    width: int = 192
-    heads: int = 6
-    encoder_blocks: int = 2
-    predictor_blocks: int = 3
-    text_width: int = 384
-    max_query_tokens: int = 24
-    embedding: int = 256
+    clip_rate_hz: float = 1.0
+    stream_rate_hz: float = 2.0
+    embedding: int = 1536
+    queries_from: str = "table"
+    query_vocabulary: int = 128256
+    x_encoder: XEncoderConfig = XEncoderConfig()
+    predictor: PredictorConfig = PredictorConfig()
+    y_encoder: YEncoderConfig = YEncoderConfig()
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the sizes do not divide."""
-        for whole, part in (
-            ("clip_frames", "tubelet"),
-            ("frame_grid", "patch"),
-            ("width", "heads"),
-        ):
-            if getattr(self, whole) % getattr(self, part):
-                raise ValueError(
-                    f"{whole} {getattr(self, whole)} is no multiple of "
-                    f"{part} {getattr(self, part)}"
-                )
+        """Raise ConfigError where a value is no size or two of them do not fit."""
+        _sizes(self, "frame_pixels", "clip_frames", "embedding")
+        for name in ("clip_rate_hz", "stream_rate_hz"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} {getattr(self, name)} must be above 0")
+        _one_of(self, "queries_from", QUERY_SOURCES)
+        if (self.queries_from == "table") != (self.query_vocabulary > 0):
+            raise ConfigError("query_vocabulary counts the rows of a table, and 0 is without one")
+        states = self.queries_from == "text_encoder"
+        if states and self.predictor.query_width != self.y_encoder.width:
+            raise ConfigError("query_width must be the width of the Y-Encoder's token states")
+        x = self.x_encoder
+        if self.clip_frames > 1 and self.clip_frames % x.tubelet:
+            raise ConfigError(f"clip_frames {self.clip_frames} is no multiple of {x.tubelet}")
+        if not x.trunk and x.grid != self.frame_pixels:
+            raise ConfigError(f"frame_pixels {self.frame_pixels} is not grid {x.grid}")
 
     @property
     def visual_tokens(self) -> int:
         """Number of visual tokens of a clip."""
-        return (self.clip_frames // self.tubelet) * (self.frame_grid // self.patch) ** 2
+        return self.x_encoder.tokens(self.clip_frames)
 
-    def to_dict(self) -> dict[str, int | float]:
-        """Return the sizes for a checkpoint."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for a JSON file or a checkpoint."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> ModelConfig:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            ConfigError: a field is missing, unknown or not valid.
+        """
+        config: ModelConfig = _read(ModelConfig, values, "")
+        return config
+
+
+def _read(kind: Any, values: Any, path: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path or 'the configuration'} must be an object")
+    names = {field.name for field in fields(kind)}
+    if unknown := sorted(set(values) - names):
+        raise ConfigError(f"{path}{unknown[0]} is no field of a configuration")
+    if missing := sorted(names - set(values)):
+        raise ConfigError(f"{path}{missing[0]} is missing")
+    hints = get_type_hints(kind)
+    return kind(**{name: _value(hints[name], values[name], path + name) for name in names})
+
+
+def _value(hint: Any, value: Any, path: str) -> Any:
+    options = getattr(hint, "__args__", (hint,))
+    if value is None and type(None) in options:
+        return None
+    kind = options[0]
+    if is_dataclass(kind):
+        return _read(kind, value, path + ".")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{path} must be {kind.__name__}, not {value!r}")
+    return value

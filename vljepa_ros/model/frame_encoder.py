@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 LAST_BLOCK = 10  # the last one at stride 16: 112 channels
+FEATURE_STD = 6.7  # of its output on frames of the training episodes
 
 
 class FrameEncoder(nn.Module):
-    """uint8 RGB (B, H, W, 3) -> features float32 (B, 112, H/16, W/16)."""
+    """uint8 RGB (B, H, W, 3) -> features float32 (B, 112, H/16, W/16), of about unit variance."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +30,6 @@ class FrameEncoder(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, frame: Tensor) -> Tensor:
-        """Encode frames; the scale to about [-1, 1] is part of the graph."""
+        """Encode frames; the scale of pixels to about [-1, 1] is part of the graph."""
         x = frame.to(torch.float32).permute(0, 3, 1, 2)
-        return self.blocks(self.stem((x - 127.0) / 128.0))
+        return self.blocks(self.stem((x - 127.0) / 128.0)) / FEATURE_STD

@@ -1,75 +1,125 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transformer block that X-Encoder and Predictor share.
+"""The transformer block that X-Encoder and Predictor share: V-JEPA's and Llama's differ in sizes.
 
-Attention is written out instead of ``scaled_dot_product_attention``: the CPU's fused backward with
-a mask is slower than these lines, and TensorRT recognises the plain form.
+Queries, keys and values come from one product. Queries are scaled before they meet the keys, as
+TensorRT's fused attention wants it, and the query heads that share a key are laid side by side, so
+that grouped attention (Llama) copies no key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention, silu
+
+from .rotary import Rotary
+
+_HIDDEN = -1e4  # a score that becomes 0 in the softmax, and that half precision can hold
 
 
 class Attention(nn.Module):
-    """Multi-head attention of ``x`` over its own tokens and, optionally, a shared context."""
+    """Rotary multi-head attention; ``kv_heads`` fewer than ``heads`` are shared among them."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, kv_heads: int, *, bias: bool) -> None:
         super().__init__()
-        self.heads = heads
-        self.scale = (width // heads) ** -0.5
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.heads, self.kv_heads = heads, kv_heads
+        self.head_width = width // heads
+        self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * self.head_width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values (..., heads, L, head width) of ``x`` (..., L, width)."""
-        parts = self.query_key_value(x).unflatten(-1, (3, self.heads, -1))
-        q, k, v = parts.movedim(-3, 0).transpose(-2, -3)
-        return q * self.scale, k, v
+    def project(self, x: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, heads, L, d), keys and values (B, kv heads, L, d) of (B, L, width).
 
-    def merge(self, attended: Tensor) -> Tensor:
-        """Join the heads: (..., heads, L, head width) -> (..., L, width)."""
-        return self.out(attended.transpose(-2, -3).flatten(-2))
+        Queries and keys are turned, and the queries scaled.
+        """
+        parts = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        q, k, v = parts.split([self.heads, self.kv_heads, self.kv_heads], 1)
+        return rotary.turn(q, self.head_width**-0.5), rotary.turn(k), v
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attend and join the heads: (B, L, width). ``mask`` (B, keys) is True on real keys."""
+        length = q.shape[2]
+        q = q.reshape(q.shape[0], self.kv_heads, -1, self.head_width)
+        attended = _attend(q, k, v, mask)
+        heads = attended.reshape(q.shape[0], self.heads, length, self.head_width)
+        return self.out(heads.transpose(1, 2).flatten(2))
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attend with queries that are scaled already.
+
+    Written out on the CPU: its fused backward with a mask is slower than these lines, and the
+    exporter takes them as they stand. On a GPU the fused kernel saves the score matrix.
+    """
+    allowed = None if mask is None else mask[:, None, None, :]
+    if q.is_cuda:
+        return scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), allowed, scale=1.0)
+    scores = q @ k.transpose(-1, -2)
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, _HIDDEN)
+    return scores.softmax(-1) @ v
+
+
+class GeluMlp(nn.Module):
+    """Two linear maps with a GELU between them (V-JEPA)."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend within ``x`` (..., L, width)."""
-        q, k, v = self.split(x)
-        return self.merge((q @ k.transpose(-1, -2)).softmax(-1) @ v)
+        """Transform tokens (..., width)."""
+        return self.down(torch.nn.functional.gelu(self.up(x)))
 
-    def with_context(self, x: Tensor, context: Tensor, mask: Tensor) -> Tensor:
-        """Attend from ``x`` (B, Q, L, width) over ``context`` (B, N, width) and over itself.
 
-        The context's scores are computed once for all queries. ``mask`` (B, Q, L) is True on
-        real tokens of ``x``; the context has no padding.
-        """
-        q, k, v = self.split(x)
-        _, context_k, context_v = self.split(context)
-        outer = q @ context_k.unsqueeze(1).transpose(-1, -2)
-        inner = q @ k.transpose(-1, -2)
-        inner = inner.masked_fill(~mask[:, :, None, None, :], -1e4)
-        weights = torch.cat([outer, inner], -1).softmax(-1)
-        n = context.shape[-2]
-        return self.merge(weights[..., :n] @ context_v.unsqueeze(1) + weights[..., n:] @ v)
+class RmsNorm(nn.RMSNorm):
+    """Root mean square norm (Llama), in float32 where autocast would round its mean."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise tokens (..., width)."""
+        return super().forward(x.to(self.weight.dtype))
+
+
+class GatedMlp(nn.Module):
+    """SwiGLU (Llama): gate and value come from one product."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform tokens (..., width)."""
+        gate, value = self.up(x).chunk(2, -1)
+        return self.down(silu(gate) * value)
 
 
 class Block(nn.Module):
     """Pre-norm transformer block."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(
+        self, norm: Callable[[], nn.Module], attention: Attention, mlp: nn.Module
+    ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.norm1 = norm()
+        self.attention = attention
+        self.norm2 = norm()
+        self.mlp = mlp
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform tokens (..., L, width)."""
-        x = x + self.attention(self.norm1(x))
+    def project(self, x: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the tokens ask, offer and tell; see :meth:`Attention.project`."""
+        return self.attention.project(self.norm1(x), rotary)
+
+    def mix(
+        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Finish the block for tokens ``x`` whose queries are ``q``."""
+        x = x + self.attention.mix(q, k, v, mask)
         return x + self.mlp(self.norm2(x))
 
-    def with_context(self, x: Tensor, context: Tensor, mask: Tensor) -> Tensor:
-        """Transform query tokens (B, Q, L, width) that also see ``context`` (B, N, width)."""
-        x = x + self.attention.with_context(self.norm1(x), self.norm1(context), mask)
-        return x + self.mlp(self.norm2(x))
+    def forward(self, x: Tensor, rotary: Rotary, mask: Tensor | None = None) -> Tensor:
+        """Transform tokens (B, L, width); ``mask`` (B, L) is True on real ones."""
+        return self.mix(x, *self.project(x, rotary), mask)

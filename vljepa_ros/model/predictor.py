@@ -1,40 +1,120 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predictor: visual tokens and text queries -> embeddings of the answers (paper section 3.1).
 
-Visual tokens do not look at the queries, so that all queries share one visual pass; query tokens
-see the visual tokens and their own query. The paper's predictor attends both ways.
+The paper's is bidirectional: visual and query tokens of one sequence all see each other. Where
+``joint`` is off, visual tokens do not look at the queries, so that all queries about a clip share
+one pass of them; a query's tokens see the visual tokens and themselves.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from .config import ModelConfig
-from .layers import Block
+from .layers import Attention, Block, GatedMlp, RmsNorm
+from .rotary import Rotary, sequence_tables
+from .x_encoder import Kept
 
 
 class Predictor(nn.Module):
-    """(B, N, width), (B, Q, L, text_width), (B, Q, L) -> unit embeddings (B, Q, embedding)."""
+    """(B, N, visual), (B, Q, L, query width), (B, Q, L) -> unit embeddings (B, Q, embedding)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.visual_in = nn.Linear(config.width, config.width)
-        self.query_in = nn.Linear(config.text_width, config.width)
+        c = self.config = config.predictor
+        self.visual_in = nn.Linear(config.x_encoder.width, c.width)
+        self.query_in = nn.Linear(c.query_width, c.width) if c.query_projection else nn.Identity()
+        norm = partial(RmsNorm, c.width, eps=c.norm_eps)
         self.blocks = nn.ModuleList(
-            Block(config.width, config.heads) for _ in range(config.predictor_blocks)
+            Block(
+                norm,
+                Attention(c.width, c.heads, c.kv_heads, bias=False),
+                GatedMlp(c.width, c.mlp),
+            )
+            for _ in range(c.depth)
         )
-        self.norm = nn.LayerNorm(config.width)
-        self.out = nn.Linear(config.width, config.embedding)
+        self.norm = norm()
+        self.out = nn.Linear(c.width, config.embedding)
 
-    def forward(self, visual: Tensor, query_tokens: Tensor, query_mask: Tensor) -> Tensor:
-        """Predict the answer embedding of every query; the mask is True on real tokens."""
-        x = self.visual_in(visual)
-        q = self.query_in(query_tokens)
-        for i, block in enumerate(self.blocks):
-            q = block.with_context(q, x, query_mask)
-            if i + 1 < len(self.blocks):  # nothing reads the visual tokens after the last block
-                x = block(x)
-        weight = query_mask.to(q.dtype)[..., None]
-        pooled = (self.norm(q) * weight).sum(-2) / weight.sum(-2)
-        return normalize(self.out(pooled), dim=-1)
+    def forward(
+        self, visual: Tensor, query_tokens: Tensor, query_mask: Tensor, kept: Kept | None = None
+    ) -> Tensor:
+        """Predict the answer embedding of every query.
+
+        ``query_mask`` is True on real tokens. Visual tokens that were dropped (``kept``) leave
+        their positions empty: the others and the query keep theirs.
+        """
+        count = visual.shape[1] if kept is None else kept.of
+        rotary = self.rotary(count + query_tokens.shape[2], visual.device)
+        seen, asked = rotary.part(0, count), rotary.part(count, count + query_tokens.shape[2])
+        if kept is not None:
+            seen = seen.rows(kept.index)
+        return self.predict(visual, query_tokens, query_mask, seen, asked)
+
+    def rotary(self, tokens: int, device: torch.device) -> Rotary:
+        """Return the tables of a sequence; visual tokens come first, the query after them."""
+        tables = sequence_tables(self.config, tokens)
+        return Rotary(*(torch.from_numpy(t).to(device) for t in tables))
+
+    def predict(
+        self, visual: Tensor, query_tokens: Tensor, mask: Tensor, seen: Rotary, asked: Rotary
+    ) -> Tensor:
+        """Do what :meth:`forward` does, with the rotary tables of both kinds of tokens."""
+        run = self._joint if self.config.joint else self._shared
+        x, q = run(self.visual_in(visual), self.query_in(query_tokens), mask, seen, asked)
+        weight = mask.to(q.dtype)[..., None]
+        total, count = (self.norm(q) * weight).sum(-2), weight.sum(-2)
+        if self.config.pool_visual:
+            total, count = total + self.norm(x).sum(-2), count + x.shape[-2]
+        return normalize(self.out(total / count), dim=-1)
+
+    def _joint(
+        self, visual: Tensor, query: Tensor, mask: Tensor, seen: Rotary, asked: Rotary
+    ) -> tuple[Tensor, Tensor]:
+        """Run one sequence per query, in which every token sees every other."""
+        batch, queries, length, _ = query.shape
+        n = visual.shape[1]
+        visual = visual[:, None].expand(-1, queries, -1, -1)
+        x = torch.cat([visual, query], 2).flatten(0, 1)
+        real = torch.cat([mask.new_ones(batch, queries, n), mask], 2).flatten(0, 1)
+        rotary = _joined(seen, asked, queries)
+        for block in self.blocks:
+            x = block(x, rotary, real)
+        x = x.unflatten(0, (batch, queries))
+        return x[:, :, :n], x[:, :, n:]
+
+    def _shared(
+        self, visual: Tensor, query: Tensor, mask: Tensor, seen: Rotary, asked: Rotary
+    ) -> tuple[Tensor, Tensor]:
+        """Run the visual tokens once, and each query against their keys and values."""
+        batch, queries, length, _ = query.shape
+        q = query.flatten(0, 1)
+        real = torch.cat([mask.new_ones(batch, queries, visual.shape[1]), mask], 2).flatten(0, 1)
+        for block in self.blocks:
+            own = block.project(visual, seen)
+            ask, *offer = block.project(q, asked)
+            context = (
+                t.repeat_interleave(queries, 0) if batch > 1 else t.expand(queries, -1, -1, -1)
+                for t in own[1:]
+            )
+            keys, values = (torch.cat(pair, 2) for pair in zip(context, offer, strict=True))
+            q = block.mix(q, ask, keys, values, real)
+            if block is not self.blocks[-1]:  # nothing reads the visual tokens after the last
+                visual = block.mix(visual, *own)
+        return visual, q.unflatten(0, (batch, queries))
+
+
+def _joined(seen: Rotary, asked: Rotary, queries: int) -> Rotary:
+    """Join the tables of visual and query tokens, per clip and query where tokens were dropped."""
+    if seen.cos.ndim == asked.cos.ndim:
+        return Rotary(*(torch.cat(pair) for pair in zip(seen, asked, strict=True)))
+    batch = seen.cos.shape[0]
+    parts = (
+        torch.cat([s, a.expand(batch, 1, -1, -1)], 2).repeat_interleave(queries, 0)
+        for s, a in zip(seen, asked, strict=True)
+    )
+    return Rotary(*parts)

@@ -1,46 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trained parts of the small VL-JEPA together: X-Encoder, Predictor, text projection."""
+"""A whole VL-JEPA: X-Encoder, Predictor, Y-Encoder and what turns a query into tokens.
+
+The Y-Decoder is not in here: it reads embeddings and takes no part in the training (paper
+section 2). Today it is the phrase bank of :mod:`vljepa_ros.runtime.phrases`, for every size.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from .config import ModelConfig
 from .predictor import Predictor
-from .x_encoder import XEncoder
+from .x_encoder import Kept, XEncoder
+from .y_encoder import YEncoder
+
+FIRST_TEMPERATURE = 0.07  # not in the paper; what its reimplementations take
+MAX_SCALE = 100.0  # as in CLIP
+
+
+class Tokens(NamedTuple):
+    """Padded texts: token numbers (..., L), or token states (..., L, width), and their mask."""
+
+    values: Tensor
+    mask: Tensor
 
 
 class VLJepaModel(nn.Module):
-    """Everything that training changes; frame trunk and text encoder are frozen beside it."""
+    """The parts behind one interface; :class:`ModelConfig` says how large they are."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.x_encoder = XEncoder(config)
+        self.x_encoder = XEncoder(config.x_encoder)
         self.predictor = Predictor(config)
-        self.text_projection = nn.Linear(config.text_width, config.embedding, bias=False)
-        nn.init.orthogonal_(self.text_projection.weight)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-
-    def embed_text(self, sentence: Tensor) -> Tensor:
-        """Y-Encoder head: sentence states (..., text_width) -> unit embeddings."""
-        return normalize(self.text_projection(sentence), dim=-1)
+        self.y_encoder = YEncoder(config.y_encoder, config.embedding)
+        if config.queries_from == "table":
+            table = nn.Embedding(config.query_vocabulary, config.predictor.query_width)
+            self.query_table = table.requires_grad_(False)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / FIRST_TEMPERATURE)))
 
     def forward(
-        self,
-        features: Tensor,
-        query_tokens: Tensor,
-        query_mask: Tensor,
-        keep: Tensor | None = None,
-    ) -> Tensor:
-        """Return unit embeddings (B, Q, embedding) of the answers."""
-        return self.predictor(self.x_encoder(features, keep), query_tokens, query_mask)
+        self, visual: Tensor, queries: Tokens, texts: Tokens | Tensor, kept: Kept | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Do what training needs, in one call, as DistributedDataParallel wants it.
+
+        :param visual: clips (B, T, C, H, W), or their visual tokens (B, N, width) from a cache.
+        :param queries: tokens of Q queries about each clip, (B, Q, L) or (B, Q, L, width).
+        :param texts: candidate answers: token numbers (C, L), or cached sentences (C, width).
+
+        Returns:
+            Unit embeddings of the predictions (B, Q, embedding) and of the candidates
+            (C, embedding), and the inverse temperature.
+        """
+        tokens = self.x_encoder(visual, kept) if visual.ndim == 5 else visual
+        predicted = self.predictor(tokens, self.query_tokens(queries), queries.mask, kept)
+        if isinstance(texts, Tokens):
+            answers = self.y_encoder(texts.values, texts.mask)
+        else:
+            answers = self.y_encoder.project(texts)
+        return predicted, answers, self.scale
+
+    def query_tokens(self, queries: Tokens) -> Tensor:
+        """Return what the Predictor reads for queries: token states (B, Q, L, width)."""
+        if queries.values.is_floating_point():
+            return queries.values
+        if self.config.queries_from == "table":
+            return self.query_table(queries.values)
+        ids, mask = (t.flatten(0, 1) for t in queries)
+        return self.y_encoder.states(ids, mask).unflatten(0, queries.mask.shape[:2])
+
+    def embed(self, clip: Tensor, queries: Tokens) -> Tensor:
+        """Return the unit embeddings (B, Q, embedding) of the answers about clips."""
+        tokens = self.x_encoder(clip)
+        return self.predictor(tokens, self.query_tokens(queries), queries.mask)
+
+    def embed_text(self, texts: Tokens) -> Tensor:
+        """Return the unit embeddings (C, embedding) of texts."""
+        return self.y_encoder(texts.values, texts.mask)
 
     @property
     def scale(self) -> Tensor:
-        """The learned inverse temperature, bounded as in CLIP."""
-        return self.log_scale.exp().clamp(max=100.0)
+        """The learned inverse temperature."""
+        return self.log_scale.exp().clamp(max=MAX_SCALE)

@@ -1,60 +1,139 @@
 # SPDX-License-Identifier: Apache-2.0
-"""X-Encoder: frame features of a clip -> visual tokens (paper section 3.1, at a small size).
+"""X-Encoder: a clip to visual tokens, as V-JEPA 2 and 2.1 do it (paper section 3.1).
 
-Like V-JEPA 2 it cuts the clip into tubelets. A tubelet's content is the mean of its frames and
-their differences: the differences carry the motion, which a frozen image trunk does not see.
+One class for every member of the family, from the default model's two blocks to ViT-G: the
+differences are fields of :class:`~.config.XEncoderConfig`.
 """
 
 from __future__ import annotations
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .layers import Block
+from .config import XEncoderConfig
+from .layers import Attention, Block, GeluMlp
+from .rotary import Rotary, axial_tables
 
-DIFFERENCE_GAIN = 2.0
+NORM_EPS = 1e-6
+MOTION_GAIN = 2.0
+
+
+class Kept(NamedTuple):
+    """Tokens that stay when some are dropped in training: ``index`` (B, K), ``of`` how many."""
+
+    index: Tensor
+    of: int
+
+
+class TubeletEmbedding(nn.Module):
+    """Clips (B, T, C, H, W) to patches (B, T/tubelet * H/patch * W/patch, width).
+
+    The weight is that of V-JEPA's three-dimensional convolution, whose kernel is its stride: one
+    matrix product does it. With ``motion`` the weight is kept for another basis of the tubelet's
+    frames, their mean and their differences. That changes no result, but what training finds
+    first: motion, which a frozen image trunk does not see.
+    """
+
+    def __init__(self, config: XEncoderConfig, tubelet: int) -> None:
+        super().__init__()
+        self.patch, self.tubelet = config.patch, tubelet
+        content = config.channels * tubelet * config.patch**2
+        reference = nn.Linear(content, config.width)  # for torch's usual initial values
+        shape = (config.width, config.channels, tubelet, config.patch, config.patch)
+        self.weight = nn.Parameter(reference.weight.detach().reshape(shape).clone())
+        self.bias = nn.Parameter(reference.bias.detach().clone())
+        basis = _motion_basis(tubelet) if config.motion else torch.eye(tubelet)
+        self.register_buffer("basis", basis, persistent=False)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Embed a clip whose sizes are multiples of tubelet and patch."""
+        b, t, c, h, w = clip.shape
+        p = self.patch
+        cut = clip.reshape(b, t // self.tubelet, self.tubelet, c, h // p, p, w // p, p)
+        patches = cut.permute(0, 1, 4, 6, 3, 2, 5, 7).flatten(4).flatten(1, 3)
+        weight = torch.einsum("dckhw,kt->dcthw", self.weight, self.basis).flatten(1)
+        return torch.nn.functional.linear(patches, weight, self.bias)
 
 
 class XEncoder(nn.Module):
-    """Features (B, T, C, h, w) -> visual tokens (B, N, width)."""
+    """Clips (B, T, C, H, W), normalised pixels or features, to visual tokens (B, N, width)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: XEncoderConfig) -> None:
         super().__init__()
         self.config = config
-        content = config.tubelet * config.frame_channels * config.patch**2
-        self.register_buffer("feature_scale", torch.ones(()))
-        self.embed = nn.Linear(content, config.width)
-        self.position = nn.Parameter(torch.randn(config.visual_tokens, config.width) * 0.02)
+        self.embedding = TubeletEmbedding(config, config.tubelet)
+        if config.image_tokens:
+            self.image_embedding = TubeletEmbedding(config, 1)
+            self.image_offset = nn.Parameter(torch.zeros(config.width))
+            self.video_offset = nn.Parameter(torch.zeros(config.width))
+        norm = partial(nn.LayerNorm, config.width, eps=NORM_EPS)
         self.blocks = nn.ModuleList(
-            Block(config.width, config.heads) for _ in range(config.encoder_blocks)
+            Block(
+                norm,
+                Attention(config.width, config.heads, config.heads, bias=True),
+                GeluMlp(config.width, config.mlp),
+            )
+            for _ in range(config.depth)
         )
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = norm()
 
-    def forward(self, features: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Encode a clip; ``keep`` (B, K) indexes the tokens that stay (token drop in training)."""
-        x = self.embed(self._tubelets(features * self.feature_scale)) + self.position
-        if keep is not None:
-            x = x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1]))
+    def forward(self, clip: Tensor, kept: Kept | None = None) -> Tensor:
+        """Encode clips of any size; only the ``kept`` tokens, where some are dropped.
+
+        Raises:
+            ValueError: the clip is not made of whole tubelets and patches.
+        """
+        x = self.embed(clip)
+        rotary = self.rotary(clip)
+        if kept is not None:
+            x = x.gather(1, kept.index[..., None].expand(-1, -1, x.shape[-1]))
+            rotary = rotary.rows(kept.index)
+        return self.encode(x, rotary)
+
+    def embed(self, clip: Tensor) -> Tensor:
+        """Return the patches (B, N, width), in (time, row, column) order.
+
+        A single image has tokens of its own in V-JEPA 2.1; in V-JEPA 2 it fills a tubelet.
+        """
+        self._check(clip)
+        if clip.shape[1] > 1:
+            x = self.embedding(clip)
+            return x + self.video_offset if self.config.image_tokens else x
+        if self.config.image_tokens:
+            return self.image_embedding(clip) + self.image_offset
+        return self.embedding(clip.expand(-1, self.config.tubelet, -1, -1, -1))
+
+    def rotary(self, clip: Tensor) -> Rotary:
+        """Return the rotary tables of a clip's tokens."""
+        c = self.config
+        frames, rows, columns = (clip.shape[i] for i in (1, 3, 4))
+        cos, sin = axial_tables(
+            c, max(1, frames // c.tubelet), rows // c.patch, columns // c.patch
+        )
+        return Rotary(*(torch.from_numpy(t).to(clip.device) for t in (cos, sin)))
+
+    def encode(self, x: Tensor, rotary: Rotary) -> Tensor:
+        """Turn patches (B, N, width) into visual tokens."""
         for block in self.blocks:
-            x = block(x)
+            x = block(x, rotary)
         return self.norm(x)
 
-    def _tubelets(self, features: Tensor) -> Tensor:
-        """Cut (B, T, C, h, w) into (B, N, content), tokens in (time, row, column) order."""
+    def _check(self, clip: Tensor) -> None:
         c = self.config
-        side = c.frame_grid // c.patch
-        x = features.unflatten(1, (-1, c.tubelet))
-        difference = (x[:, :, 1:] - x[:, :, :-1]) * DIFFERENCE_GAIN
-        x = torch.cat([x.mean(2, keepdim=True), difference], 2)
-        x = x.reshape(
-            -1,
-            c.clip_frames // c.tubelet,
-            c.tubelet,
-            c.frame_channels,
-            side,
-            c.patch,
-            side,
-            c.patch,
-        )
-        return x.permute(0, 1, 4, 6, 2, 3, 5, 7).flatten(4).flatten(1, 3)
+        _, t, channels, h, w = clip.shape
+        if channels != c.channels or (t > 1 and t % c.tubelet) or h % c.patch or w % c.patch:
+            raise ValueError(
+                f"a clip (frames, channels, rows, columns) of {tuple(clip.shape[1:])} is not made "
+                f"of tubelets of {c.tubelet} frames and patches of {c.channels} x {c.patch} x "
+                f"{c.patch}"
+            )
+
+
+def _motion_basis(tubelet: int) -> Tensor:
+    """Return the rows that turn a tubelet's frames into their mean and their differences."""
+    basis = torch.full((tubelet, tubelet), 1 / tubelet)
+    basis[1:] = MOTION_GAIN * (torch.eye(tubelet)[1:] - torch.eye(tubelet)[:-1])
+    return basis

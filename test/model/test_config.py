@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations: presets are valid, sizes fit, and files are read strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch", reason="the model is tested where torch is installed")
+pytest.importorskip("transformers", reason="towers come from transformers")
+
+from vljepa_ros.model.config import (
+    ConfigError,
+    ModelConfig,
+    PredictorConfig,
+    XEncoderConfig,
+    YEncoderConfig,
+)
+from vljepa_ros.model.empty import empty_model, empty_x_encoder
+from vljepa_ros.model.presets import (
+    DEFAULT,
+    PAPER,
+    PRESETS,
+    SMALL_JETSON,
+    V_JEPA_2,
+    V_JEPA_2_1,
+)
+
+
+def millions(module):
+    return sum(value.numel() for value in module.parameters()) / 1e6
+
+
+@pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
+def test_a_preset_survives_a_file(config):
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_the_papers_model_has_the_papers_sizes():
+    model = empty_model(PAPER)
+    assert millions(model.x_encoder) == pytest.approx(303.9, abs=0.1)
+    # 491.8 M as the paper's 490 M are made up, and 4.2 M of the projection of the queries
+    assert millions(model.predictor) == pytest.approx(491.8 + 4.2, abs=0.1)
+    assert millions(model.y_encoder.tower) == pytest.approx(302.9, abs=0.1)
+    assert millions(model.query_table) == pytest.approx(262.7, abs=0.1)
+    assert PAPER.visual_tokens == 1024
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (V_JEPA_2["vith"], 631.6),
+        (V_JEPA_2["vitg"], 1012),
+        (V_JEPA_2_1["vitb"], 86.8),
+        (V_JEPA_2_1["vitl"], 304),
+        (V_JEPA_2_1["vitg"], 1013),
+        (V_JEPA_2_1["vitG"], 1844),
+    ],
+)
+def test_encoders_have_the_sizes_of_their_checkpoints(config, expected):
+    assert millions(empty_x_encoder(config)) == pytest.approx(expected, rel=3e-3)
+
+
+def test_the_jetsons_model_has_two_layers_and_a_small_encoder():
+    model = empty_model(SMALL_JETSON)
+    assert len(model.predictor.blocks) == 2
+    assert model.x_encoder.config.width == 768
+
+
+def test_one_image_fills_a_tubelet():
+    assert PAPER.x_encoder.tokens(1) == PAPER.x_encoder.tokens(2) == 256
+    assert DEFAULT.x_encoder.tokens(8) == 50
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: XEncoderConfig(depth=0), "depth 0 must be at least 1"),
+        (lambda: XEncoderConfig(grid=250), "grid 250 is no multiple of patch 16"),
+        (lambda: XEncoderConfig(heads=3), "width 1024 is no multiple of heads 3"),
+        (lambda: XEncoderConfig(width=20, heads=5), "head width 4"),
+        (lambda: XEncoderConfig(rotary="spiral"), "'spiral' is none of 'tiled', 'interleaved'"),
+        (lambda: PredictorConfig(kv_heads=3), "heads 32 is no multiple of kv_heads 3"),
+        (lambda: PredictorConfig(query_width=7), "set query_projection"),
+        (lambda: PredictorConfig(joint=False), "pool_visual needs joint"),
+        (lambda: YEncoderConfig(tower="gpt"), "'gpt' is none of 'gemma3_text', 'bert'"),
+        (lambda: YEncoderConfig(tower="bert"), "bert tower"),
+        (lambda: replace(PAPER, clip_rate_hz=0.0), "clip_rate_hz 0.0 must be above 0"),
+        (lambda: replace(PAPER, query_vocabulary=0), "counts the rows of a table"),
+        (lambda: replace(PAPER, clip_frames=3), "clip_frames 3 is no multiple of 2"),
+        (lambda: replace(PAPER, frame_pixels=224), "frame_pixels 224 is not grid 256"),
+        (
+            lambda: replace(PAPER, queries_from="text_encoder", query_vocabulary=0),
+            "query_width must be the width",
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(make, said):
+    with pytest.raises(ConfigError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v.pop("embedding"), "embedding is missing"),
+        (lambda v: v["predictor"].pop("depth"), "predictor.depth is missing"),
+        (lambda v: v["x_encoder"].update(layers=3), "x_encoder.layers is no field"),
+        (lambda v: v.update(embedding="12"), "embedding must be int, not '12'"),
+        (lambda v: v["predictor"].update(joint=1), "predictor.joint must be bool, not 1"),
+        (lambda v: v.update(y_encoder=None), "y_encoder. must be an object"),
+        (lambda v: v["predictor"].update(norm_eps=True), "predictor.norm_eps must be float"),
+    ],
+)
+def test_a_file_is_read_strictly(change, said):
+    values = json.loads(json.dumps(PAPER.to_dict()))
+    change(values)
+    with pytest.raises(ConfigError, match=said):
+        ModelConfig.from_dict(values)
+
+
+def test_whole_numbers_stand_for_floats_and_nothing_for_no_scaling():
+    values = PAPER.to_dict()
+    values["clip_rate_hz"], values["predictor"]["rotary_scaling"] = 2, None
+    config = ModelConfig.from_dict(values)
+    assert config.clip_rate_hz == 2.0 and config.predictor.rotary_scaling is None
