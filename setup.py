@@ -43,5 +43,10 @@ setup(
     python_requires=">=3.10",
     install_requires=["setuptools"],
     zip_safe=False,
-    entry_points={"console_scripts": [f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES]},
+    entry_points={
+        "console_scripts": [
+            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+            f"vljepa = {PACKAGE}.commands.main:main",
+        ]
+    },
 )

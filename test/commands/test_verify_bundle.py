@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vljepa verify`` and ``inspect`` of a bundle, which need no torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vljepa_ros.commands.main import main
+from vljepa_ros.runtime.bundle import write_manifest
+
+
+@pytest.fixture
+def bundle(colour_bundle, tmp_path):
+    return shutil.copytree(colour_bundle, tmp_path / "bundle")
+
+
+def test_a_sound_bundle_is_verified(bundle, capsys):
+    assert main(["verify", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "files are what the manifest says" in said
+    assert "ok: all graphs run" in said
+    assert "phrases embed to the bank's rows" in said
+
+
+def test_a_changed_file_is_found(bundle, capsys):
+    with next(bundle.glob("*.onnx")).open("ab") as file:
+        file.write(b"x")
+    assert main(["verify", str(bundle)]) == 1
+    assert "but the manifest says" in capsys.readouterr().err
+
+
+def test_a_bank_of_another_model_is_found(bundle, capsys):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    rows = np.load(bundle / manifest["phrases"]["embeddings"])
+    np.save(bundle / manifest["phrases"]["embeddings"], np.roll(rows, 1, axis=0))
+    fields = {k: v for k, v in manifest.items() if k not in ("format", "files")}
+    write_manifest(bundle, fields)
+    assert main(["verify", str(bundle)]) == 1
+    assert "away from what the Y-Encoder says now" in capsys.readouterr().err
+
+
+def test_a_bundle_is_shown(bundle, capsys):
+    assert main(["inspect", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert f"bundle, {manifest['name']}" in said
+    assert all(name in said for name in (*manifest["files"], *manifest["queries"], "licences:"))
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_neither_needs_torch(bundle, command):
+    code = (
+        "import sys; sys.modules['torch'] = None; from vljepa_ros.commands.main import main; "
+        f"sys.exit(main([{command!r}, {str(bundle)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vljepa inspect``: what a checkpoint, a model directory or a bundle holds.
+
+Weights are not read. Bundles are shown without torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..runtime.bundle import MANIFEST, Bundle
+from ..runtime.bundle_files import BundleError
+from .main import CommandError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command line may hold."""
+    parser.add_argument("path", type=Path, help="checkpoint, model directory or bundle")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is there.
+
+    Raises:
+        CommandError: nothing that is known is there, or it is damaged.
+    """
+    if not args.path.exists():
+        raise CommandError(f"{args.path} does not exist")
+    show = _bundle if (args.path / MANIFEST).is_file() else _checkpoint
+    print("\n".join(show(args.path)))
+    return 0
+
+
+def _bundle(path: Path) -> Iterator[str]:
+    try:
+        bundle = Bundle.load(path)
+    except BundleError as error:
+        raise CommandError(str(error)) from error
+    yield f"bundle, {bundle.name} {bundle.version}"
+    yield from _fields(
+        {
+            "space_id": bundle.space_id,
+            "dimension": bundle.dimension,
+            "frame": f"{bundle.frame.height} x {bundle.frame.width} pixels",
+            "clip": f"{bundle.clip.frames} frames at {bundle.clip.rate_hz:g} Hz",
+            "precision": bundle.precision,
+            "queries": ", ".join(bundle.queries),
+        }
+    )
+    for name, entry in bundle.files.items():
+        yield f"  {entry.bytes / 1e6:10.1f} MB  {name}"
+    yield from _licences(bundle.licences)
+
+
+def _checkpoint(path: Path) -> Iterator[str]:
+    from ..model.checkpoints.overview import overview
+
+    found = overview(path)
+    yield found.kind
+    yield from _fields(found.dimensions)
+    for group in found.groups:
+        size = f"{group.parameters / 1e6:.1f} M"
+        yield f"  {group.name:20} {group.tensors:5} tensors {size:>10}  {', '.join(group.types)}"
+    yield from _licences(found.licences)
+
+
+def _fields(values: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"  {name}: {value}" for name, value in values.items())
+
+
+def _licences(values: Mapping[str, str]) -> Iterator[str]:
+    yield "licences:"
+    yield from _fields(values)

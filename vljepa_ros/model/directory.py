@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model directory: what import and training write, and export reads.
+
+========================  ====================================================
+``config.json``           :class:`~.config.ModelConfig`
+``model.safetensors``     the parameters, float32
+``text_tokenizer.json``   tokenizer of answers, and of queries where they pass the Y-Encoder
+``query_tokenizer.json``  tokenizer of queries that a table embeds
+``licences.json``         {part: licence}
+``queries.json``          {name of a query: question}, where there are any
+``phrases.json``          {name of a query: [phrases]}, where there are any
+========================  ====================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from .checkpoints.tensors import (
+    CheckpointError,
+    fill,
+    open_safetensors,
+    read_json,
+    read_safetensors,
+    same_names,
+)
+from .config import ConfigError, ModelConfig
+from .empty import empty_model
+from .vljepa import VLJepaModel
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+LICENCES = "licences.json"
+QUERIES = "queries.json"
+PHRASES = "phrases.json"
+TEXT_TOKENIZER = "text_tokenizer.json"
+QUERY_TOKENIZER = "query_tokenizer.json"
+_FILES = {CONFIG, WEIGHTS, LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER}
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """All of a model directory but the weights.
+
+    :param query_tokenizer: None where queries pass the Y-Encoder.
+    """
+
+    root: Path
+    config: ModelConfig
+    licences: Mapping[str, str]
+    text_tokenizer: Path
+    query_tokenizer: Path | None
+    queries: Mapping[str, str]
+    phrases: Mapping[str, Sequence[str]]
+
+
+def save_model(
+    folder: Path,
+    model: VLJepaModel,
+    *,
+    licences: Mapping[str, str],
+    text_tokenizer: Path,
+    query_tokenizer: Path | None = None,
+    queries: Mapping[str, str] | None = None,
+    phrases: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Write a model directory; one that is there already is replaced when the new one is whole.
+
+    :param queries: question by name, ``phrases`` the known answers by the same names.
+
+    Raises:
+        CheckpointError: the tokenizer of a table of queries is not given, or ``folder`` holds
+            files that are no part of a model.
+        OSError: a file cannot be read or written.
+    """
+    needs_table = model.config.queries_from == "table"
+    if needs_table != (query_tokenizer is not None):
+        raise CheckpointError(
+            "a model with a table of query tokens needs their tokenizer, and no other one does"
+        )
+    _check_replaceable(folder)
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        _write_json(part / CONFIG, model.config.to_dict())
+        save_file(model.state_dict(), part / WEIGHTS)
+        shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors writes for its user alone
+        _write_json(part / LICENCES, licences)
+        for name, values in ((QUERIES, queries), (PHRASES, phrases)):
+            if values:
+                _write_json(part / name, values)
+        shutil.copyfile(text_tokenizer, part / TEXT_TOKENIZER)
+        if query_tokenizer is not None:
+            shutil.copyfile(query_tokenizer, part / QUERY_TOKENIZER)
+        _put_in_place(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def open_directory(folder: Path) -> ModelDirectory:
+    """Read all of a model directory but the weights.
+
+    Raises:
+        CheckpointError: a file is missing or not what it should be.
+    """
+    try:
+        config = ModelConfig.from_dict(read_json(folder / CONFIG))
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG} is no configuration of ours: {error}") from error
+    tokenizers = [folder / TEXT_TOKENIZER]
+    if config.queries_from == "table":
+        tokenizers.append(folder / QUERY_TOKENIZER)
+    for path in (*tokenizers, folder / WEIGHTS):
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing; import or train the model again")
+    return ModelDirectory(
+        root=folder,
+        config=config,
+        licences=read_json(folder / LICENCES),
+        text_tokenizer=tokenizers[0],
+        query_tokenizer=tokenizers[1] if len(tokenizers) > 1 else None,
+        queries=_optional_json(folder / QUERIES),
+        phrases=_optional_json(folder / PHRASES),
+    )
+
+
+def load_model(folder: Path) -> VLJepaModel:
+    """Read a model, in evaluation mode. Its parameters are mapped: memory is taken as it is used.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or tensors are missing, unexpected or
+            misshapen.
+    """
+    model = empty_model(open_directory(folder).config)
+    fill(model, same_names(model), read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
+    return model
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return data type and shape of each tensor of a safetensors file, without reading any.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    shapes = {}
+    with open_safetensors(path) as file:
+        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            part = file.get_slice(name)
+            shapes[name] = (part.get_dtype(), tuple(part.get_shape()))
+    return shapes
+
+
+def _check_replaceable(folder: Path) -> None:
+    strange = sorted({path.name for path in folder.glob("*")} - _FILES)
+    if strange:
+        raise CheckpointError(f"{folder} is no model directory, it holds {strange[0]}")
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    old = part.with_suffix(".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_json(path: Path, values: Any) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _optional_json(path: Path) -> Any:
+    return read_json(path) if path.is_file() else {}
