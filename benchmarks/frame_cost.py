@@ -19,8 +19,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from vljepa_ros.model.config import ModelConfig
-from vljepa_ros.model.export import export_frame_encoder, export_predictor, export_x_encoder
+from vljepa_ros.model.export.graphs import (
+    frame_encoder_graph,
+    predictor_graph,
+    x_encoder_graph,
+)
+from vljepa_ros.model.export.onnx_file import write_graph
+from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.presets import DEFAULT
 from vljepa_ros.model.vljepa import VLJepaModel
 
 CLIPS = (4, 8, 16, 32, 64)
@@ -39,7 +45,7 @@ def main() -> None:
     base = times["trunk", 0, 0] + times["clip", 8, 1]
     print(" clip  tokens  trunk ms  head ms  new frame ms  ratio")
     for frames in CLIPS:
-        tokens = replace(ModelConfig(), clip_frames=frames).visual_tokens
+        tokens = replace(DEFAULT, clip_frames=frames).visual_tokens
         trunk_ms, head_ms = times["trunk", 0, 0], times["clip", frames, 1]
         total = trunk_ms + head_ms
         row = f"{frames:5} {tokens:7} {trunk_ms:9.2f} {head_ms:8.2f}"
@@ -51,26 +57,25 @@ def main() -> None:
 
 
 def _export(folder: Path) -> tuple[Callable[[], object], dict[int, tuple[object, object]]]:
-    export_frame_encoder(ModelConfig(), folder / "f.onnx")
-    frame = np.zeros((1, 160, 160, 3), np.uint8)
+    write_graph(frame_encoder_graph(FrameEncoder(), DEFAULT), folder / "f.onnx")
+    frame = np.zeros((1, DEFAULT.frame_pixels, DEFAULT.frame_pixels, 3), np.uint8)
     session = _session(folder / "f.onnx")
-    heads = {}
+    model, heads = VLJepaModel(DEFAULT), {}
     for frames in CLIPS:
-        model = VLJepaModel(replace(ModelConfig(), clip_frames=frames)).eval()
-        export_x_encoder(model, folder / "x.onnx")
-        export_predictor(model, folder / "p.onnx")
+        model.config = replace(DEFAULT, clip_frames=frames)
+        write_graph(x_encoder_graph(model), folder / "x.onnx")
+        write_graph(predictor_graph(model), folder / "p.onnx")
         heads[frames] = (_session(folder / "x.onnx"), _session(folder / "p.onnx"))
     return lambda: session.run(None, {"frame": frame}), heads
 
 
 def _head(sessions: tuple[object, object], frames: int, queries: int) -> Callable[[], object]:
     encoder, predictor = sessions
-    c = ModelConfig()
+    x, p = DEFAULT.x_encoder, DEFAULT.predictor
     rng = np.random.default_rng(0)
-    grid = (1, frames, c.frame_channels, c.frame_grid, c.frame_grid)
-    features = rng.normal(size=grid).astype(np.float32)
-    tokens = rng.normal(size=(queries, c.max_query_tokens, c.text_width)).astype(np.float32)
-    mask = np.ones((queries, c.max_query_tokens), bool)
+    features = rng.normal(size=(1, frames, x.channels, x.grid, x.grid)).astype(np.float32)
+    tokens = rng.normal(size=(queries, p.max_query_tokens, p.query_width)).astype(np.float32)
+    mask = np.ones((queries, p.max_query_tokens), bool)
 
     def run() -> object:
         (visual,) = encoder.run(None, {"features": features})

@@ -148,9 +148,9 @@ class Counter:
         self._executor.shutdown()
         self._node.destroy_node()
 
-    def wait_for(self, count: int) -> None:
-        """Spin until so many messages have come; TimeoutError after two minutes."""
-        deadline = time.monotonic() + 120
+    def wait_for(self, count: int, timeout_s: float = 120.0) -> None:
+        """Spin until so many messages have come, or raise TimeoutError."""
+        deadline = time.monotonic() + timeout_s
         while self.count < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"only {self.count} of {count} embeddings came")

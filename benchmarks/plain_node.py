@@ -22,9 +22,9 @@ from sensor_msgs.msg import Image
 from transformers import VideoMAEImageProcessorPil
 
 from vljepa_msgs.msg import Embedding
-from vljepa_ros.model.config import ModelConfig
-from vljepa_ros.model.frame_encoder import FrameEncoder
-from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.model.frame_encoder import FEATURE_STD, FrameEncoder
+from vljepa_ros.model.presets import DEFAULT
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 
 CAMERA_RATE_HZ = 10.0
 QUERIES = 4
@@ -36,10 +36,9 @@ class PlainNode(Node):
     def __init__(self) -> None:
         super().__init__("plain")
         torch.set_num_threads(1)  # like the embedder's default
-        config = ModelConfig()
-        side = config.frame_pixels
-        self.stride = round(CAMERA_RATE_HZ / config.clip_rate_hz)
-        self.frames: deque[np.ndarray] = deque(maxlen=self.stride * (config.clip_frames - 1) + 1)
+        side, query = DEFAULT.frame_pixels, DEFAULT.predictor
+        self.stride = round(CAMERA_RATE_HZ / DEFAULT.clip_rate_hz)
+        self.frames: deque[np.ndarray] = deque(maxlen=self.stride * (DEFAULT.clip_frames - 1) + 1)
         self.processor = VideoMAEImageProcessorPil(
             size={"shortest_edge": side},
             crop_size={"height": side, "width": side},
@@ -47,9 +46,9 @@ class PlainNode(Node):
             image_std=[128 / 255] * 3,
         )
         self.trunk = FrameEncoder()
-        self.model = VLJepaModel(config).eval()
-        self.tokens = torch.randn(1, QUERIES, config.max_query_tokens, config.text_width)
-        self.mask = torch.ones(1, QUERIES, config.max_query_tokens, dtype=torch.bool)
+        self.model = VLJepaModel(DEFAULT).eval()
+        tokens = torch.randn(1, QUERIES, query.max_query_tokens, query.query_width)
+        self.queries = Tokens(tokens, torch.ones(tokens.shape[:-1], dtype=torch.bool))
         self.publisher = self.create_publisher(Embedding, "~/embedding", 10)
         self.create_subscription(Image, "image_raw", self.on_image, qos_profile_sensor_data)
 
@@ -62,8 +61,8 @@ class PlainNode(Node):
             return
         clip = list(self.frames)[:: self.stride]
         pixels = self.processor(clip, return_tensors="pt")["pixel_values"][0]
-        features = self.trunk.blocks(self.trunk.stem(pixels))
-        for embedding in self.model(features[None], self.tokens, self.mask)[0]:
+        features = self.trunk.blocks(self.trunk.stem(pixels)) / FEATURE_STD
+        for embedding in self.model.embed(features[None], self.queries)[0]:
             answer = Embedding(header=message.header)
             answer.data = array("f", embedding.numpy().tobytes())
             self.publisher.publish(answer)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
 
-from support.colour_bundle import COLOURS, DIMENSION, QUERIES, phrase
+from support.colour_bundle import COLOURS, DIMENSION, QUERIES, build_bare_bundle, phrase
 from support.film import Film
 from support.gated_backend import Gate
 from support.ros import Bench, Inbox
@@ -152,6 +153,26 @@ def test_without_a_model_every_service_says_so(ros: Bench, bundle: str) -> None:
         set_queries(ros, ("colour", "")),
     ):
         assert not answer.success and "not configured" in answer.message
+
+
+def test_a_bundle_without_a_text_encoder_embeds_frames_and_refuses_texts(
+    ros: Bench, embeddings: Inbox, tmp_path: Path
+) -> None:
+    bare = str(build_bare_bundle(tmp_path / "bare"))
+    ros.add(Embedder, bundle=bare, queries=["colour"])
+    film = Film(ros.camera().wait_matched(), embeddings)
+    film.roll("green")
+    assert VLJepa.load(bare).describe("colour", embeddings[-1].data).text == phrase("green")
+    refused = ros.call(EmbedText, "embedder/embed_text", text="red")
+    assert not refused.success and "no text encoder" in refused.message
+    refused = ask(ros, QUERIES["colour"], ["red", "green"])
+    assert not refused.success and "no text encoder" in refused.message
+    for refused in (
+        ask(ros, "Is it red?", ["red", "green"]),
+        set_queries(ros, ("own", "Is it red?")),
+    ):
+        assert not refused.success and "no tokens for the query 'Is it red?'" in refused.message
+    film.show("green", 1)
 
 
 @pytest.mark.parametrize(

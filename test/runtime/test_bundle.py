@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.colour_bundle import QUERIES, SIZE, build_colour_bundle, seal
+from support.colour_bundle import QUERIES, SIZE, build_bare_bundle, build_colour_bundle, seal
 from vljepa_ros.runtime import bundle as bundle_module
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path, write_manifest
 
@@ -172,7 +172,7 @@ def test_json_that_is_no_object_is_said_so(bundle: Path, text: str) -> None:
     assert "object" in refusal(bundle).cause
 
 
-@pytest.mark.parametrize("number", [0, 2, 99])
+@pytest.mark.parametrize("number", [0, 1, 99])
 def test_a_format_of_another_release_is_refused_with_both_numbers(
     bundle: Path, number: int
 ) -> None:
@@ -181,14 +181,15 @@ def test_a_format_of_another_release_is_refused_with_both_numbers(
     assert "format" in error.cause
     if number:
         assert f"format {number}" in error.cause
-        assert "format 1" in error.cause
+        assert "format 2" in error.cause
         assert "release" in error.remedy
 
 
 def fields() -> list[tuple[str, ...]]:
     plain = ["format", "name", "version", "space_id", "dimension", "logit_scale", "frame", "clip"]
     plain += ["stream_rate_hz", "queries", "graphs", "tokenizer", "max_query_tokens", "phrases"]
-    plain += ["max_text_tokens", "precision", "licences", "files"]
+    plain += ["max_text_tokens", "precision", "licences", "files", "query_tokens", "parity"]
+    plain += ["int8_weights"]
     nested: list[tuple[str, ...]] = [
         ("frame", "height"),
         ("frame", "width"),
@@ -197,7 +198,7 @@ def fields() -> list[tuple[str, ...]]:
     ]
     nested += [("phrases", "texts"), ("phrases", "embeddings"), ("files", "phrases.npy")]
     nested += [("files", "phrases.npy", "sha256"), ("files", "phrases.npy", "bytes")]
-    nested += [("graphs", "predictor"), ("queries", "colour")]
+    nested += [("graphs", "predictor"), ("queries", "colour"), ("query_tokens", "source")]
     return [(name,) for name in plain] + [(*path,) for path in nested]
 
 
@@ -218,6 +219,8 @@ def test_a_missing_field_is_named(bundle: Path, path: tuple[str, ...]) -> None:
 def test_a_field_of_the_wrong_kind_is_named(
     bundle: Path, path: tuple[str, ...], value: object
 ) -> None:
+    if (path, value) == (("int8_weights",), []):
+        pytest.skip("an empty list is right here")
     edit_manifest(bundle, lambda manifest: parent(manifest, path).update({path[-1]: value}))
     error = refusal(bundle)
     assert error.file == bundle.resolve() / "manifest.json"
@@ -249,12 +252,55 @@ def test_only_listed_files_are_used(bundle: Path, path: tuple[str, str]) -> None
     assert "'extra'" in refusal(bundle).cause
 
 
-def test_another_set_of_graphs_is_refused(bundle: Path) -> None:
-    def rename(manifest: dict[str, Any]) -> None:
-        manifest["graphs"]["decoder"] = manifest["graphs"].pop("y_encoder")
+@pytest.mark.parametrize("name", ["x_encoder", "predictor"])
+def test_a_bundle_without_a_graph_that_every_model_has_is_refused(bundle: Path, name: str) -> None:
+    edit_manifest(bundle, lambda manifest: manifest["graphs"].pop(name))
+    assert "expected x_encoder, predictor and perhaps" in refusal(bundle).cause
 
-    edit_manifest(bundle, rename)
-    assert "y_encoder" in refusal(bundle).cause
+
+def test_a_graph_that_is_not_known_is_refused(bundle: Path) -> None:
+    edit_manifest(bundle, lambda manifest: manifest["graphs"].update(decoder="phrases.json"))
+    assert "decoder" in refusal(bundle).cause
+
+
+def test_queries_must_have_tokens_from_somewhere(bundle: Path) -> None:
+    edit_manifest(bundle, lambda manifest: manifest["graphs"].pop("y_encoder"))
+    assert "query_tokens" in refusal(bundle).cause
+    edit_manifest(bundle, lambda manifest: manifest["query_tokens"].update(source="the sky"))
+    assert "'the sky'" in refusal(bundle).cause
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    return build_bare_bundle(tmp_path / "bare", table=True)
+
+
+def test_a_bundle_of_the_least_that_a_robot_needs_is_read(bare: Path) -> None:
+    loaded = Bundle.load(bare)
+    assert set(loaded.graphs) == {"x_encoder", "predictor"}
+    assert loaded.pixels
+    assert loaded.tokenizer is None
+    assert loaded.query_tokens is not None
+    assert loaded.query_tokens.table is not None
+    assert loaded.query_tokens.table.rows == "query_table.npy"
+
+
+@pytest.mark.parametrize("field", ["file", "table", "tokenizer"])
+def test_stored_tokens_use_only_listed_files(bare: Path, field: str) -> None:
+    edit_manifest(bare, lambda manifest: manifest["query_tokens"].update({field: "extra"}))
+    assert "'extra'" in refusal(bare).cause
+
+
+@pytest.mark.parametrize("field", ["file", "tokenizer"])
+def test_a_missing_field_of_stored_tokens_is_named(bare: Path, field: str) -> None:
+    edit_manifest(bare, lambda manifest: manifest["query_tokens"].pop(field))
+    assert f"query_tokens.{field} is missing" in refusal(bare).cause
+
+
+def test_parity_and_int8_weights_are_read(bundle: Path) -> None:
+    loaded = seal(bundle, parity={"predictor": 2e-6, "x_encoder": 0}, int8_weights=["y_encoder"])
+    assert loaded.parity == {"predictor": 2e-6, "x_encoder": 0.0}
+    assert loaded.int8_weights == ("y_encoder",)
 
 
 def test_the_model_card_may_be_edited(bundle: Path) -> None:

@@ -20,6 +20,7 @@ from support.colour_bundle import (
     DIMENSION,
     LOGIT_SCALE,
     QUERIES,
+    build_bare_bundle,
     colour_frame,
     phrase,
     seal,
@@ -28,7 +29,7 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import BundleError
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.onnx_session import OnnxGraph
-from vljepa_ros.runtime.text_encoder import TextError
+from vljepa_ros.runtime.tokens import TextError
 
 BRIGHTNESS = {
     "red": "dark",
@@ -102,6 +103,55 @@ def test_images_of_any_size_are_taken(model: VLJepa) -> None:
     for height, width in ((480, 640), (1, 1), (720, 1280), (640, 480)):
         features = model.encode_frame(colour_frame("yellow", height, width))
         np.testing.assert_allclose(features, reference, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLJepa]:
+    """A bundle in the form of the paper's: no trunk, one query per pass, no text encoder."""
+    model = VLJepa.load(build_bare_bundle(tmp_path_factory.mktemp("bare") / "bundle"))
+    yield model
+    model.close()
+
+
+def test_without_a_trunk_a_clip_is_made_of_frames(bare: VLJepa, model: VLJepa) -> None:
+    frames = clip(bare, "red", "green", "blue")
+    assert {(frame.shape, frame.dtype.name) for frame in frames} == {((32, 32, 3), "uint8")}
+    expected = model.embed(clip(model, "red", "green", "blue"), TEXTS)
+    np.testing.assert_allclose(bare.embed(frames, TEXTS), expected, atol=1e-5)
+
+
+def test_a_frame_that_waits_for_its_clip_keeps_its_pixels(bare: VLJepa) -> None:
+    """A camera's reader may fill the same memory again."""
+    image = colour_frame("red")
+    kept = bare.encode_frame(image)
+    image[:] = 0
+    np.testing.assert_array_equal(kept, colour_frame("red"))
+
+
+def test_where_tokens_see_the_query_each_query_is_a_pass_of_its_own(
+    bare: VLJepa, runs: Counter[str]
+) -> None:
+    frames = clip(bare, "red")
+    assert not runs
+    assert bare.embed(frames, TEXTS).shape == (2, DIMENSION)
+    assert runs == {"x_encoder": 1, "predictor": 2}
+
+
+def test_without_a_text_encoder_the_bundles_queries_are_answered_from_its_phrases(
+    bare: VLJepa,
+) -> None:
+    embedding = bare.embed(clip(bare, "yellow"), TEXTS)[0]
+    assert bare.describe("colour", embedding).text == phrase("yellow")
+
+
+def test_without_a_text_encoder_other_texts_are_refused(bare: VLJepa) -> None:
+    frames = clip(bare, "red")
+    with pytest.raises(TextError, match="no text encoder, so it cannot embed texts"):
+        bare.embed_text("red")
+    with pytest.raises(TextError, match="no text encoder"):
+        bare.answer(bare.embed(frames, TEXTS)[0], ["red", "green"])
+    with pytest.raises(TextError, match="no tokens for the query 'Is it red"):
+        bare.embed(frames, [TEXTS[0], "Is it red ?"])
 
 
 def test_ten_queries_share_one_visual_pass(model: VLJepa, runs: Counter[str]) -> None:

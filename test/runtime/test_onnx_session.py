@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from numpy.typing import NDArray
 
 from support.colour_bundle import seal
 from vljepa_ros.runtime.backend import BackendError
@@ -54,20 +55,55 @@ def test_graphs_that_changed_places_are_refused(copy: Path, graph: str) -> None:
         OnnxGraph(seal(copy), graph)
 
 
-def test_weights_outside_the_file_are_not_looked_for(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = onnx.load(str(copy / "y_encoder.onnx"))
+def put_weights_beside(copy: Path, location: str) -> None:
+    """Move the weights of the Y-Encoder into a file of their own."""
     onnx.save_model(
-        model,
+        onnx.load(str(copy / "y_encoder.onnx")),
         str(copy / "y_encoder.onnx"),
         save_as_external_data=True,
-        location="weights.bin",
-        size_threshold=0,
+        location=location,
+        size_threshold=200,  # small ones say shapes, which ONNX Runtime wants inside
     )
+
+
+def embed(bundle: Bundle) -> list[NDArray[np.float32]]:
+    return OnnxGraph(bundle, "y_encoder").run({"input_ids": np.array([[3, 4]])})
+
+
+def test_weights_in_a_file_of_any_name_are_not_looked_for(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_weights_beside(copy, "weights.bin")
     monkeypatch.chdir(copy.parent)
     with pytest.raises(BundleError, match=r"y_encoder\.onnx"):
         OnnxGraph(seal(copy), "y_encoder")
+
+
+def test_weights_that_the_manifest_lists_beside_the_graph_are_used(copy: Path) -> None:
+    expected = embed(Bundle.load(copy))
+    put_weights_beside(copy, "y_encoder.onnx.data")
+    for found, true in zip(embed(seal(copy)), expected, strict=True):
+        np.testing.assert_array_equal(found, true)
+
+
+def test_weights_are_found_through_links(copy: Path, tmp_path: Path) -> None:
+    put_weights_beside(copy, "y_encoder.onnx.data")
+    seal(copy)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for file in copy.iterdir():
+        (linked / file.name).symlink_to(file)
+    assert len(embed(Bundle.load(linked))) == 2
+
+
+def test_links_that_part_a_graph_from_its_weights_are_refused(copy: Path, tmp_path: Path) -> None:
+    put_weights_beside(copy, "y_encoder.onnx.data")
+    seal(copy)
+    moved = tmp_path / "elsewhere.data"
+    (copy / "y_encoder.onnx.data").rename(moved)
+    (copy / "y_encoder.onnx.data").symlink_to(moved)
+    with pytest.raises(BundleError, match="which is not beside"):
+        embed(Bundle.load(copy))
 
 
 def test_inputs_that_do_not_fit_are_an_error_of_the_backend(colour_bundle: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts become embeddings and query tokens, once each, whatever a stranger sends."""
+"""Texts become embeddings and token states, once each, whatever a stranger sends."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.colour_bundle import DIMENSION, MAX_QUERY_TOKENS, MAX_TEXT_TOKENS, QUERIES, seal
+from support.colour_bundle import DIMENSION, MAX_TEXT_TOKENS, seal
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.onnx_session import OnnxGraph
-from vljepa_ros.runtime.text_encoder import TextEncoder, TextError
+from vljepa_ros.runtime.text_encoder import TextEncoder
+from vljepa_ros.runtime.tokens import TextError
 
 
 @pytest.fixture(scope="module")
@@ -29,37 +30,17 @@ def words(count: int) -> str:
 
 
 def test_a_text_gives_a_state_per_token_and_a_unit_embedding(encoder: TextEncoder) -> None:
-    states, embedding = encoder.encode("the scene is red")
+    embedding, states = encoder.encode("the scene is red")
     assert states.shape == (4, DIMENSION + 2)
     assert embedding.shape == (DIMENSION,)
     assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-6)
     assert embedding.dtype == np.float32
 
 
-def test_query_tokens_are_the_states_padded_with_zeros(encoder: TextEncoder) -> None:
-    text = QUERIES["colour"]
-    states, _ = encoder.encode(text)
-    query = encoder.query_tokens(text)
-    real = len(states)
-    assert 0 < real < MAX_QUERY_TOKENS
-    assert query.tokens.shape == (MAX_QUERY_TOKENS, DIMENSION + 2)
-    np.testing.assert_array_equal(query.tokens[:real], states)
-    assert (query.tokens[real:] == 0).all()
-    assert query.mask.dtype == np.bool_
-    assert query.mask.tolist() == [True] * real + [False] * (MAX_QUERY_TOKENS - real)
-
-
-@pytest.mark.parametrize("count", [MAX_QUERY_TOKENS, MAX_QUERY_TOKENS + 1, 5000])
-def test_a_long_query_fills_the_tokens_and_is_cut(encoder: TextEncoder, count: int) -> None:
-    query = encoder.query_tokens(words(count))
-    assert query.mask.all()
-    assert query.tokens.shape[0] == MAX_QUERY_TOKENS
-
-
 def test_a_text_of_ten_kilobytes_is_cut_to_the_token_limit(encoder: TextEncoder) -> None:
     text = words(2500)
     assert len(text) >= 9_999
-    states, embedding = encoder.encode(text)
+    embedding, states = encoder.encode(text)
     assert len(states) == MAX_TEXT_TOKENS
     assert np.isfinite(embedding).all()
 
@@ -68,7 +49,7 @@ def test_a_text_of_ten_kilobytes_is_cut_to_the_token_limit(encoder: TextEncoder)
     "text", ["🤖", "👨‍👩‍👧 red", "你好", "\x1b[31m?", "red\x00blue", "\ud800 red"]
 )
 def test_unusual_characters_are_encoded(encoder: TextEncoder, text: str) -> None:
-    _, embedding = encoder.encode(text)
+    embedding = encoder.encode(text).embedding
     assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-6)
 
 
@@ -76,14 +57,12 @@ def test_unusual_characters_are_encoded(encoder: TextEncoder, text: str) -> None
 def test_a_text_without_anything_to_encode_is_refused(encoder: TextEncoder, text: str) -> None:
     with pytest.raises(TextError, match="empty"):
         encoder.encode(text)
-    with pytest.raises(TextError, match="empty"):
-        encoder.query_tokens(text)
 
 
 def test_white_space_does_not_matter(encoder: TextEncoder) -> None:
     plain = encoder.encode("the scene is red")
     spaced = encoder.encode("  the scene\n is\tred ")
-    assert plain[1] is spaced[1]
+    assert plain.embedding is spaced.embedding
 
 
 def test_a_known_text_is_not_encoded_again(
@@ -98,24 +77,22 @@ def test_a_known_text_is_not_encoded_again(
 
     monkeypatch.setattr(OnnxGraph, "run", counted)
     for _ in range(3):
-        encoder.query_tokens("is it yellow ?")
         encoder.encode("is it yellow ?")
     assert len(runs) == 1
 
 
 def test_what_the_cache_shares_cannot_be_changed(encoder: TextEncoder) -> None:
-    query = encoder.query_tokens("red")
-    states, embedding = encoder.encode("red")
-    for array in (states, embedding, query.tokens, query.mask):
+    embedding, states = encoder.encode("red")
+    for array in (states, embedding):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
 
 def test_the_cache_is_bounded(encoder: TextEncoder) -> None:
-    first = encoder.encode("red 0")[1]
+    first = encoder.encode("red 0").embedding
     for index in range(1, 200):
         encoder.encode(f"red {index}")
-    assert encoder.encode("red 0")[1] is not first
+    assert encoder.encode("red 0").embedding is not first
 
 
 def test_a_closed_encoder_says_so(colour_bundle: Path) -> None:
@@ -143,5 +120,5 @@ def test_a_tokenizer_that_pads_by_itself_is_stopped(colour_bundle: Path, tmp_pat
     tokenizer.enable_padding(length=32)
     tokenizer.enable_truncation(max_length=2)
     tokenizer.save(str(copy / "tokenizer.json"))
-    states, _ = TextEncoder(seal(copy)).encode("the scene is red")
+    states = TextEncoder(seal(copy)).encode("the scene is red").states
     assert len(states) == 4

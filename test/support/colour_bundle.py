@@ -77,6 +77,30 @@ def build_colour_bundle(
     return root
 
 
+def build_bare_bundle(root: Path, *, table: bool = False) -> Path:
+    """Write the same model in the form of the paper's: only what a robot needs.
+
+    No trunk, so clips are made of frames; one query per pass; no text encoder, so the tokens of
+    the queries are stored, and those of all words only with ``table``.
+    """
+    build_colour_bundle(root)
+    for name in ("frame_encoder.onnx", "y_encoder.onnx", "tokenizer.json"):
+        (root / name).unlink()
+    graphs = {"x_encoder": _x_encoder(4, pixels=True), "predictor": _predictor(queries=1)}
+    for name, graph in graphs.items():
+        (root / f"{name}.onnx").write_bytes(graph.SerializeToString())
+    states = _word_states()
+    tokens = {name: states[_tokenizer().encode(text).ids] for name, text in QUERIES.items()}
+    np.savez(root / "query_tokens.npz", **tokens)
+    section = {"source": "stored", "file": "query_tokens.npz"}
+    if table:
+        np.save(root / "query_table.npy", states.astype(np.float16))
+        _tokenizer().save(str(root / "query_tokenizer.json"))
+        section |= {"table": "query_table.npy", "tokenizer": "query_tokenizer.json"}
+    seal(root, graphs={name: f"{name}.onnx" for name in graphs}, query_tokens=section)
+    return root
+
+
 def seal(root: Path, **changes: object) -> Bundle:
     """Write the manifest again after a test changed files; ``changes`` replace its fields."""
     fields = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
@@ -103,10 +127,13 @@ def _fields(clip_frames: int, clip_rate_hz: float, stream_rate_hz: float) -> dic
             "y_encoder": "y_encoder.onnx",
         },
         "tokenizer": "tokenizer.json",
+        "query_tokens": {"source": "text_encoder"},
         "max_query_tokens": MAX_QUERY_TOKENS,
         "max_text_tokens": MAX_TEXT_TOKENS,
         "phrases": {"texts": "phrases.json", "embeddings": "phrases.npy"},
         "precision": "fp32",
+        "int8_weights": [],
+        "parity": {},
         "licences": {"all": "Apache-2.0"},
     }
 
@@ -193,18 +220,26 @@ def _frame_encoder() -> onnx.ModelProto:
     return g.model({"frame": (TensorProto.UINT8, [1, SIZE, SIZE, 3])}, {"features": [1, 3, 1, 1]})
 
 
-def _x_encoder(clip_frames: int) -> onnx.ModelProto:
+def _x_encoder(clip_frames: int, *, pixels: bool = False) -> onnx.ModelProto:
     g = _GraphWriter()
+    clip = "features"
+    if pixels:
+        mean = g.add("ReduceMean", [g.add("Cast", ["frames"], to=TensorProto.FLOAT)], axes=[2, 3])
+        channels = g.add("Transpose", [mean], perm=[0, 1, 4, 2, 3])
+        clip = g.add("Div", [channels, g.constant(255.0)])
     start, end, axis = (g.constant([v], np.int64) for v in (-_NEWEST, clip_frames, 1))
-    newest = g.add("Slice", ["features", start, end, axis])
+    newest = g.add("Slice", [clip, start, end, axis])
     mean = g.add("ReduceMean", [newest], axes=[1], keepdims=1)
     g.add("Reshape", [mean, g.constant([1, 1, 3], np.int64)], "visual_tokens")
-    return g.model(
-        {"features": (TensorProto.FLOAT, [1, clip_frames, 3, 1, 1])}, {"visual_tokens": [1, 1, 3]}
-    )
+    inputs: dict[str, tuple[int, _Shape]] = {
+        "features": (TensorProto.FLOAT, [1, clip_frames, 3, 1, 1])
+    }
+    if pixels:
+        inputs = {"frames": (TensorProto.UINT8, [1, clip_frames, SIZE, SIZE, 3])}
+    return g.model(inputs, {"visual_tokens": [1, 1, 3]})
 
 
-def _predictor() -> onnx.ModelProto:
+def _predictor(queries: int | str = "Q") -> onnx.ModelProto:
     g = _GraphWriter()
     rgb = g.add("ReduceMean", ["visual_tokens"], axes=[1], keepdims=1)  # (1, 1, 3)
     prototypes = g.constant([np.array(list(COLOURS.values())) / 255.0])  # (1, colours, 3)
@@ -224,10 +259,10 @@ def _predictor() -> onnx.ModelProto:
     return g.model(
         {
             "visual_tokens": (TensorProto.FLOAT, [1, 1, 3]),
-            "query_tokens": (TensorProto.FLOAT, ["Q", MAX_QUERY_TOKENS, _STATE]),
-            "query_mask": (TensorProto.BOOL, ["Q", MAX_QUERY_TOKENS]),
+            "query_tokens": (TensorProto.FLOAT, [queries, MAX_QUERY_TOKENS, _STATE]),
+            "query_mask": (TensorProto.BOOL, [queries, MAX_QUERY_TOKENS]),
         },
-        {"embeddings": ["Q", DIMENSION]},
+        {"embeddings": [queries, DIMENSION]},
     )
 
 
@@ -258,16 +293,11 @@ def _placed(g: _GraphWriter, weights: str, start: int, count: int) -> str:
 def _y_encoder() -> onnx.ModelProto:
     g = _GraphWriter()
     g.add("Gather", [g.constant(_word_states()), "input_ids"], "token_states", axis=0)
-    mask = g.add("Cast", ["attention_mask"], to=TensorProto.FLOAT)
-    real = g.add("Mul", ["token_states", g.add("Unsqueeze", [mask, g.constant([2], np.int64)])])
-    summed = g.add("ReduceSum", [real, g.constant([1], np.int64)], keepdims=0)
+    summed = g.add("ReduceSum", ["token_states", g.constant([1], np.int64)], keepdims=0)
     axes = g.constant(np.arange(DIMENSION), np.int64)
     vector = g.add("Gather", [summed, axes], axis=1)
     g.add("Div", [vector, g.add("ReduceL2", [vector], axes=[1], keepdims=1)], "embedding")
     return g.model(
-        {
-            "input_ids": (TensorProto.INT64, [1, "L"]),
-            "attention_mask": (TensorProto.INT64, [1, "L"]),
-        },
+        {"input_ids": (TensorProto.INT64, [1, "L"])},
         {"token_states": [1, "L", _STATE], "embedding": [1, DIMENSION]},
     )

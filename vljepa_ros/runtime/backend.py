@@ -2,13 +2,14 @@
 """What every backend does: features of one frame, and embeddings of one clip for all queries.
 
 The split is where the caching is. A frame passes :meth:`Backend.encode_frame` once, whatever the
-number of clips that it is part of; a clip passes :meth:`Backend.embed` once, whatever the number
-of queries.
+number of clips that it is part of; a clip passes the X-Encoder in :meth:`Backend.embed` once,
+whatever the number of queries. A model without a trunk looks at the pixels of all frames of a clip
+at once: there is nothing to do for one frame, and the clip is made of frames.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +30,23 @@ class Backend(Protocol):
     def precision(self) -> str:
         """Arithmetic that the graphs use, such as ``fp32``."""
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn one RGB frame (H, W, 3) of the bundle's size into features (C, h, w)."""
+    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn one RGB frame (H, W, 3) of the bundle's size into what a clip is made of.
+
+        Returns:
+            Features float32 (C, h, w), or a copy of the frame where the model has no trunk.
+        """
 
     def embed(
         self,
-        features: NDArray[np.float32],
+        clip: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """Turn one clip's features into one unit embedding per query.
+        """Turn one clip into one unit embedding per query.
 
         Args:
-            features: (T, C, h, w), oldest frame first.
+            clip: results of :meth:`encode_frame` (T, ...), oldest frame first.
             query_tokens: (Q, L, E), zero padded.
             query_mask: (Q, L), True on real tokens.
 

@@ -6,6 +6,10 @@ and are not. So nothing is used before it was compared with the manifest, and :m
 hands out exactly the bytes that it compared: a file swapped after loading is refused as well.
 Every error names the file, the cause and the remedy.
 
+Files that are too large to hold in memory twice, weights beside a graph and the table of query
+tokens, are compared piece by piece when the bundle is loaded, and then mapped by their path. There
+the promise ends: who exchanges one of them later is not noticed.
+
 The checksums find damage and mix-ups. They do not prove who made a bundle: whoever can rewrite the
 manifest can rewrite the checksums. Links are followed, because ``colcon build --symlink-install``
 installs links; what they lead to must still have the manifest's checksum.
@@ -13,40 +17,31 @@ installs links; what they lead to must still have the manifest's checksum.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vljepa_ros.runtime.bundle_files import COPY_AGAIN, RIGHTS, FileEntry, describe, read, verify
+from vljepa_ros.runtime.bundle_files import BundleError as BundleError
 from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-GRAPHS = ("frame_encoder", "x_encoder", "predictor", "y_encoder")
+GRAPHS = ("x_encoder", "predictor")
+OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder")
+FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # where query tokens come from
+EXTERNAL = ".data"  # what the file of weights beside a graph ends with
 BUNDLE_VARIABLE = "VLJEPA_BUNDLE"
 
 _UNLISTED = frozenset({MANIFEST, "README.md"})
-_RIGHTS = "check its permissions"
-_COPY_AGAIN = "copy or export the bundle again"
-
-
-class BundleError(RuntimeError):
-    """A bundle cannot be used. The message names the file, the cause and the remedy."""
-
-    def __init__(self, file: Path, cause: str, remedy: str) -> None:
-        """Keep the three parts of the message as attributes."""
-        super().__init__(f"{file}: {cause}; {remedy}")
-        self.file = file
-        self.cause = cause
-        self.remedy = remedy
 
 
 @dataclass(frozen=True)
 class FrameSize:
-    """Pixels of the image that the frame encoder takes."""
+    """Pixels of the image that the model takes."""
 
     height: int
     width: int
@@ -69,16 +64,30 @@ class PhraseFiles:
 
 
 @dataclass(frozen=True)
-class FileEntry:
-    """What the manifest says about one file."""
+class QueryTable:
+    """Names of the files that give any query its tokens: float16 rows (npy) and a tokenizer."""
 
-    sha256: str
-    bytes: int
+    rows: str
+    tokenizer: str
+
+
+@dataclass(frozen=True)
+class QueryFiles:
+    """Names of the files with the tokens of the bundle's queries (npz), and of all others."""
+
+    known: str
+    table: QueryTable | None
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. The fields are the manifest's; ``root`` is its folder."""
+    """A verified bundle. The fields are the manifest's; ``root`` is its folder.
+
+    Without the graph ``frame_encoder`` the X-Encoder takes frames as they are. Without
+    ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``query_tokens`` is None
+    where the Y-Encoder gives them. ``parity`` is the relative error of each graph to torch,
+    ``int8_weights`` names the graphs whose weights are stored as int8.
+    """
 
     root: Path
     name: str
@@ -91,11 +100,14 @@ class Bundle:
     stream_rate_hz: float
     queries: Mapping[str, str]
     graphs: Mapping[str, str]
-    tokenizer: str
+    tokenizer: str | None
+    query_tokens: QueryFiles | None
     max_query_tokens: int
     max_text_tokens: int
     phrases: PhraseFiles
     precision: str
+    int8_weights: tuple[str, ...]
+    parity: Mapping[str, float]
     licences: Mapping[str, str]
     files: Mapping[str, FileEntry]
 
@@ -108,9 +120,14 @@ class Bundle:
         """
         root = Path(path).expanduser().resolve()
         bundle = _parse(root, _read_manifest(root))
-        for name in bundle.files:
-            bundle.read(name)
+        for name, entry in bundle.files.items():
+            verify(root / name, entry)
         return bundle
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the X-Encoder takes frames, and not what a frame encoder makes of them."""
+        return "frame_encoder" not in self.graphs
 
     def read(self, name: str) -> bytes:
         """Return the content of a listed file, compared with its size and sha256.
@@ -118,18 +135,11 @@ class Bundle:
         Raises:
             BundleError: the file is missing, not a file, or not what the manifest says.
         """
-        file, entry = self.root / name, self.files[name]
-        data = _read_exactly(file, entry.bytes)
-        if len(data) != entry.bytes:
-            size = "more" if len(data) > entry.bytes else str(len(data))
-            raise BundleError(
-                file, f"{size} bytes, but the manifest says {entry.bytes}", _COPY_AGAIN
-            )
-        found = hashlib.sha256(data).hexdigest()
-        if found != entry.sha256:
-            cause = f"sha256 is {found[:12]}..., but the manifest says {entry.sha256[:12]}..."
-            raise BundleError(file, cause, _COPY_AGAIN)
-        return data
+        return read(self.root / name, self.files[name])
+
+    def holds_weights_of(self, name: str) -> bool:
+        """Whether the weights of the graph file ``name`` lie in a file beside it."""
+        return name + EXTERNAL in self.files
 
 
 def default_bundle_path() -> Path:
@@ -156,7 +166,7 @@ def default_bundle_path() -> Path:
 
 
 def write_manifest(path: Path | str, fields: Mapping[str, Any]) -> Bundle:
-    """Write ``manifest.json`` for the files that lie in the folder ``path`` and load the result.
+    """Write ``manifest.json`` for the files that lie in the folder ``path``.
 
     Args:
         path: folder with every file of the bundle.
@@ -167,10 +177,11 @@ def write_manifest(path: Path | str, fields: Mapping[str, Any]) -> Bundle:
     """
     root = Path(path).resolve()
     manifest = {"format": FORMAT, **fields, "files": _describe_files(root)}
+    bundle = _parse(root, manifest)
     part = root / (MANIFEST + ".part")
     part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(root / MANIFEST)
-    return Bundle.load(root)
+    return bundle
 
 
 def _default_candidates() -> Iterator[Path]:
@@ -185,8 +196,7 @@ def _describe_files(root: Path) -> dict[str, dict[str, Any]]:
     for file in sorted(root.rglob("*")):
         name = file.relative_to(root).as_posix()
         if file.is_file() and name not in _UNLISTED and not name.endswith(".part"):
-            data = file.read_bytes()
-            entries[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+            entries[name] = asdict(describe(file))
     return entries
 
 
@@ -200,22 +210,9 @@ def _read_manifest(root: Path) -> Any:
         remedy = "check the parameter 'bundle': a bundle is a folder with a manifest.json"
         raise BundleError(file, "the file is missing", remedy) from error
     except OSError as error:
-        raise BundleError(file, f"cannot be read ({error.strerror})", _RIGHTS) from error
+        raise BundleError(file, f"cannot be read ({error.strerror})", RIGHTS) from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(file, f"is not valid JSON ({error})", _COPY_AGAIN) from error
-
-
-def _read_exactly(file: Path, size: int) -> bytes:
-    """Read at most one byte more than ``size``, so that a wrong file costs no memory."""
-    if not file.exists():
-        raise BundleError(file, "the file is missing", _COPY_AGAIN)
-    if not file.is_file():
-        raise BundleError(file, "is not a regular file", _COPY_AGAIN)
-    try:
-        with file.open("rb") as stream:
-            return stream.read(size + 1)
-    except OSError as error:
-        raise BundleError(file, f"cannot be read ({error.strerror})", _RIGHTS) from error
+        raise BundleError(file, f"is not valid JSON ({error})", COPY_AGAIN) from error
 
 
 def _parse(root: Path, manifest: Any) -> Bundle:
@@ -238,7 +235,7 @@ def _check_format(reader: FieldReader) -> None:
 
 def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
     frame, clip, phrases = (reader.section(key) for key in ("frame", "clip", "phrases"))
-    files = _file_entries(reader)
+    graphs = reader.texts("graphs")
     bundle = Bundle(
         root=root,
         name=reader.text("name"),
@@ -250,17 +247,32 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         clip=ClipShape(clip.whole("frames"), clip.positive("rate_hz")),
         stream_rate_hz=reader.positive("stream_rate_hz"),
         queries=reader.texts("queries"),
-        graphs=reader.texts("graphs"),
-        tokenizer=reader.text("tokenizer"),
+        graphs=graphs,
+        tokenizer=reader.text("tokenizer") if "y_encoder" in graphs else None,
+        query_tokens=_query_files(reader.section("query_tokens")),
         max_query_tokens=reader.whole("max_query_tokens"),
         max_text_tokens=reader.whole("max_text_tokens"),
         phrases=PhraseFiles(phrases.text("texts"), phrases.text("embeddings")),
         precision=reader.text("precision"),
+        int8_weights=tuple(reader.text_list("int8_weights")),
+        parity=reader.amounts("parity"),
         licences=reader.texts("licences"),
-        files=files,
+        files=_file_entries(reader),
     )
+    _check_graphs(bundle)
     _check_references(bundle)
     return bundle
+
+
+def _query_files(reader: FieldReader) -> QueryFiles | None:
+    source = reader.text("source")
+    if source == FROM_TEXT_ENCODER:
+        return None
+    if source != STORED:
+        raise ManifestError(f"query_tokens.source {source!r} is not known to this release")
+    has_table = "table" in reader.names()
+    table = QueryTable(reader.text("table"), reader.text("tokenizer")) if has_table else None
+    return QueryFiles(reader.text("file"), table)
 
 
 def _file_entries(reader: FieldReader) -> dict[str, FileEntry]:
@@ -278,15 +290,30 @@ def _file_entries(reader: FieldReader) -> dict[str, FileEntry]:
     return entries
 
 
-def _check_references(bundle: Bundle) -> None:
-    if set(bundle.graphs) != set(GRAPHS):
+def _check_graphs(bundle: Bundle) -> None:
+    found = set(bundle.graphs)
+    if not set(GRAPHS) <= found <= {*GRAPHS, *OPTIONAL_GRAPHS}:
         raise ManifestError(
-            f"graphs: expected exactly {', '.join(GRAPHS)}; found {', '.join(bundle.graphs)}",
-            "export the bundle again",
+            f"graphs: expected {', '.join(GRAPHS)} and perhaps {', '.join(OPTIONAL_GRAPHS)}; "
+            f"found {', '.join(bundle.graphs)}"
         )
+    if bundle.query_tokens is None and "y_encoder" not in found:
+        raise ManifestError("query_tokens come from a y_encoder, but graphs has none")
     if not bundle.queries:
-        raise ManifestError("queries: there are none", "export the bundle again")
-    phrases = bundle.phrases
-    for name in (*bundle.graphs.values(), bundle.tokenizer, phrases.texts, phrases.embeddings):
+        raise ManifestError("queries: there are none")
+
+
+def _check_references(bundle: Bundle) -> None:
+    for name in _used_files(bundle):
         if name not in bundle.files:
-            raise ManifestError(f"uses {name!r}, but 'files' does not list it", _COPY_AGAIN)
+            raise ManifestError(f"uses {name!r}, but 'files' does not list it", COPY_AGAIN)
+
+
+def _used_files(bundle: Bundle) -> Iterator[str]:
+    yield from (*bundle.graphs.values(), bundle.phrases.texts, bundle.phrases.embeddings)
+    if bundle.tokenizer is not None:
+        yield bundle.tokenizer
+    if bundle.query_tokens is not None:
+        yield bundle.query_tokens.known
+        if bundle.query_tokens.table is not None:
+            yield from (bundle.query_tokens.table.rows, bundle.query_tokens.table.tokenizer)

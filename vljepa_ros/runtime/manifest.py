@@ -73,11 +73,22 @@ class FieldReader:
 
     def positive(self, key: str) -> float:
         """Return a finite number above zero."""
-        value = self._get(key)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value <= 0:
+        value = self._finite(key)
+        if value <= 0:
             raise ManifestError(f"{self._name(key)} must be a number above 0, not {value!r}")
-        return float(value)
+        return value
+
+    def amount(self, key: str) -> float:
+        """Return a finite number of at least zero."""
+        value = self._finite(key)
+        if value < 0:
+            raise ManifestError(f"{self._name(key)} must be a number of at least 0, not {value!r}")
+        return value
+
+    def amounts(self, key: str) -> dict[str, float]:
+        """Return an object whose values are finite numbers of at least zero."""
+        section = self.section(key)
+        return {name: section.amount(name) for name in section.names()}
 
     def sha256(self, key: str) -> str:
         """Return 64 lower-case hexadecimal digits."""
@@ -85,6 +96,13 @@ class FieldReader:
         if len(value) != 64 or not _HEX.issuperset(value):
             raise ManifestError(f"{self._name(key)} must be 64 hexadecimal digits, not {value!r}")
         return value
+
+    def _finite(self, key: str) -> float:
+        value = self._get(key)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise ManifestError(f"{self._name(key)} must be a number, not {value!r}")
+        return float(value)
 
     def _get(self, key: str) -> Any:
         if key not in self._fields:

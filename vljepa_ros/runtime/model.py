@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +21,10 @@ from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
+from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.scores import softmax
-from vljepa_ros.runtime.text_encoder import QueryTokens, TextEncoder
+from vljepa_ros.runtime.text_encoder import TextEncoder
+from vljepa_ros.runtime.tokens import TextError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.vectors import unit
 
@@ -34,13 +37,19 @@ class VLJepa:
     """A loaded model. Every method may be called from several threads."""
 
     def __init__(
-        self, bundle: Bundle, backend: Backend, text_encoder: TextEncoder, phrases: PhraseBank
+        self,
+        bundle: Bundle,
+        backend: Backend,
+        text_encoder: TextEncoder | None,
+        queries: QueryEncoder,
+        phrases: PhraseBank,
     ) -> None:
         """Put loaded parts together; :meth:`load` is the usual way."""
         self.bundle = bundle
         self.backend = backend
         self.phrases = phrases
         self._text_encoder = text_encoder
+        self._queries = queries
 
     @classmethod
     def load(
@@ -62,13 +71,18 @@ class VLJepa:
             raise ValueError(f"threads must be at least 1, not {threads}")
         bundle = Bundle.load(default_bundle_path() if path is None else path)
         phrases = PhraseBank.from_bundle(bundle)
-        model = cls(bundle, factory(bundle, threads), TextEncoder(bundle, threads), phrases)
+        text_encoder = TextEncoder(bundle, threads) if bundle.tokenizer is not None else None
+        queries = QueryEncoder(bundle, text_encoder)
+        model = cls(bundle, factory(bundle, threads), text_encoder, queries, phrases)
         model._check()
         return_freed_memory()
         return model
 
-    def encode_frame(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn an RGB image (H, W, 3) of any size into features (C, h, w).
+    def encode_frame(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn an RGB image (H, W, 3) of any size into what a clip is made of.
+
+        That is features float32 (C, h, w), or a frame uint8 of the bundle's size where the model
+        has no trunk.
 
         Raises:
             BackendError: the model is closed or failed.
@@ -77,21 +91,21 @@ class VLJepa:
         return self.backend.encode_frame(fit_frame(image, height=size.height, width=size.width))
 
     def encode_query(self, text: str) -> QueryTokens:
-        """Return the tokens of a query, from the cache when the text was seen before.
+        """Return the tokens of a query; a text that was seen before is not encoded again.
 
         Raises:
-            TextError: the text is empty.
+            TextError: the text is empty, or the bundle has no tokens for it.
             BackendError: the model is closed or failed.
         """
-        return self._text_encoder.query_tokens(text)
+        return self._queries.tokens(text)
 
     def embed(
-        self, features_seq: Sequence[NDArray[np.float32]], query_texts: Sequence[str]
+        self, clip: Sequence[NDArray[Any]], query_texts: Sequence[str]
     ) -> NDArray[np.float32]:
         """Embed one clip for all queries with one visual pass.
 
         Args:
-            features_seq: ``bundle.clip.frames`` results of :meth:`encode_frame`, oldest first.
+            clip: ``bundle.clip.frames`` results of :meth:`encode_frame`, oldest first.
             query_texts: the questions; none gives an empty result without any work.
 
         Returns:
@@ -99,16 +113,16 @@ class VLJepa:
 
         Raises:
             ValueError: the number of frames is not the bundle's.
-            TextError: a query is empty.
+            TextError: a query is empty, or the bundle has no tokens for it.
             BackendError: the model is closed, failed, or gave values that are not finite.
         """
-        if len(features_seq) != self.bundle.clip.frames:
-            raise ValueError(f"{len(features_seq)} frames, expected {self.bundle.clip.frames}")
+        if len(clip) != self.bundle.clip.frames:
+            raise ValueError(f"{len(clip)} frames, expected {self.bundle.clip.frames}")
         if not query_texts:
             return np.empty((0, self.bundle.dimension), dtype=np.float32)
         queries = [self.encode_query(text) for text in query_texts]
         embeddings = self.backend.embed(
-            np.stack(features_seq),
+            np.stack(clip),
             np.stack([query.tokens for query in queries]),
             np.stack([query.mask for query in queries]),
         )
@@ -120,10 +134,15 @@ class VLJepa:
         """Return the unit embedding (dimension) of a text; read-only, shared with the cache.
 
         Raises:
-            TextError: the text is empty.
+            TextError: the text is empty, or the bundle has no text encoder.
             BackendError: the model is closed or failed.
         """
-        return self._text_encoder.encode(text)[1]
+        if self._text_encoder is None:
+            raise TextError(
+                f"the bundle {self.bundle.name} has no text encoder, so it cannot embed texts: "
+                "export it without --without-text-encoder"
+            )
+        return self._text_encoder.encode(text).embedding
 
     def answer(self, embedding: ArrayLike, answers: Sequence[str]) -> NDArray[np.float32]:
         """Score candidate answers against a clip's embedding (dimension).
@@ -133,7 +152,7 @@ class VLJepa:
 
         Raises:
             ValueError: there is no answer, or the embedding is not usable.
-            TextError: an answer is empty.
+            TextError: an answer is empty, or the bundle has no text encoder.
             BackendError: the model is closed or failed.
         """
         if not answers:
@@ -152,20 +171,25 @@ class VLJepa:
     def close(self) -> None:
         """Release the graphs. Calls that need one raise BackendError from now on."""
         self.backend.close()
-        self._text_encoder.close()
+        self._queries.close()
+        if self._text_encoder is not None:
+            self._text_encoder.close()
 
     def _check(self) -> None:
-        """Run every graph once on a black clip."""
+        """Run every graph once, on a black clip and at most two queries."""
         bundle = self.bundle
         black = np.zeros((bundle.frame.height, bundle.frame.width, 3), dtype=np.uint8)
+        questions = list(bundle.queries.values())
+        asked = questions[:2]
         remedy = "export the bundle again"
         try:
-            clip = [self.encode_frame(black)] * bundle.clip.frames
-            embeddings = self.embed(clip, list(bundle.queries.values()))
-            text = self.embed_text(next(iter(bundle.queries.values())))
+            for question in questions:
+                self.encode_query(question)
+            embeddings = self.embed([self.encode_frame(black)] * bundle.clip.frames, asked)
+            text = embeddings[0] if self._text_encoder is None else self.embed_text(questions[0])
         except (BackendError, ValueError) as error:
             raise BundleError(bundle.root, f"the graphs do not run ({error})", remedy) from error
-        expected = (len(bundle.queries), bundle.dimension)
+        expected = (len(asked), bundle.dimension)
         if embeddings.shape != expected or text.shape != (bundle.dimension,):
             cause = f"embeddings {embeddings.shape} and {text.shape}, expected {expected}"
             raise BundleError(bundle.root, cause, remedy)

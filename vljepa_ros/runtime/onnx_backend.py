@@ -7,6 +7,8 @@ computed once and shared by all queries of the call.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,40 +22,50 @@ class OnnxBackend:
     name = "onnxruntime"
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Load the three visual graphs, each with ``threads`` compute threads.
+        """Load the visual graphs, each with ``threads`` compute threads.
 
         Raises:
             BundleError: a graph cannot be loaded.
         """
         self.precision = bundle.precision
-        self._frame_encoder = OnnxGraph(bundle, "frame_encoder", threads)
+        self._frame_encoder = (
+            None if bundle.pixels else OnnxGraph(bundle, "frame_encoder", threads)
+        )
+        self._clip = "frames" if bundle.pixels else "features"
         self._x_encoder = OnnxGraph(bundle, "x_encoder", threads)
         self._predictor = OnnxGraph(bundle, "predictor", threads)
+        self._one_by_one = self._predictor.sizes("query_mask")[0] == 1
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn one RGB frame (H, W, 3) of the bundle's size into features (C, h, w)."""
+    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn one RGB frame (H, W, 3) of the bundle's size into what a clip is made of."""
+        if self._frame_encoder is None:
+            return frame.copy()  # the caller may use its memory for the next frame
         (features,) = self._frame_encoder.run({"frame": frame[np.newaxis]})
         result: NDArray[np.float32] = features[0]
         return result
 
     def embed(
         self,
-        features: NDArray[np.float32],
+        clip: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """Turn features (T, C, h, w) and queries (Q, L, E) into embeddings (Q, dimension)."""
-        (visual_tokens,) = self._x_encoder.run({"features": features[np.newaxis]})
-        (embeddings,) = self._predictor.run(
-            {
-                "visual_tokens": visual_tokens,
-                "query_tokens": query_tokens,
-                "query_mask": query_mask,
-            }
-        )
-        return embeddings
+        """Turn a clip (T, ...) and queries (Q, L, E) into embeddings (Q, dimension)."""
+        (visual,) = self._x_encoder.run({self._clip: clip[np.newaxis]})
+        if not self._one_by_one:
+            return self._predict(visual, query_tokens, query_mask)
+        # Visual tokens look at the query, so every query is a pass of its own.
+        each = zip(query_tokens[:, np.newaxis], query_mask[:, np.newaxis], strict=True)
+        return np.concatenate([self._predict(visual, tokens, mask) for tokens, mask in each])
 
     def close(self) -> None:
         """Release the graphs. Later calls raise :class:`~.backend.BackendError`."""
         for graph in (self._frame_encoder, self._x_encoder, self._predictor):
-            graph.close()
+            if graph is not None:
+                graph.close()
+
+    def _predict(
+        self, visual: NDArray[np.float32], tokens: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        feed = {"visual_tokens": visual, "query_tokens": tokens, "query_mask": mask}
+        return self._predictor.run(feed)[0]

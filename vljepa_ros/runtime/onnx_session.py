@@ -3,7 +3,8 @@
 
 Worker threads do not spin: by default ONNX Runtime burns a core between two frames to save a few
 microseconds of wake-up, which a robot's other programs pay for. A graph is read as verified bytes,
-so what runs is what the manifest describes; weights must lie inside the ONNX file.
+so what runs is what the manifest describes. Only where the manifest lists a file of weights beside
+it, which was compared when the bundle was loaded, ONNX Runtime opens both by their paths.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.bundle import Bundle, BundleError
+from vljepa_ros.runtime.bundle import EXTERNAL, Bundle, BundleError
 
 _ERRORS_ONLY = 3
 _INPUTS = {
     "frame_encoder": {"frame": "tensor(uint8)"},
-    "x_encoder": {"features": "tensor(float)"},
     "predictor": {
         "visual_tokens": "tensor(float)",
         "query_tokens": "tensor(float)",
         "query_mask": "tensor(bool)",
     },
-    "y_encoder": {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
+    "y_encoder": {"input_ids": "tensor(int64)"},
 }
+_FRAMES = {"frames": "tensor(uint8)"}
+_FEATURES = {"features": "tensor(float)"}
 _OUTPUTS = {
     "frame_encoder": ("features",),
     "x_encoder": ("visual_tokens",),
     "predictor": ("embeddings",),
-    "y_encoder": ("token_states", "embedding"),
+    "y_encoder": ("embedding",),
 }
 
 
@@ -47,12 +49,12 @@ class OnnxGraph:
             BundleError: the file does not verify, or ONNX Runtime refuses it.
         """
         self.name = graph
-        self._outputs = list(_OUTPUTS[graph])
+        self._outputs = [*_expected_outputs(bundle, graph)]
         file = bundle.graphs[graph]
-        data = bundle.read(file)
+        model = _by_path(bundle, file) if bundle.holds_weights_of(file) else bundle.read(file)
         try:
             session = ort.InferenceSession(
-                data, session_options(threads), providers=["CPUExecutionProvider"]
+                model, session_options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's errors share no other base class.
             cause = f"ONNX Runtime {ort.__version__} cannot load it ({_first_line(error)})"
@@ -76,6 +78,19 @@ class OnnxGraph:
             raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
         return outputs
 
+    def sizes(self, name: str) -> list[int | str]:
+        """Return the sizes of an input; a free one is a name.
+
+        Raises:
+            BackendError: the graph is closed.
+        """
+        if self._session is None:
+            raise BackendError(f"{self.name} is closed")
+        shapes: dict[str, list[int | str]] = {
+            node.name: node.shape for node in self._session.get_inputs()
+        }
+        return shapes[name]
+
     def close(self) -> None:
         """Let the session go. A call that still runs in another thread ends normally."""
         self._session = None
@@ -93,14 +108,39 @@ def session_options(threads: int) -> ort.SessionOptions:
     return options
 
 
+def _by_path(bundle: Bundle, file: str) -> str:
+    """Return where a graph lies in truth, so that links (colcon) lead to its weights as well.
+
+    Raises:
+        BundleError: its weights lie in another folder than the graph.
+    """
+    graph, weights = ((bundle.root / name).resolve() for name in (file, file + EXTERNAL))
+    if weights != graph.with_name(graph.name + EXTERNAL):
+        cause = f"leads to {weights}, which is not beside {graph}"
+        raise BundleError(bundle.root / (file + EXTERNAL), cause, "copy the bundle again")
+    return str(graph)
+
+
+def _expected_inputs(bundle: Bundle, graph: str) -> dict[str, str]:
+    if graph == "x_encoder":
+        return _FRAMES if bundle.pixels else _FEATURES
+    return _INPUTS[graph]
+
+
+def _expected_outputs(bundle: Bundle, graph: str) -> tuple[str, ...]:
+    gives_queries = graph == "y_encoder" and bundle.query_tokens is None
+    return (*_OUTPUTS[graph], "token_states") if gives_queries else _OUTPUTS[graph]
+
+
 def _check_interface(bundle: Bundle, graph: str, session: ort.InferenceSession) -> None:
     inputs = {node.name: node.type for node in session.get_inputs()}
     outputs = {node.name for node in session.get_outputs()}
-    if inputs == _INPUTS[graph] and outputs >= set(_OUTPUTS[graph]):
+    takes, gives = _expected_inputs(bundle, graph), _expected_outputs(bundle, graph)
+    if inputs == takes and outputs >= set(gives):
         return
     raise BundleError(
         bundle.root / bundle.graphs[graph],
-        f"as {graph} it must take {_INPUTS[graph]} and give {_OUTPUTS[graph]}, "
+        f"as {graph} it must take {takes} and give {gives}, "
         f"but it takes {inputs} and gives {tuple(sorted(outputs))}",
         "export the bundle again",
     )

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vljepa export`` turns a model directory into a bundle that loads and answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the model is tested where torch is installed")
+pytest.importorskip("onnxscript", reason="the export needs onnxscript")
+pytest.importorskip("transformers", reason="the text towers are those of transformers")
+
+from support.tiny_model import (
+    PHRASES,
+    QUERIES,
+    TINY_PAPER,
+    tiny_model,
+    tokenizer_file,
+)
+from vljepa_ros.commands.main import main
+from vljepa_ros.model.directory import save_model
+from vljepa_ros.runtime.model import VLJepa
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    words = tokenizer_file(folder)
+    save_model(
+        folder / "tiny",
+        tiny_model(TINY_PAPER),
+        licences={"all": "Apache-2.0"},
+        text_tokenizer=words,
+        query_tokenizer=words,
+        queries=QUERIES,
+        phrases=PHRASES,
+    )
+    return folder / "tiny"
+
+
+def test_a_model_directory_becomes_a_bundle_of_the_clip_that_was_asked_for(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queries, phrases = tmp_path / "queries.json", tmp_path / "phrases.json"
+    queries.write_text(json.dumps({"colour": "is it red ?"}))
+    phrases.write_text(json.dumps({"colour": ["it is red", "it is green"]}))
+    words = ["export", "--model", str(directory), "--out", str(tmp_path / "bundle")]
+    words += ["--frames", "2", "--clip-rate", "4", "--query-tokens", "9", "--query-table"]
+    words += ["--without-text-encoder"]
+    words += ["--queries-file", str(queries), "--phrases-file", str(phrases)]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "predictor: differs from torch by" in printed
+    model = VLJepa.load(tmp_path / "bundle")
+    bundle = model.bundle
+    assert (bundle.clip.frames, bundle.clip.rate_hz, bundle.max_query_tokens) == (2, 4.0, 9)
+    assert bundle.queries == {"colour": "is it red ?"}
+    assert set(bundle.graphs) == {"x_encoder", "predictor"}
+    frames = [np.full((48, 64, 3), 90, np.uint8)] * 2
+    embedding = model.embed([model.encode_frame(f) for f in frames], ["what is it ?"])[0]
+    assert model.describe("colour", embedding).text in ("it is red", "it is green")
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (["--video", "nothing.mp4"], "nothing.mp4 does not exist"),
+        (["--clip-rate", "0.01"], "is shorter than one clip of 300.0 s"),
+        (["--frames", "3"], "clip_frames 3 is no multiple of 2"),
+        (["--int8-weights"], "no weight was rounded to int8"),
+        (["--int8-weights", "--without-text-encoder"], "which is left out"),
+    ],
+)
+def test_a_refusal_says_why_and_leaves_nothing(
+    directory: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: list[str],
+    cause: str,
+) -> None:
+    out = tmp_path / "bundle"
+    assert main(["export", "--model", str(directory), "--out", str(out), *change]) == 1
+    assert cause in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_without_queries_asks_for_them(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in directory.iterdir():
+        if file.name != "queries.json":
+            (model / file.name).symlink_to(file)
+    assert main(["export", "--model", str(model), "--out", str(tmp_path / "bundle")]) == 1
+    assert "--queries-file" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vljepa export``: make a bundle for the nodes out of a model directory.
+
+Every graph is compared with torch on real frames; where one differs, no bundle is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.config import ModelConfig
+from ..model.directory import ModelDirectory, load_model, open_directory
+from ..model.export.bundle import export_bundle
+from ..model.export.contents import Choices, Contents
+from ..model.export.errors import ExportError
+from ..runtime.manifest import FieldReader
+from ..sources.clips import read_clips
+from ..sources.locate import open_source
+from ..sources.source import SourceError
+from .main import CommandError
+
+CLIPS = 3
+RECORDING = Path(__file__).resolve().parents[2] / "demo" / "recording.mp4"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command line may hold."""
+    parser.add_argument("--model", type=Path, required=True, help="model directory")
+    parser.add_argument("--out", type=Path, required=True, help="bundle to write")
+    parser.add_argument("--queries-file", type=Path, help="JSON: {name: question}")
+    parser.add_argument("--phrases-file", type=Path, help="JSON: {name: [phrases]}")
+    parser.add_argument("--frames", type=int, help="frames of a clip, if not the model's")
+    parser.add_argument("--clip-rate", type=float, metavar="HZ", help="their rate")
+    parser.add_argument("--query-tokens", type=int, help="tokens of a query, if not the model's")
+    parser.add_argument(
+        "--without-text-encoder",
+        action="store_true",
+        help="leave the Y-Encoder out: the robot embeds no new texts",
+    )
+    parser.add_argument(
+        "--query-table",
+        action="store_true",
+        help="add the table of query tokens: the robot may ask anything",
+    )
+    parser.add_argument(
+        "--int8-weights",
+        action="store_true",
+        help="store the Y-Encoder's weights as int8, if they were rounded before training",
+    )
+    parser.add_argument(
+        "--video",
+        type=Path,
+        default=RECORDING,
+        help="real frames for the comparison with torch; default: the shipped recording",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, and print the error of every graph.
+
+    Raises:
+        CommandError: the model cannot be exported as asked, or a graph differs from torch.
+        CheckpointError: the model directory cannot be used.
+    """
+    directory = open_directory(args.model)
+    config = _config(directory.config, args)
+    choices = Choices(
+        text_encoder=not args.without_text_encoder,
+        query_table=args.query_table,
+        int8_weights=args.int8_weights,
+    )
+    try:
+        clips = _clips(args.video, config)
+        model = load_model(args.model)
+        model.config = config
+        bundle = export_bundle(model, args.out, _contents(directory, args), clips, choices)
+    except (ExportError, SourceError) as error:
+        raise CommandError(str(error)) from error
+    for name in sorted(bundle.graphs):
+        print(f"{name}: differs from torch by {bundle.parity[name]:.1e}")
+    size = sum(entry.bytes for entry in bundle.files.values())
+    print(f"{args.out}: {bundle.name} {bundle.version}, {size / 1e6:.0f} MB")
+    return 0
+
+
+def _config(config: ModelConfig, args: argparse.Namespace) -> ModelConfig:
+    """Return the model's configuration with what the command line changes about clips."""
+    tokens = args.query_tokens or config.predictor.max_query_tokens
+    return replace(
+        config,
+        clip_frames=args.frames or config.clip_frames,
+        clip_rate_hz=args.clip_rate or config.clip_rate_hz,
+        predictor=replace(config.predictor, max_query_tokens=tokens),
+    )
+
+
+def _contents(directory: ModelDirectory, args: argparse.Namespace) -> Contents:
+    queries, phrases = directory.queries, directory.phrases
+    if args.queries_file:
+        queries = _read(args.queries_file, FieldReader.text)
+    if args.phrases_file:
+        phrases = _read(args.phrases_file, FieldReader.text_list)
+    if not queries or not phrases:
+        raise CommandError(
+            f"{directory.root} has no queries.json or no phrases.json: "
+            "give --queries-file and --phrases-file"
+        )
+    return Contents(
+        queries=queries,
+        phrases=phrases,
+        text_tokenizer=directory.text_tokenizer,
+        query_tokenizer=directory.query_tokenizer,
+        licences=directory.licences,
+    )
+
+
+def _read(file: Path, kind: Any) -> dict[str, Any]:
+    reader = FieldReader(json.loads(file.read_text(encoding="utf-8")), str(file))
+    return {name: kind(reader, name) for name in reader.names()}
+
+
+def _clips(video: Path, config: ModelConfig) -> NDArray[np.uint8]:
+    with open_source(str(video)) as source:
+        return read_clips(
+            source,
+            count=CLIPS,
+            frames=config.clip_frames,
+            rate_hz=config.clip_rate_hz,
+            height=config.frame_pixels,
+            width=config.frame_pixels,
+        )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of a model as the graphs of a bundle: one clip, constant positions, static shapes.
+
+Rotary tables are buffers, so that no graph computes a sine or a range of numbers: TensorRT's
+parser stumbles over those, and every layer would compute them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from ..config import ModelConfig
+from ..frame_encoder import FrameEncoder
+from ..pixels import normalised
+from ..predictor import Predictor
+from ..rotary import Rotary
+from ..vljepa import VLJepaModel
+from ..x_encoder import XEncoder
+from .text_graph import TextGraph
+
+MAX_QUERIES = 256
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A module and how it is written: example inputs by name, names of outputs, free sizes.
+
+    ``free`` maps an input to its axes of free size.
+    """
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    free: dict[str, dict[int, torch.export.Dim]] = field(default_factory=dict)
+
+
+def frame_encoder_graph(trunk: FrameEncoder, config: ModelConfig) -> Graph:
+    """Return ``frame`` uint8 (1, H, W, 3) -> ``features`` float32 (1, C, h, w)."""
+    frame = torch.zeros(1, config.frame_pixels, config.frame_pixels, 3, dtype=torch.uint8)
+    return Graph(trunk, {"frame": frame}, ("features",))
+
+
+def x_encoder_graph(model: VLJepaModel) -> Graph:
+    """Return a clip -> ``visual_tokens`` float32 (1, N, width).
+
+    The clip is ``features`` float32 (1, T, C, h, w) where a trunk stands before, and else
+    ``frames`` uint8 (1, T, H, W, 3), which the graph normalises.
+    """
+    config = model.config
+    x = config.x_encoder
+    if x.trunk:
+        clip = torch.zeros(1, config.clip_frames, x.channels, x.grid, x.grid)
+        inputs = {"features": clip}
+    else:
+        side = config.frame_pixels
+        frames = torch.zeros(1, config.clip_frames, side, side, 3, dtype=torch.uint8)
+        inputs, clip = {"frames": frames}, normalised(frames)
+    module = _Seeing(model.x_encoder, model.x_encoder.rotary(clip), pixels=not x.trunk)
+    return Graph(module, inputs, ("visual_tokens",))
+
+
+def predictor_graph(model: VLJepaModel) -> Graph:
+    """Return the Predictor of one clip.
+
+    ``visual_tokens`` (1, N, width), ``query_tokens`` (Q, L, E), ``query_mask`` bool (Q, L) ->
+    ``embeddings`` (Q, D). Q is free where queries share a pass of the visual tokens. Where both
+    look at each other (the paper's model) every query is a pass of its own, and Q is 1.
+    """
+    c = model.config
+    p = c.predictor
+    queries = 1 if p.joint else 2
+    length = p.max_query_tokens
+    inputs = {
+        "visual_tokens": torch.zeros(1, c.visual_tokens, c.x_encoder.width),
+        "query_tokens": torch.zeros(queries, length, p.query_width),
+        "query_mask": torch.ones(queries, length, dtype=torch.bool),
+    }
+    module = _Predicting(model.predictor, c.visual_tokens, length)
+    if p.joint:
+        return Graph(module, inputs, ("embeddings",))
+    q = {0: torch.export.Dim("Q", min=1, max=MAX_QUERIES)}
+    return Graph(module, inputs, ("embeddings",), {"query_tokens": q, "query_mask": q})
+
+
+def y_encoder_graph(model: VLJepaModel) -> Graph:
+    """Return the Y-Encoder of one unpadded text: L tokens, free.
+
+    ``input_ids`` int64 (1, L) -> ``embedding`` (1, D), and ``token_states`` (1, L, E) where
+    queries come from them.
+    """
+    encoder = model.y_encoder
+    states = model.config.queries_from == "text_encoder"
+    outputs = ("embedding", "token_states") if states else ("embedding",)
+    module = TextGraph(encoder, states=states)
+    length = {1: torch.export.Dim("L", min=1, max=encoder.config.max_tokens)}
+    ids = torch.zeros(1, min(7, encoder.config.max_tokens), dtype=torch.int64)
+    return Graph(module, {"input_ids": ids}, outputs, {"input_ids": length})
+
+
+class _Seeing(nn.Module):
+    """The X-Encoder for clips of one size."""
+
+    def __init__(self, encoder: XEncoder, rotary: Rotary, *, pixels: bool) -> None:
+        super().__init__()
+        self.encoder, self.pixels = encoder, pixels
+        self.register_buffer("cos", rotary.cos)
+        self.register_buffer("sin", rotary.sin)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        clip = normalised(clip) if self.pixels else clip
+        return self.encoder.encode(self.encoder.embed(clip), Rotary(self.cos, self.sin))
+
+
+class _Predicting(nn.Module):
+    """The Predictor for ``count`` visual tokens and queries of ``length`` tokens."""
+
+    def __init__(self, predictor: Predictor, count: int, length: int) -> None:
+        super().__init__()
+        self.predictor, self.count = predictor, count
+        rotary = predictor.rotary(count + length, torch.device("cpu"))
+        self.register_buffer("cos", rotary.cos)
+        self.register_buffer("sin", rotary.sin)
+
+    def forward(self, visual: Tensor, query_tokens: Tensor, query_mask: Tensor) -> Tensor:
+        rotary = Rotary(self.cos, self.sin)
+        seen, asked = rotary.part(0, self.count), rotary.part(self.count, len(self.cos))
+        queries, mask = query_tokens[None], query_mask[None]
+        return self.predictor.predict(visual, queries, mask, seen, asked)[0]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do the written graphs compute what torch computes, on real frames and all the way through?
+
+Each graph is fed with what the graph before it gave, and compared with what torch makes of the
+same frames. At the end the whole bank of phrases must be in the same order for every query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...runtime.onnx_session import session_options
+from ..frame_encoder import FrameEncoder
+from ..pixels import normalised
+from ..vljepa import VLJepaModel
+from .contents import Contents, EncodedTexts
+from .errors import ExportError
+
+TOLERANCE = 1e-4  # relative
+TIE = 1e-5  # cosines nearer than this have no order
+
+_Floats = NDArray[np.float32]
+
+
+class Parity:
+    """Compares the graphs in a folder with a model, on clips uint8 (n, T, H, W, 3)."""
+
+    def __init__(
+        self,
+        folder: Path,
+        model: VLJepaModel,
+        trunk: FrameEncoder | None,
+        contents: Contents,
+        clips: NDArray[np.uint8],
+    ) -> None:
+        self._folder, self._model, self._trunk = folder, model, trunk
+        self._texts, self._contents = EncodedTexts(model, contents), contents
+        self._clips = clips
+        self._errors: dict[str, float] = {}
+
+    @torch.no_grad()
+    def check(self, bank: _Floats) -> dict[str, float]:
+        """Return the largest relative error of each graph that lies in the folder.
+
+        :param bank: embeddings of all phrases.
+
+        Raises:
+            ExportError: an error is above the tolerance, or the order of phrases differs.
+        """
+        true, found = self._predict(*self._see(*self._frames()))
+        for clip, pair in enumerate(zip(true, found, strict=True)):
+            for name, a, b in zip(self._contents.queries, *pair, strict=True):
+                if not same_order(bank @ a, bank @ b):
+                    raise ExportError(
+                        f"query {name!r} about clip {clip}: "
+                        "the graphs order the phrases differently than torch"
+                    )
+        if (self._folder / "y_encoder.onnx").exists():
+            self._read()
+        return self._errors
+
+    def _frames(self) -> tuple[list[Tensor], list[NDArray[Any]]]:
+        """Return what the X-Encoder takes of each clip, in torch and as a graph."""
+        clips = [torch.from_numpy(clip) for clip in self._clips]
+        if self._trunk is None:
+            return [normalised(clip) for clip in clips], list(self._clips)
+        run = self._graph("frame_encoder")
+        true = [self._trunk(clip) for clip in clips]
+        found = [np.concatenate([run(frame=f[None])[0] for f in clip]) for clip in self._clips]
+        self._compare("frame_encoder", true, found)
+        return true, found
+
+    def _see(
+        self, true: list[Tensor], found: list[NDArray[Any]]
+    ) -> tuple[list[Tensor], list[_Floats]]:
+        """Return the visual tokens (1, N, width) of each clip."""
+        run = self._graph("x_encoder")
+        name = "frames" if self._trunk is None else "features"
+        true = [self._model.x_encoder(clip[None]) for clip in true]
+        found = [run(**{name: clip[None]})[0] for clip in found]
+        self._compare("x_encoder", true, found)
+        return true, found
+
+    def _predict(
+        self, true: list[Tensor], found: list[_Floats]
+    ) -> tuple[list[_Floats], list[_Floats]]:
+        """Return the embeddings (Q, D) of each clip."""
+        tokens, mask = self._texts.queries(self._contents.queries.values())
+        run = self._graph("predictor")
+        step = 1 if self._model.config.predictor.joint else len(tokens)
+        asked = list(zip(tokens.numpy(), mask.numpy(), strict=True))
+        passes = [asked[i : i + step] for i in range(0, len(asked), step)]
+
+        def predict(visual: _Floats) -> _Floats:
+            feeds = [map(np.stack, zip(*each, strict=True)) for each in passes]
+            return np.concatenate(
+                [run(visual_tokens=visual, query_tokens=q, query_mask=m)[0] for q, m in feeds]
+            )
+
+        predictor = self._model.predictor
+        expected = [predictor(visual, tokens[None], mask[None])[0] for visual in true]
+        embeddings = [predict(visual) for visual in found]
+        self._compare("predictor", expected, embeddings)
+        return [each.numpy() for each in expected], embeddings
+
+    def _read(self) -> None:
+        """Compare the text encoder on all texts, with its token states where it gives them."""
+        run = self._graph("y_encoder")
+        limit = self._model.config.predictor.max_query_tokens
+        true, found = [], []
+        for text in {*self._contents.queries.values(), *self._contents.all_phrases}:
+            embedding, *states = run(input_ids=self._texts.ids(text).numpy())
+            true.append(self._texts.embedding(text))
+            found.append(embedding)
+            true += [self._texts.query(text) for _ in states]
+            found += [each[0, :limit] for each in states]
+        self._compare("y_encoder", true, found)
+
+    def _graph(self, name: str) -> Callable[..., list[_Floats]]:
+        session = onnxruntime.InferenceSession(
+            str(self._folder / f"{name}.onnx"),
+            session_options(torch.get_num_threads()),
+            providers=["CPUExecutionProvider"],
+        )
+        return lambda **feed: session.run(None, feed)
+
+    def _compare(self, graph: str, true: list[Tensor], found: list[_Floats]) -> None:
+        pairs = zip(true, found, strict=True)
+        errors = [relative_error(expected.numpy(), got) for expected, got in pairs]
+        worst = float(np.max(errors))  # not a number if one of them is none
+        if not worst <= TOLERANCE:
+            raise ExportError(
+                f"{graph} differs from torch by {worst:.1e} relative, allowed is {TOLERANCE}"
+            )
+        self._errors[graph] = worst
+
+
+def relative_error(true: _Floats, found: _Floats) -> float:
+    """Return the norm of the difference divided by the norm of ``true``."""
+    return float(np.linalg.norm(found - true) / np.linalg.norm(true))
+
+
+def same_order(true: _Floats, found: _Floats) -> bool:
+    """Whether two lists of cosines (n) have the same order, ties aside."""
+    ordered = found[np.argsort(true)]
+    return bool((np.maximum.accumulate(ordered) - ordered <= TIE).all())
