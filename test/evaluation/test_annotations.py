@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Annotation files: what they may hold, and where they are wrong."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from vljepa_ros.evaluation.annotations import (
+    Asked,
+    Captioned,
+    Labelled,
+    read_captions,
+    read_labels,
+    read_questions,
+)
+from vljepa_ros.sources.annotations import AnnotationError, Span
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "annotations.jsonl"
+
+
+def test_labels_are_read_with_and_without_times(file: Path) -> None:
+    file.write_text(
+        '\ufeff{"clip": "a.mp4", "start": 1, "end": 2.5, "label": " opening ", "note": 3}\n'
+        "\r\n"
+        '{"clip": "in/b.mp4", "label": "schließen", "start": null}',
+        encoding="utf-8",
+    )
+    assert read_labels(file) == [
+        Labelled(Span("a.mp4", 1.0, 2.5), "opening"),
+        Labelled(Span("in/b.mp4", 0.0, math.inf), "schließen"),
+    ]
+
+
+def test_captions_of_one_span_come_together(file: Path) -> None:
+    file.write_text(
+        '{"clip": "a", "caption": "one"}\n'
+        '{"clip": "a", "start": 1, "caption": "part"}\n'
+        '{"clip": "a", "captions": ["two", "three"]}\n'
+    )
+    assert read_captions(file) == [
+        Captioned(Span("a"), ("one", "two", "three")),
+        Captioned(Span("a", 1.0), ("part",)),
+    ]
+
+
+def test_questions_are_read(file: Path) -> None:
+    file.write_text('{"clip": "a", "question": "Open?", "answers": ["no", "yes"], "answer": "no"}')
+    assert read_questions(file) == [Asked(Span("a"), "Open?", ("no", "yes"), "no")]
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ('{"clip": "a.mp4", "label": "x"', "delimiter"),
+        ('["a.mp4", "x"]', "JSON object"),
+        ('{"label": "x"}', "'clip' must be a text"),
+        ('{"clip": "a.mp4"}', "'label' must be a text"),
+        ('{"clip": "a.mp4", "label": " "}', "'label' must be a text"),
+        ('{"clip": "../a.mp4", "label": "x"}', "below the folder"),
+        ('{"clip": "/dev/video0", "label": "x"}', "below the folder"),
+        ('{"clip": "a.mp4", "label": "x", "start": -1}', "'start' must be seconds"),
+        ('{"clip": "a.mp4", "label": "x", "start": true}', "'start' must be seconds"),
+        ('{"clip": "a.mp4", "label": "x", "end": NaN}', "'end' must be seconds"),
+        ('{"clip": "a.mp4", "label": "x", "start": 2, "end": 1}', "before 'start'"),
+        ("\udcff", "codec"),
+    ],
+)
+def test_a_damaged_line_is_named_with_its_number_and_cause(
+    file: Path, line: str, cause: str
+) -> None:
+    good = '{"clip": "a.mp4", "label": "x"}'
+    file.write_bytes(f"{good}\n\n{line}\n{good}\n".encode(errors="surrogateescape"))
+    with pytest.raises(AnnotationError, match=rf"annotations\.jsonl, line 3: .*{cause}"):
+        read_labels(file)
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ('"answers": ["yes"], "answer": "yes"', "two or more"),
+        ('"answers": ["yes", "yes"], "answer": "yes"', "different"),
+        ('"answers": ["yes", "no"], "answer": "maybe"', "none of 'answers'"),
+        ('"answers": "yes no", "answer": "yes"', "list of texts"),
+        ('"answers": ["yes", 3], "answer": "yes"', "'answers' must be a text"),
+    ],
+)
+def test_a_question_without_a_choice_is_refused(file: Path, fields: str, cause: str) -> None:
+    file.write_text('{"clip": "a", "question": "Open?", ' + fields + "}")
+    with pytest.raises(AnnotationError, match=f"line 1: .*{cause}"):
+        read_questions(file)
+
+
+def test_captions_must_be_there(file: Path) -> None:
+    file.write_text('{"clip": "a", "captions": []}')
+    with pytest.raises(AnnotationError, match="line 1: 'captions' must be a list"):
+        read_captions(file)
+
+
+def test_an_empty_file_is_an_error(file: Path) -> None:
+    file.write_text("\n\n")
+    with pytest.raises(AnnotationError, match="holds no annotation"):
+        read_labels(file)
