@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that makes the default model: simulated data, training, evaluation. Needs torch."""
+"""Training of a model of any size, and in ``default_model/`` all that makes the shipped one."""

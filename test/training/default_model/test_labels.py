@@ -7,8 +7,8 @@ import itertools
 
 import numpy as np
 
-from vljepa_ros.training.simulation.labels import Signals, label_episode
-from vljepa_ros.training.simulation.tasks import BY_NAME
+from vljepa_ros.training.default_model.simulation.labels import Signals, label_episode
+from vljepa_ros.training.default_model.simulation.tasks import BY_NAME
 
 
 def signals(frames: int, **changes) -> Signals:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Render the demo's recording: held-out episodes one after another, with their ground truth.
 
-``python -m vljepa_ros.training.make_recording --out demo`` writes ``recording.mp4`` and
-``recording.json``. Its seeds belong to no split, so nothing was trained or tuned on it.
+``python -m vljepa_ros.training.default_model.make_recording --out demo`` writes
+``recording.mp4`` and ``recording.json``. Its seeds belong to no split, so nothing was trained or
+tuned on it.
 """
 
 from __future__ import annotations

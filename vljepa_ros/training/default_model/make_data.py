@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render the simulated episodes: ``python -m vljepa_ros.training.make_data --out data``.
+"""Render the simulated episodes: ``python -m vljepa_ros.training.default_model.make_data``.
 
 One file an episode, written whole or not at all, so that the command can be stopped and started
 again. A file holds JPEG frames and the simulator's signals; labels are computed when it is read.

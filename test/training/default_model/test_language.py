@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from vljepa_ros.training.simulation import language
-from vljepa_ros.training.simulation.tasks import TASKS
+from vljepa_ros.training.default_model.simulation import language
+from vljepa_ros.training.default_model.simulation.tasks import TASKS
 
 
 def every_label() -> list[str]:

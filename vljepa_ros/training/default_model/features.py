@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..model.config import ModelConfig
-from ..model.export import export_frame_encoder
+from ...model.export.graphs import frame_encoder_graph
+from ...model.export.onnx_file import write_graph
+from ...model.frame_encoder import FrameEncoder
+from ...model.presets import DEFAULT
 from .episodes import StoredEpisode, load_episodes
 
 
@@ -30,7 +32,7 @@ def cache_features(data: Path, splits: list[str]) -> None:
     """Compute what is missing; each file appears whole or not at all."""
     trunk = data / "frame_encoder.onnx"
     if not trunk.exists():
-        export_frame_encoder(ModelConfig(), trunk)
+        write_graph(frame_encoder_graph(FrameEncoder(), DEFAULT), trunk)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(trunk), options, ["CPUExecutionProvider"])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a bundle on unseen episodes: ``python -m vljepa_ros.training.evaluate --split test``.
+"""Measure a bundle on unseen episodes.
+
+``python -m vljepa_ros.training.default_model.evaluate --split test``
 
 Runs the bundle as a robot does (ONNX Runtime, the shipped graphs) on the stored frames. Accuracy
 counts the newest frame's label; "within 2" also accepts a label at most two frames away, because
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..runtime.model import VLJepa
+from ...runtime.model import VLJepa
 from .episodes import FRAME_RATE_HZ, QUERY_NAMES, StoredEpisode, clip_indices, load_episodes
 from .simulation import language
 

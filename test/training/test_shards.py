@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WebDataset shards, written by the package that defined them, give what the folder gives."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training is tested where torch is installed")
+webdataset = pytest.importorskip("webdataset", reason="shards need webdataset (make train-venv)")
+
+from support.training_clips import write_clips  # noqa: E402
+from vljepa_ros.training import shards  # noqa: E402
+from vljepa_ros.training.clips import ClipFolder  # noqa: E402
+from vljepa_ros.training.decoding import decode  # noqa: E402
+from vljepa_ros.training.sample import SampleError  # noqa: E402
+from vljepa_ros.training.shards import TarShards  # noqa: E402
+
+
+def write_shard(path, samples):
+    with webdataset.TarWriter(str(path)) as writer:
+        for sample in samples:
+            writer.write(sample)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    lines = write_clips(tmp_path / "clips")
+    samples = []
+    for number, line in enumerate(lines):
+        path = tmp_path / "clips" / line.pop("clip")
+        media = {path.suffix[1:]: path.read_bytes()}
+        words = {"txt": line["answer"]} if len(line) == 1 else {"json": line}
+        samples.append({"__key__": f"{number:04d}", **media, **words})
+    write_shard(tmp_path / "a.tar", samples[:2])
+    write_shard(tmp_path / "b.tar", samples[2:])
+    return tmp_path
+
+
+def test_shards_give_what_the_folder_gives(clips, monkeypatch):
+    monkeypatch.setattr(shards, "_OPEN", 1)
+    expected, found = ClipFolder(clips / "clips"), TarShards(clips)
+    assert len(found) == len(expected) == 6
+    for number in (5, 0, 2, 1, 4, 3):  # from one shard to the other and back
+        assert found[number].annotation == expected[number].annotation
+        np.testing.assert_array_equal(
+            decode(found[number], 2, 32), decode(expected[number], 2, 32)
+        )
+    assert len({found[number].key for number in range(6)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ({"txt": "red"}, "one video or image is expected"),
+        ({"png": b"x", "mp4": b"x", "txt": "red"}, "one video or image is expected"),
+        ({"png": b"x"}, "neither .json nor .txt"),
+        ({"png": b"x", "json": b"{"}, "Expecting property name"),
+        ({"png": b"x", "json": {"query": "q"}}, "'answer' must be a text"),
+        ({"png": b"x", "txt": b"\xff"}, "can't decode byte"),
+    ],
+)
+def test_a_damaged_sample_is_named(tmp_path, sample, message):
+    write_shard(tmp_path / "a.tar", [{"__key__": "0007", **sample}])
+    with pytest.raises(SampleError, match=f"a.tar 0007: .*{message}"):
+        TarShards(tmp_path)[0]
+
+
+def test_a_file_that_is_no_tar_is_named(tmp_path):
+    (tmp_path / "a.tar").write_text(json.dumps("no tar"))
+    with pytest.raises(SampleError, match="a.tar cannot be read as a tar file"):
+        TarShards(tmp_path)
+
+
+def test_a_folder_without_shards_is_an_error(tmp_path):
+    with pytest.raises(SampleError, match="holds no samples"):
+        TarShards(tmp_path)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``vljepa train``: take a model directory through stages, see docs/training-full-size.md.
+
+Start it under torchrun and it runs on as many processes. Stop it and start it again with the same
+arguments, and it continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..model.directory import ModelDirectory, load_model, open_directory, save_model
+from ..model.vljepa import VLJepaModel
+from ..training.clip_batches import ClipBatches
+from ..training.clips import ANNOTATIONS, ClipFolder
+from ..training.distributed import barrier, rank, started_processes, world
+from ..training.feature_cache import FeatureCache
+from ..training.sample import Source
+from ..training.stage import PAPER_STAGES, Stage, load_stages
+from ..training.tokens import Tokenize
+from ..training.trainer import SAVE_EVERY, Trainer, TrainingError
+from .main import CommandError
+
+STOPPED = 3  # exit status of a run that was asked to stop and can be continued
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command line may hold."""
+    parser.add_argument("--model", type=Path, required=True, help="model directory to start from")
+    parser.add_argument(
+        "--stages", required=True, help="JSON or YAML file with an array of stages, or 'paper'"
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="NAME=FOLDER",
+        help=f"a data source: a folder with {ANNOTATIONS} or WebDataset shards (*.tar)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run's files")
+    parser.add_argument("--cache", type=Path, help="folder for visual tokens, computed once")
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode clips")
+    parser.add_argument("--save-every", type=int, default=SAVE_EVERY, metavar="STEPS")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and write the model directory OUT/model."""
+    stages = PAPER_STAGES if args.stages == "paper" else load_stages(Path(args.stages))
+    directory = open_directory(args.model)
+    if directory.config.x_encoder.trunk:
+        raise CommandError(
+            "this model stands on a frozen image trunk: python -m "
+            "vljepa_ros.training.default_model.train trains it"
+        )
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the decoding processes are forked
+    with started_processes() as device:
+        course = _Course(directory, _sources(args.data), args, device)
+        try:
+            return course.run(stages)
+        except TrainingError as error:
+            raise CommandError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Course:
+    """A model's way through the stages."""
+
+    directory: ModelDirectory
+    sources: dict[str, Source]
+    args: argparse.Namespace
+    device: torch.device
+
+    def run(self, stages: Sequence[Stage]) -> int:
+        """Run the stages that are left, and write the model."""
+        model = load_model(self.directory.root).to(self.device).train()
+        for number, stage in enumerate(stages, start=1):
+            if not self._trainer(model, stage, f"{number}-{stage.name}").run():
+                print(f"stopped in stage {stage.name!r}; the same command continues it")
+                return STOPPED
+        if rank() == 0:
+            self._write(model)
+        return 0
+
+    def _trainer(self, model: VLJepaModel, stage: Stage, name: str) -> Trainer:
+        d, config = self.directory, self.directory.config
+        queries, texts = config.predictor.max_query_tokens, config.y_encoder.max_tokens
+        batches = ClipBatches(
+            self.sources,
+            stage,
+            config,
+            Tokenize(d.query_tokenizer or d.text_tokenizer, queries),
+            Tokenize(d.text_tokenizer, texts),
+            cache=self._cache(model, stage),
+        )
+        return Trainer(
+            model,
+            stage,
+            batches,
+            self.args.out / name,
+            device=self.device,
+            save_every=self.args.save_every,
+            workers=self.args.workers,
+        )
+
+    def _cache(self, model: VLJepaModel, stage: Stage) -> FeatureCache | None:
+        """Return the cache, filled by all processes together."""
+        if self.args.cache is None or stage.train_x_encoder:
+            return None
+        pixels = self.directory.config.frame_pixels
+        cache = FeatureCache(self.args.cache, model.x_encoder, stage.frames, pixels)
+        sources = [self.sources[name] for name in stage.sources or self.sources]
+        cache.fill(model.x_encoder, sources, rank(), world())
+        barrier()
+        return cache
+
+    def _write(self, model: VLJepaModel) -> None:
+        d, folder = self.directory, self.args.out / "model"
+        save_model(
+            folder,
+            model,
+            licences=d.licences,
+            text_tokenizer=d.text_tokenizer,
+            query_tokenizer=d.query_tokenizer,
+            queries=d.queries,
+            phrases=d.phrases,
+        )
+        print(f"wrote {folder}")
+
+
+def _sources(named: Sequence[str]) -> dict[str, Source]:
+    """Open the data sources that the command line names."""
+    sources: dict[str, Source] = {}
+    for one in named:
+        name, _, folder = one.partition("=")
+        if not folder:
+            raise CommandError(f"--data {one}: NAME=FOLDER is expected")
+        sources[name] = _open(Path(folder))
+    return sources
+
+
+def _open(folder: Path) -> Source:
+    if (folder / ANNOTATIONS).is_file():
+        return ClipFolder(folder)
+    if any(folder.glob("*.tar")):
+        from ..training.shards import TarShards  # needs webdataset, which clips do not
+
+        return TarShards(folder)
+    raise CommandError(f"{folder} holds neither {ANNOTATIONS} nor shards (*.tar)")

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: a file is there whole or not at all, and reading it runs no code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .stage import Stage
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be continued from."""
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint beside the old one and put it in its place."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def read_checkpoint(path: Path, stage: Stage, weights: set[str]) -> dict[str, Any] | None:
+    """Return the checkpoint of a stage, or None where there is none yet.
+
+    Raises:
+        CheckpointError: it is of another stage or another model.
+    """
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    here = stage.to_dict()
+    if changed := [name for name, value in state["stage"].items() if here.get(name) != value]:
+        raise CheckpointError(
+            f"{path} was made with {changed[0]} {state['stage'][changed[0]]!r}, and the stage now "
+            f"has {here.get(changed[0])!r}: restore that, or train into another folder"
+        )
+    if different := sorted(set(state["weights"]) ^ weights):
+        raise CheckpointError(
+            f"{path} is of another model: {different[0]} is only in one of them. "
+            "Train into another folder"
+        )
+    return state
