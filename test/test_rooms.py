@@ -48,8 +48,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "training": ({"stream", "runtime", "model", "sources", "views"}, ROS),
     "nodes": ({"stream", "runtime", "sources", "views"}, TORCH),
     "demo": ({"stream", "runtime", "sources", "views", "nodes"}, TORCH),
+    "evaluation": ({"stream", "runtime", "sources"}, ROS | TORCH),
+    "commands": ({"stream", "runtime", "sources", "model", "training", "evaluation"}, ROS),
 }
-WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "sources")
+WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "sources", "evaluation")
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked
 # for, found or not: an import that is tried and forgiven would still count where it is installed.
