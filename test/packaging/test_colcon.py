@@ -40,9 +40,10 @@ def test_colcon_finds_both_packages_from_the_root_and_builds_messages_first(
     assert listed.split() == ["vljepa_msgs", "vljepa_ros"]
 
 
-def test_every_node_becomes_an_executable(installed: Path) -> None:
+def test_every_node_and_the_command_become_executables(installed: Path) -> None:
     executables = {path.name for path in (installed / "lib" / "vljepa_ros").iterdir()}
-    assert executables == {"embedder", "describer", "replay", "visualizer", "pipeline"}
+    nodes = {"embedder", "describer", "replay", "visualizer", "pipeline"}
+    assert executables == {*nodes, "vljepa"}
 
 
 @pytest.mark.parametrize("folder", ["config", "demo", "engines", "launch"])
