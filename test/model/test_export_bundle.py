@@ -26,13 +26,13 @@ from vljepa_ros.model.export import onnx_file  # noqa: E402
 from vljepa_ros.model.export.bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.contents import Choices, EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.errors import ExportError  # noqa: E402
-from vljepa_ros.model.export.parity import same_order  # noqa: E402
 from vljepa_ros.model.int8 import round_to_int8  # noqa: E402
 from vljepa_ros.model.pixels import normalised  # noqa: E402
 from vljepa_ros.model.vljepa import Tokens  # noqa: E402
 from vljepa_ros.runtime.bundle import Bundle  # noqa: E402
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
+from vljepa_ros.runtime.reference import Reference  # noqa: E402
 from vljepa_ros.runtime.tokens import TextError  # noqa: E402
 from vljepa_ros.stream.frame import Frame  # noqa: E402
 
@@ -95,6 +95,14 @@ def test_the_manifest_tells_what_was_exported(paper: Path) -> None:
     assert bundle.int8_weights == ()
     assert (bundle.clip.frames, bundle.clip.rate_hz) == (4, 1.0)
     assert (bundle.dimension, bundle.max_query_tokens, bundle.max_text_tokens) == (12, 6, 16)
+
+
+def test_the_reference_is_a_clip_and_what_the_bundle_makes_of_it(paper: Path) -> None:
+    model = VLJepa.load(paper)
+    reference = Reference.from_bundle(model.bundle)
+    np.testing.assert_array_equal(reference.clip, random_clips(TINY_PAPER)[0])
+    found = model.embed(list(reference.clip), list(QUERIES.values()))
+    np.testing.assert_allclose(found, reference.embeddings, atol=1e-5)
 
 
 def test_damaged_weights_beside_a_graph_are_found(paper: Path, tmp_path: Path) -> None:
@@ -231,12 +239,3 @@ def test_a_model_without_queries_or_phrases_is_refused(tmp_path: Path) -> None:
                 replace(whole, **{part: {}}),
                 random_clips(TINY_PAPER),
             )
-
-
-def test_an_order_is_the_same_but_for_ties() -> None:
-    true = np.array([0.9, 0.1, 0.5, 0.5])
-    assert same_order(true, np.array([0.8, 0.2, 0.4, 0.4]))
-    assert same_order(true, np.array([0.9, 0.1, 0.500002, 0.5]))
-    assert not same_order(true, np.array([0.9, 0.1, 0.95, 0.5]))
-    assert not same_order(true, np.array([0.0, 0.1, 0.5, 0.5]))
-    assert not same_order(true, np.array([0.9, np.nan, 0.5, 0.5]))

@@ -25,6 +25,7 @@ FILES = (
     "tokenizer.json",
     "phrases.json",
     "phrases.npy",
+    "reference.npz",
 )
 
 

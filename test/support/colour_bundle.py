@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from vljepa_ros.runtime.bundle import Bundle, write_manifest
+from vljepa_ros.runtime.reference import Reference
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -73,6 +75,7 @@ def build_colour_bundle(
         (root / f"{name}.onnx").write_bytes(graph.SerializeToString())
     _tokenizer().save(str(root / "tokenizer.json"))
     _write_phrases(root)
+    _write_reference(root, clip_frames)
     write_manifest(root, _fields(clip_frames, clip_rate_hz, stream_rate_hz))
     return root
 
@@ -131,6 +134,7 @@ def _fields(clip_frames: int, clip_rate_hz: float, stream_rate_hz: float) -> dic
         "max_query_tokens": MAX_QUERY_TOKENS,
         "max_text_tokens": MAX_TEXT_TOKENS,
         "phrases": {"texts": "phrases.json", "embeddings": "phrases.npy"},
+        "reference": "reference.npz",
         "precision": "fp32",
         "int8_weights": [],
         "parity": {},
@@ -173,6 +177,27 @@ def _write_phrases(root: Path) -> None:
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     (root / "phrases.json").write_text(json.dumps(texts), encoding="utf-8")
     np.save(root / "phrases.npy", embeddings)
+
+
+def _write_reference(root: Path, clip_frames: int) -> None:
+    """Write a clip that fades from red to yellow, and what ONNX Runtime makes of it."""
+    clip = np.stack([colour_frame("red")] * clip_frames)
+    clip[..., 1] = np.linspace(0, 255, clip_frames)[:, None, None]
+    features = [_run(root, "frame_encoder", frame=frame[None]) for frame in clip]
+    visual = _run(root, "x_encoder", features=np.stack(features, axis=1))
+    ids = [_tokenizer().encode(text).ids for text in QUERIES.values()]
+    tokens = np.zeros((len(ids), MAX_QUERY_TOKENS, _STATE), np.float32)
+    mask = np.zeros((len(ids), MAX_QUERY_TOKENS), np.bool_)
+    for row, query in enumerate(ids):
+        tokens[row, : len(query)], mask[row, : len(query)] = _word_states()[query], True
+    feed = {"visual_tokens": visual, "query_tokens": tokens, "query_mask": mask}
+    Reference(clip, _run(root, "predictor", **feed)).save(root / "reference.npz")
+
+
+def _run(root: Path, graph: str, **feed: NDArray[np.generic]) -> NDArray[np.float32]:
+    session = ort.InferenceSession(root / f"{graph}.onnx", providers=["CPUExecutionProvider"])
+    output: NDArray[np.float32] = session.run(None, feed)[0]
+    return output
 
 
 _Shape = list[int | str]

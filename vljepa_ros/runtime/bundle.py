@@ -85,7 +85,8 @@ class Bundle:
 
     Without the graph ``frame_encoder`` the X-Encoder takes frames as they are. Without
     ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``query_tokens`` is None
-    where the Y-Encoder gives them. ``parity`` is the relative error of each graph to torch,
+    where the Y-Encoder gives them. ``reference`` names a file with a clip and what it must embed
+    to (:mod:`.reference`). ``parity`` is the relative error of each graph to torch,
     ``int8_weights`` names the graphs whose weights are stored as int8.
     """
 
@@ -105,6 +106,7 @@ class Bundle:
     max_query_tokens: int
     max_text_tokens: int
     phrases: PhraseFiles
+    reference: str
     precision: str
     int8_weights: tuple[str, ...]
     parity: Mapping[str, float]
@@ -253,6 +255,7 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         max_query_tokens=reader.whole("max_query_tokens"),
         max_text_tokens=reader.whole("max_text_tokens"),
         phrases=PhraseFiles(phrases.text("texts"), phrases.text("embeddings")),
+        reference=reader.text("reference"),
         precision=reader.text("precision"),
         int8_weights=tuple(reader.text_list("int8_weights")),
         parity=reader.amounts("parity"),
@@ -311,6 +314,7 @@ def _check_references(bundle: Bundle) -> None:
 
 def _used_files(bundle: Bundle) -> Iterator[str]:
     yield from (*bundle.graphs.values(), bundle.phrases.texts, bundle.phrases.embeddings)
+    yield bundle.reference
     if bundle.tokenizer is not None:
         yield bundle.tokenizer
     if bundle.query_tokens is not None:

@@ -34,6 +34,7 @@ from .parity import Parity
 _CARD = "README.md"
 _TOKENIZER = "tokenizer.json"
 _PHRASES = {"texts": "phrases.json", "embeddings": "phrases.npy"}
+_REFERENCE = "reference.npz"
 _QUERIES, _TABLE, _TABLE_TOKENIZER = "query_tokens.npz", "query_table.npy", "query_tokenizer.json"
 
 
@@ -98,13 +99,15 @@ def _write(
     graphs = _write_graphs(model, trunk, out, choices)
     texts = EncodedTexts(model, contents)
     bank = np.concatenate([texts.embedding(text).numpy() for text in contents.all_phrases])
-    parity = Parity(out, model, trunk, contents, clips).check(bank)
+    parity = Parity(out, model, trunk, contents, clips)
+    parity.check(bank).save(out / _REFERENCE)
     np.save(out / _PHRASES["embeddings"], bank)
     phrases = {name: list(group) for name, group in contents.phrases.items()}
     content = json.dumps(phrases, indent=1, ensure_ascii=False) + "\n"
     (out / _PHRASES["texts"]).write_text(content, encoding="utf-8")
     queries = _write_queries(model, texts, out, contents, choices)
-    fields = {**_about(model), "query_tokens": queries, "graphs": graphs, "parity": parity}
+    fields = {**_about(model), "query_tokens": queries, "graphs": graphs}
+    fields |= {"parity": parity.errors, "reference": _REFERENCE}
     if choices.text_encoder:
         shutil.copyfile(contents.text_tokenizer, out / _TOKENIZER)
         fields["tokenizer"] = _TOKENIZER

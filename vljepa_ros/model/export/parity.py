@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...runtime.onnx_session import session_options
+from ...runtime.reference import Reference, same_order
 from ..frame_encoder import FrameEncoder
 from ..pixels import normalised
 from ..vljepa import VLJepaModel
@@ -44,11 +45,13 @@ class Parity:
         self._folder, self._model, self._trunk = folder, model, trunk
         self._texts, self._contents = EncodedTexts(model, contents), contents
         self._clips = clips
-        self._errors: dict[str, float] = {}
+        self.errors: dict[str, float] = {}
 
     @torch.no_grad()
-    def check(self, bank: _Floats) -> dict[str, float]:
-        """Return the largest relative error of each graph that lies in the folder.
+    def check(self, bank: _Floats) -> Reference:
+        """Compare every graph in the folder; return the first clip and what they made of it.
+
+        :attr:`errors` holds the largest relative error of each graph from then on.
 
         :param bank: embeddings of all phrases.
 
@@ -58,14 +61,14 @@ class Parity:
         true, found = self._predict(*self._see(*self._frames()))
         for clip, pair in enumerate(zip(true, found, strict=True)):
             for name, a, b in zip(self._contents.queries, *pair, strict=True):
-                if not same_order(bank @ a, bank @ b):
+                if not same_order(bank @ a, bank @ b, TIE):
                     raise ExportError(
                         f"query {name!r} about clip {clip}: "
                         "the graphs order the phrases differently than torch"
                     )
         if (self._folder / "y_encoder.onnx").exists():
             self._read()
-        return self._errors
+        return Reference(self._clips[0], found[0])
 
     def _frames(self) -> tuple[list[Tensor], list[NDArray[Any]]]:
         """Return what the X-Encoder takes of each clip, in torch and as a graph."""
@@ -140,15 +143,9 @@ class Parity:
             raise ExportError(
                 f"{graph} differs from torch by {worst:.1e} relative, allowed is {TOLERANCE}"
             )
-        self._errors[graph] = worst
+        self.errors[graph] = worst
 
 
 def relative_error(true: _Floats, found: _Floats) -> float:
     """Return the norm of the difference divided by the norm of ``true``."""
     return float(np.linalg.norm(found - true) / np.linalg.norm(true))
-
-
-def same_order(true: _Floats, found: _Floats) -> bool:
-    """Whether two lists of cosines (n) have the same order, ties aside."""
-    ordered = found[np.argsort(true)]
-    return bool((np.maximum.accumulate(ordered) - ordered <= TIE).all())

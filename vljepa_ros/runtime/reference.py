@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle must compute: a clip of real frames and its embeddings in float32.
+
+Engines are built on the robot, by another program, for another GPU and perhaps with half the bits.
+That they run says nothing; that they agree with what ONNX Runtime made of the same clip does.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.runtime.bundle import Bundle, BundleError
+
+_Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The least cosine of an embedding with its reference, and the cosines that are a tie."""
+
+    cosine: float
+    tie: float
+
+
+LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "fp32": Limit(cosine=0.999, tie=0.003),
+        "fp16": Limit(cosine=0.99, tie=0.01),
+        "int8": Limit(cosine=0.98, tie=0.03),
+        "fp8": Limit(cosine=0.98, tie=0.03),
+    }
+)
+"""By precision of the graphs."""
+
+
+class DisagreementError(ValueError):
+    """Embeddings differ from the reference; the message says how much and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A clip uint8 (T, H, W, 3) and its embeddings (Q, D) for the bundle's queries, in order."""
+
+    clip: NDArray[np.uint8]
+    embeddings: _Floats
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Reference:
+        """Read the reference of a bundle.
+
+        Raises:
+            BundleError: the file does not verify, or holds something else.
+        """
+        try:
+            with np.load(io.BytesIO(bundle.read(bundle.reference)), allow_pickle=False) as arrays:
+                reference = cls(arrays["clip"], arrays["embeddings"])
+            reference._check(bundle)
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            file, cause = bundle.root / bundle.reference, f"is no reference ({error})"
+            raise BundleError(file, cause, "export the bundle again") from error
+        return reference
+
+    def save(self, file: Path) -> None:
+        """Write both arrays, compressed without loss."""
+        np.savez_compressed(file, clip=self.clip, embeddings=self.embeddings)
+
+    def check(self, found: _Floats, bank: _Floats, precision: str) -> float:
+        """Compare embeddings (Q, D) of the clip with the reference; return the least cosine.
+
+        Args:
+            found: unit vectors.
+            bank: embeddings of phrases (N, D), which must come out in the same order.
+            precision: what the embeddings were computed with, a key of :data:`LIMITS`.
+
+        Raises:
+            DisagreementError: a cosine is too small, or the phrases have another order.
+        """
+        limit = LIMITS[precision]
+        cosine = float(np.min(np.sum(self.embeddings * found, axis=1)))  # NaN if one is none
+        if not cosine >= limit.cosine:
+            raise DisagreementError(
+                f"cosine {cosine:.4f} with the reference, "
+                f"in {precision} {limit.cosine} is the least"
+            )
+        for row, (true, other) in enumerate(zip(self.embeddings, found, strict=True)):
+            if not same_order(bank @ true, bank @ other, limit.tie):
+                raise DisagreementError(
+                    f"query {row} orders the phrases differently than the reference, "
+                    f"by cosines more than {limit.tie} apart"
+                )
+        return cosine
+
+    def _check(self, bundle: Bundle) -> None:
+        clip = (bundle.clip.frames, bundle.frame.height, bundle.frame.width, 3)
+        embeddings = (len(bundle.queries), bundle.dimension)
+        _check_array("clip", self.clip, np.uint8, clip)
+        _check_array("embeddings", self.embeddings, np.float32, embeddings)
+
+
+def same_order(true: _Floats, found: _Floats, tie: float) -> bool:
+    """Whether two lists of cosines (n) have the same order, ties aside."""
+    ordered = found[np.argsort(true)]
+    return bool((np.maximum.accumulate(ordered) - ordered <= tie).all())
+
+
+def _check_array(
+    name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]
+) -> None:
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(
+            f"{name} are {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}"
+        )
