@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import operator
 import os
 import weakref
 from collections.abc import Callable, Iterable
@@ -335,7 +336,7 @@ class Builder:
         self._logger = logger
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
-        typed = bool_of(flags & 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        typed = operator.truth(flags & 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         return INetworkDefinition(typed or NetworkDefinitionCreationFlag is _Flags11)
 
     def create_builder_config(self) -> IBuilderConfig:
@@ -548,11 +549,6 @@ class _Memory:
         gpu = fake_gpu.current()
         address = gpu.allocate(size, "cudaMalloc")
         weakref.finalize(self, gpu.release, address).atexit = False
-
-
-def bool_of(value: Any) -> Any:
-    """Return the truth of a value; `bool` is a name of a data type here."""
-    return not not value
 
 
 def _check_made(object: Any) -> None:
