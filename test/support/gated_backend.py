@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from support.ros import DEADLINE_S
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.model import BACKENDS
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 
 
@@ -38,7 +37,9 @@ class Gate:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the gate before the backend of every model that is loaded from now on."""
-        monkeypatch.setitem(BACKENDS, "onnxruntime", lambda b, t: _GatedBackend(b, t, self))
+        monkeypatch.setattr(
+            "vljepa_ros.runtime.choose.OnnxBackend", lambda b, t: _GatedBackend(b, t, self)
+        )
 
     def hold(self) -> None:
         """Hold a frame while closed."""
