@@ -8,14 +8,21 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import pytest
+
+from support import fake_nvidia, fake_tensorrt
 from support.plans import CONTENT, manifest_of
+from vljepa_ros.commands import build_engine
+from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt import durable
-from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
+from vljepa_ros.runtime.tensorrt.driver import probe_gpu
+from vljepa_ros.runtime.tensorrt.engines import BuildNews, Progress, ensure_engines
+from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
 
 DEADLINE_S = 60.0
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -69,3 +76,57 @@ def hold_lock(file: Path, held: Event) -> None:
     with durable.locked(file, waiting=lambda: None):
         held.set()
         signal.pause()
+
+
+def build_engines(
+    bundle: Path, root: Path, driver: Path, held: Event, go_on: Event, build_log: str
+) -> None:
+    """Build a bundle's engines on a fake GPU, but say ``held`` and rest until ``go_on``.
+
+    Where another process builds, it says so and waits for that one.
+    """
+    os.environ[fake_tensorrt.BUILD_LOG] = build_log
+
+    def rest(news: BuildNews) -> None:
+        if news.fraction:
+            held.set()
+            go_on.wait(DEADLINE_S)
+        elif "another process" in news.text:
+            held.set()
+
+    _ensure(bundle, root, driver, rest)
+    os._exit(0)
+
+
+def run_build_engine(words: list[str], driver: Path, building: Event) -> None:
+    """Run the program on a fake GPU, whose TensorRT builds for ever."""
+    patch = pytest.MonkeyPatch()
+    fake_nvidia.install(patch, driver)
+
+    def build(*_arguments: object) -> None:
+        building.set()
+        signal.pause()
+
+    patch.setattr(fake_tensorrt.Builder, "build_serialized_network", build)
+    os._exit(build_engine.main(words))
+
+
+def build_on_a_full_disk(bundle: Path, root: Path, driver: Path) -> None:
+    """Build a bundle's engines where no file may have more than 256 bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256, 256))
+    told: list[BuildNews] = []
+    plans = _ensure(bundle, root, driver, told.append)
+    warned = [news.graph for news in told if news.warning and "in memory" in news.text]
+    in_memory = [graph for graph, plan in plans.items() if plan.path is None and plan.read()]
+    os._exit(0 if warned == in_memory == [*plans] else 3)
+
+
+def _ensure(
+    bundle: Path, root: Path, driver: Path, progress: Progress
+) -> Mapping[str, VerifiedPlan]:
+    fake_nvidia.install(pytest.MonkeyPatch(), driver)
+    store = PlanStore(root, allow_untrusted=True)
+    return ensure_engines(
+        Bundle.load(bundle), store, probe_gpu(), allow_build=True, progress=progress
+    )

@@ -189,6 +189,22 @@ def test_a_kill_at_any_moment_leaves_a_whole_engine_or_none(tmp_path: Path) -> N
     assert_only_engine(store, CONTENT)
 
 
+def test_an_engine_is_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut takes what was not flushed, which no killed process shows."""
+    flushed = []
+
+    def note(descriptor: int) -> None:
+        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path).name
+        flushed.append((name, (tmp_path / IDENTITY.key).exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    PlanStore(tmp_path, allow_untrusted=True).save(manifest_of(), CONTENT)
+    before = [("model.plan", False), ("manifest.json", False), (f"{IDENTITY.key}.part", False)]
+    assert flushed == [*before, ("", True)]
+
+
 def assert_whole_or_missing(store: PlanStore) -> None:
     try:
         assert store.find(IDENTITY).read() in (b"old", CONTENT)

@@ -58,10 +58,10 @@ class PhaseTree:
 
 
 def progress_monitor(trt: Any, report: Callable[[float], None]) -> Any:
-    """Return a ``trt.IProgressMonitor`` that reports the fraction done, from 0 to 1.
+    """Return a ``trt.IProgressMonitor`` that reports the fraction done at every whole percent.
 
-    An exception out of ``report``, Ctrl-C for one, cannot pass through TensorRT: it ends the build
-    at TensorRT's next step and is kept in ``interruption`` for the caller to raise.
+    An exception out of ``report`` cannot pass through TensorRT: it ends the build at TensorRT's
+    next step and is kept in ``interruption`` for the caller to raise.
     """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
@@ -69,22 +69,26 @@ def progress_monitor(trt: Any, report: Callable[[float], None]) -> Any:
             trt.IProgressMonitor.__init__(self)
             self.interruption: BaseException | None = None
             self._tree = PhaseTree()
+            self._percent = 0
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self._report(self._tree.start(phase_name, parent_phase, num_steps))
+            self._note(self._tree.start, phase_name, parent_phase, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            self._report(self._tree.step(phase_name, step))
+            self._note(self._tree.step, phase_name, step)
             return self.interruption is None
 
         def phase_finish(self, phase_name: str) -> None:
-            self._report(self._tree.finish(phase_name))
+            self._note(self._tree.finish, phase_name)
 
-        def _report(self, fraction: float) -> None:
+        def _note(self, change: Callable[..., float], *arguments: object) -> None:
             if self.interruption is not None:
                 return
             try:
-                report(fraction)
+                percent = int(100 * change(*arguments))
+                if percent != self._percent:
+                    self._percent = percent
+                    report(percent / 100)
             except BaseException as error:  # see above
                 self.interruption = error
 

@@ -52,7 +52,7 @@ def build_plan(
         onnx: the graph; its weights may lie beside it.
         queries: the fewest, the usual and the most queries where their number is free.
         timing_cache: of an earlier build on this machine, or empty.
-        report: is given the fraction done, 0 to 1; what it raises ends the build.
+        report: is given the fraction done, 0 to 1, from any thread; what it raises ends the build.
 
     Raises:
         BuildError: TensorRT cannot read the graph, or finds no way to run it here.

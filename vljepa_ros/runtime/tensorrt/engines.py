@@ -28,6 +28,7 @@ class BuildNews:
     """What happens to the engine of ``graph``, in a sentence.
 
     ``fraction`` is how much of a build is done, 0 to 1, and None where nothing is being built.
+    TensorRT tells of it from threads of its own.
     """
 
     graph: str
@@ -114,7 +115,7 @@ class _Builds:
             graph_path(self.bundle, graph),
             identity.queries,
             self.store.timing_cache(identity),
-            lambda done: self._tell(graph, f"building engine {done:.0%}", done),
+            lambda done: self._tell(graph, f"building engine {100 * done:.0f} %", done),
         )
         self._tell(graph, f"built in {built.seconds:.0f} s", 1.0)
         with suppress(OSError):  # the next build is slower; the engine itself is what matters
