@@ -17,12 +17,16 @@ from vljepa_ros.runtime.onnx_backend import OnnxBackend
 
 
 class Gate:
-    """What the next frames meet: an open or a closed gate, a failure, or no numbers."""
+    """What the next frames meet: an open or a closed gate, a failure, or no numbers.
+
+    ``model_closed`` tells whether a model behind it was closed.
+    """
 
     def __init__(self) -> None:
         self.reached = threading.Event()
         self.failing = False
         self.not_finite = False
+        self.model_closed = False
         self._open = threading.Event()
         self._open.set()
 
@@ -61,3 +65,7 @@ class _GatedBackend(OnnxBackend):
     def embed(self, *arrays: Any) -> NDArray[np.float32]:
         embeddings = super().embed(*arrays)
         return embeddings * np.float32("nan") if self._gate.not_finite else embeddings
+
+    def close(self) -> None:
+        super().close()
+        self._gate.model_closed = True
