@@ -220,6 +220,8 @@ class FakeGpu:
     def _raise(self, routine: str, code: int) -> None:
         if code in STICKY:
             self._poison = code
+            for works in self._streams.values():
+                works.clear()
         raise CudaFailure(routine, code)
 
     def _check_stream(self, stream: int) -> None:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +15,8 @@ import pytest
 from support import fake_nvidia
 from support.driver_stub import build_driver
 from support.fake_gpu import FakeGpu
+
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +34,19 @@ def gpu(monkeypatch: pytest.MonkeyPatch, driver: Path) -> Iterator[FakeGpu]:
     gpu = fake_nvidia.install(monkeypatch, driver)
     yield gpu
     assert gpu.leaks() == {}
+
+
+def everybody_may_write_above(folder: Path) -> bool:
+    return any(above.stat().st_mode & stat.S_IWOTH for above in (folder, *folder.parents))
+
+
+@pytest.fixture
+def private_folder() -> Iterator[Path]:
+    """Return a folder that is not below a shared one, as pytest's own are."""
+    own = [path for path in (Path.home(), _CHECKOUT) if os.access(path, os.W_OK)]
+    places = [path for path in own if not everybody_may_write_above(path.resolve())]
+    if not places:
+        pytest.skip("neither the home folder nor the checkout is out of reach of other users")
+    folder = Path(tempfile.mkdtemp(prefix=".vljepa-test-", dir=places[0]))
+    yield folder
+    shutil.rmtree(folder)

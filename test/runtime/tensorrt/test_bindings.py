@@ -195,7 +195,7 @@ def test_an_installed_cuda_bindings_has_what_the_fake_has() -> None:
         assert hasattr(real, name), name
         fake = getattr(fake_cuda_bindings, name)
         for member in getattr(fake, "__members__", {}):
-            assert int(getattr(real, name)[member]) == int(fake[member]), member
+            assert int(getattr(getattr(real, name), member)) == int(fake[member]), member
 
 
 def hasattr_or_made(owner: type, name: str) -> bool:

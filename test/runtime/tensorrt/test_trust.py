@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,24 +13,6 @@ from support.plans import CONTENT, IDENTITY, stored
 from vljepa_ros.runtime.tensorrt.errors import UntrustedPlan
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
 from vljepa_ros.runtime.tensorrt.trust import Trust
-
-_CHECKOUT = Path(__file__).resolve().parents[3]
-
-
-def everybody_may_write_above(folder: Path) -> bool:
-    return any(above.stat().st_mode & stat.S_IWOTH for above in (folder, *folder.parents))
-
-
-@pytest.fixture
-def private_folder() -> Iterator[Path]:
-    """Return a folder that is not below a shared one, as pytest's own are."""
-    own = [path for path in (Path.home(), _CHECKOUT) if os.access(path, os.W_OK)]
-    places = [path for path in own if not everybody_may_write_above(path.resolve())]
-    if not places:
-        pytest.skip("neither the home folder nor the checkout is out of reach of other users")
-    folder = Path(tempfile.mkdtemp(prefix=".vljepa-test-", dir=places[0]))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_a_folder_of_ones_own_is_trusted(private_folder: Path) -> None:

@@ -44,6 +44,7 @@ class EngineRuntime:
         found = self._interface(engine)
         promised = dict(plan.manifest.inputs), dict(plan.manifest.outputs)
         if found != promised:
+            del engine  # or the traceback of the error would keep it on the GPU
             takes, gives = (", ".join(map(str, tensors.items())) for tensors in found)
             raise _unusable(plan, f"takes {takes} and gives {gives}, unlike its manifest says")
         return engine
