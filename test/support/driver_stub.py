@@ -27,7 +27,7 @@ int cuDeviceGetName(char *name, int size, int device) {
     return device - 7;
 }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : -1;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 16 ? 8 : -1;
     return device - 7;
 }
 #endif

@@ -12,7 +12,7 @@ from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
 from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest, TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
 
-ORIN = Gpu("Orin", "8.7", 8000, "12.6")
+ORIN = Gpu("Orin", "8.7", 8000, "12.6", 8)
 IDENTITY = PlanIdentity(
     graph="predictor",
     space_id="colour-1",
@@ -22,7 +22,7 @@ IDENTITY = PlanIdentity(
     tensorrt="10.3.0",
     cuda="12.6",
     compute_capability="8.7",
-    device="Orin",
+    device="Orin with 8 multiprocessors",
 )
 CONTENT = bytes(range(256)) * 8192  # 2 MiB, so that it is read in pieces
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_scratch_memory_leaves_the_robot_its_own(
     limits = []
     keep = lambda config, pool, size: limits.append((pool.name, size))  # noqa: E731
     monkeypatch.setattr(fake_tensorrt.IBuilderConfig, "set_memory_pool_limit", keep)
-    build(colour_bundle / "x_encoder.onnx", gpu=Gpu("Orin", "8.7", memory_mb, "12.6"))
+    build(colour_bundle / "x_encoder.onnx", gpu=replace(ORIN, memory_mb=memory_mb))
     assert limits == [("WORKSPACE", expected)]
 
 

@@ -19,7 +19,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 @needs_compiler
 def test_the_gpu_is_described(tmp_path: Path) -> None:
     library = build_driver(tmp_path)
-    assert probe_gpu(str(library)) == Gpu("Orin", "8.7", 8000, "12.6")
+    assert probe_gpu(str(library)) == Gpu("Orin", "8.7", 8000, "12.6", 8)
 
 
 def test_no_driver_is_an_error_with_a_remedy(tmp_path: Path) -> None:

@@ -45,10 +45,17 @@ def test_only_the_predictor_depends_on_the_number_of_queries(colour_bundle: Path
 def test_the_machine_and_the_bundle_are_in_it(colour_bundle: Path) -> None:
     bundle = Bundle.load(colour_bundle)
     found = identify(bundle, "x_encoder", ORIN, "10.3.0")
-    assert (found.device, found.compute_capability, found.cuda) == ("Orin", "8.7", "12.6")
+    assert found.device == "Orin with 8 multiprocessors"
+    assert (found.compute_capability, found.cuda) == ("8.7", "12.6")
     assert (found.space_id, found.precision, found.tensorrt) == ("colour-1", "fp32", "10.3.0")
     assert found.onnx_sha256 == bundle.files["x_encoder.onnx"].sha256
     assert identify(replace(bundle, precision="fp16"), "x_encoder", ORIN, "10.3.0") != found
+
+
+def test_a_large_gpu_of_the_same_name_is_another_one(colour_bundle: Path) -> None:
+    bundle = Bundle.load(colour_bundle)
+    large = identify(bundle, "x_encoder", replace(ORIN, multiprocessors=16), "10.3.0")
+    assert large.key != identify(bundle, "x_encoder", ORIN, "10.3.0").key
 
 
 def test_weights_beside_the_graph_count(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_pipe_in_the_place_of_an_engine_holds_nobody_up(tmp_path: Path) -> Non
     ("change", "cause"),
     [
         (lambda m: m["identity"].update(tensorrt="10.7.0"), "tensorrt 10.7.0 instead of 10.3.0"),
-        (lambda m: m["identity"].update(device="Thor"), "device Thor instead of Orin"),
+        (lambda m: m["identity"].update(device="Thor"), "device Thor instead of Orin with 8"),
         (lambda m: m["identity"].update(space_id="x"), "space_id x instead of colour-1"),
         (lambda m: m["identity"].update(more="x"), "identity: "),
         (lambda m: m["identity"].pop("cuda"), "identity: "),

@@ -15,7 +15,8 @@ from vljepa_ros.runtime.tensorrt.errors import NoDriver
 
 _DRIVER = "libcuda.so.1"
 _INSTALL = "install JetPack or an NVIDIA driver (docs/jetson.md), or use the backend onnxruntime"
-_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+# CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, ..._MINOR and ..._MULTIPROCESSOR_COUNT
+_MAJOR, _MINOR, _MULTIPROCESSORS = 75, 76, 16
 _LONGEST_NAME = 256
 
 
@@ -23,14 +24,16 @@ _LONGEST_NAME = 256
 class Gpu:
     """The first GPU of this machine, and the newest CUDA that its driver knows.
 
-    ``compute_capability`` is such as "8.7", ``memory_mb`` counts 10^6 bytes; on a Jetson they are
-    shared with the CPU.
+    ``compute_capability`` is such as "8.7", ``memory_mb`` counts 10^6 bytes, which a Jetson's GPU
+    shares with the CPU. Every Orin calls itself "Orin"; ``multiprocessors`` tells large ones from
+    small ones, and a power mode that switches some of them off from the others.
     """
 
     name: str
     compute_capability: str
     memory_mb: int
     cuda: str
+    multiprocessors: int
 
 
 def probe_gpu(library: str = _DRIVER) -> Gpu:
@@ -51,12 +54,16 @@ def probe_gpu(library: str = _DRIVER) -> Gpu:
     cuda.call("cuDeviceTotalMem_v2", ctypes.byref(memory), device)
     name = ctypes.create_string_buffer(_LONGEST_NAME)
     cuda.call("cuDeviceGetName", name, _LONGEST_NAME, device)
-    major, minor = (cuda.number("cuDeviceGetAttribute", of, device) for of in (_MAJOR, _MINOR))
+    major, minor, multiprocessors = (
+        cuda.number("cuDeviceGetAttribute", attribute, device)
+        for attribute in (_MAJOR, _MINOR, _MULTIPROCESSORS)
+    )
     return Gpu(
         name=name.value.decode("utf-8", "replace"),
         compute_capability=f"{major}.{minor}",
         memory_mb=memory.value // 1_000_000,
         cuda=f"{version // 1000}.{version % 1000 // 10}",
+        multiprocessors=multiprocessors,
     )
 
 

@@ -79,7 +79,7 @@ def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str) -> PlanIdentit
         tensorrt=tensorrt,
         cuda=gpu.cuda,
         compute_capability=gpu.compute_capability,
-        device=gpu.name,
+        device=f"{gpu.name} with {gpu.multiprocessors} multiprocessors",
     )
 
 
