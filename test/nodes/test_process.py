@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from support.colour_bundle import colour_frame
 from support.film import Film
 from support.ros import DEADLINE_S, Bench
 from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
@@ -189,8 +188,9 @@ def test_a_signal_while_loading_ends_the_process(
     ends_quietly(process, number)
 
 
+@pytest.mark.parametrize("when", ["while loading", "while running"])
 def test_a_lost_gpu_ends_the_process_with_an_error_so_that_it_is_started_again(
-    ros: Bench, bundle: str, start: type[Process], tmp_path: Path
+    ros: Bench, bundle: str, start: type[Process], tmp_path: Path, when: str
 ) -> None:
     broken = tmp_path / "broken"
     code = (
@@ -214,11 +214,14 @@ def test_a_lost_gpu_ends_the_process_with_an_error_so_that_it_is_started_again(
     parameters = ("backend:=tensorrt", "allow_build:=true", "allow_untrusted_engines:=true")
     arguments = [word for parameter in parameters for word in ("-p", parameter)]
     embeddings = ros.inbox(Embedding, "embedder/embedding")
+    if when == "while loading":
+        broken.touch()
     process = start("embedder", *with_bundle(bundle), *arguments, code=code)
-    film = Film(ros.camera().wait_matched(), embeddings)
-    film.roll("red")
-    broken.touch()
-    ros.camera().wait_matched().send(colour_frame("red"), film.next_ns)
+    if when == "while running":
+        film = Film(ros.camera().wait_matched(), embeddings)
+        film.roll("red")
+        broken.touch()
+        film.shoot("red")
     assert process.end() == 1
     assert "ending the process: computing on the GPU failed" in process.log
     assert "illegal memory access" in process.log

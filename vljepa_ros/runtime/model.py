@@ -99,6 +99,8 @@ class VLJepa:
             model._check()
             if isinstance(chosen.backend, TensorRTBackend):
                 model._check_engines(chosen.backend)
+        except DeviceLostError:
+            raise  # what is freed on a lost device may end the process before this is told
         except BaseException:
             model.close()
             raise

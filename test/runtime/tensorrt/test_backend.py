@@ -134,6 +134,17 @@ def test_a_closed_backend_refuses_and_has_given_all_back(
         embed(backend)
 
 
+def test_an_error_that_is_kept_keeps_nothing_of_the_gpu(
+    backend: TensorRTBackend, gpu: FakeGpu
+) -> None:
+    gpu.fail("cuMemcpyHtoDAsync", fake_gpu.INVALID_VALUE)
+    with pytest.raises(BackendError, match="copying to the GPU failed") as kept:
+        embed(backend)
+    backend.close()
+    assert gpu.leaks() == {}
+    assert kept.value.__traceback__ is not None
+
+
 def test_a_forgotten_backend_gives_all_back(
     gpu: FakeGpu, colour_bundle: Path, folder: Path
 ) -> None:
@@ -201,6 +212,19 @@ def test_too_little_memory_while_loading_says_what_is_needed_and_keeps_nothing(
     build_engines(bundle, folder)
     gpu.fail("deserializeCudaEngine", fake_gpu.OUT_OF_MEMORY)
     with pytest.raises(OutOfMemoryError, match=r"needs \d+ MB.*are free"):
+        TensorRTBackend(bundle, engines_in(folder))
+    assert gpu.leaks() == {}
+
+
+def test_too_little_memory_for_all_engines_gives_back_those_that_fit(
+    gpu: FakeGpu, colour_bundle: Path, folder: Path
+) -> None:
+    bundle = Bundle.load(colour_bundle)
+    first = build_engines(bundle, folder)["frame_encoder"].manifest.plan_bytes
+    with (
+        gpu.occupied_by_others(free=first),
+        pytest.raises(OutOfMemoryError, match="loading x_encoder"),
+    ):
         TensorRTBackend(bundle, engines_in(folder))
     assert gpu.leaks() == {}
 

@@ -61,7 +61,7 @@ class Cuda:
             OutOfMemoryError: there are not as many.
         """
         try:
-            return DeviceMemory(self._driver.mem_alloc(size), size)
+            return DeviceMemory(self._driver.mem_alloc(size))
         except self._driver.Error as error:
             what = f"a buffer of {size / _MB:.1f} MB"
             raise self.failure(what, error) from error
@@ -160,10 +160,9 @@ class Cuda:
 class DeviceMemory:
     """Some bytes on the GPU."""
 
-    def __init__(self, allocation: Any, size: int) -> None:
+    def __init__(self, allocation: Any) -> None:
         """Hold what pycuda allocated."""
         self._allocation = allocation
-        self.size = size
 
     @property
     def address(self) -> int:
