@@ -218,9 +218,9 @@ class PagelockedHostAllocation:
 
 
 @_translated
-def mem_alloc(bytes: int) -> DeviceAllocation:
+def mem_alloc(arg1: int, /) -> DeviceAllocation:
     gpu = _enter("cuMemAlloc")
-    return DeviceAllocation(gpu.allocate(bytes), gpu)
+    return DeviceAllocation(gpu.allocate(arg1), gpu)
 
 
 @_translated

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 FUNCTIONS: dict[str, tuple[tuple[str, ...], int]] = {
     "init": (("flags",), 0),
-    "mem_alloc": (("bytes",), 1),
+    "mem_alloc": (("arg1",), 1),
     "mem_get_info": ((), 0),
     "pagelocked_empty": (("shape", "dtype", "order", "mem_flags"), 2),
     "memcpy_htod": (("dest", "src"), 2),

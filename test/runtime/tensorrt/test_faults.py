@@ -141,8 +141,8 @@ def test_20_a_bad_engine_is_refused_with_cause_and_remedy(
     robot: Robot, bad: str, graph: str
 ) -> None:
     put(robot, graph, BAD_PLANS[bad](plan(robot, graph)))
-    with pytest.raises(UnusablePlan, match=BUILD) as caught:
-        robot.load()
+    with pytest.raises(UnusablePlan, match=f"manifest.*{BUILD}") as caught:
+        robot.load()  # TensorRT never sees it
     assert caught.value.file == robot.folder(graph) / PLAN
     assert str(caught.value.file) in str(caught.value)
 
