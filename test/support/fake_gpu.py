@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED = 1, 2, 3
 NO_DEVICE, INVALID_CONTEXT, INVALID_HANDLE = 100, 201, 400
 ILLEGAL_ADDRESS, LAUNCH_FAILED, UNKNOWN = 700, 719, 999
+CAPTURE_UNSUPPORTED = 900
 TEXTS = {  # what cuGetErrorString says
     INVALID_VALUE: "invalid argument",
     OUT_OF_MEMORY: "out of memory",
@@ -28,6 +29,7 @@ TEXTS = {  # what cuGetErrorString says
     ILLEGAL_ADDRESS: "an illegal memory access was encountered",
     LAUNCH_FAILED: "unspecified launch failure",
     UNKNOWN: "unknown error",
+    CAPTURE_UNSUPPORTED: "operation not permitted when stream is capturing",
 }
 STICKY = frozenset({ILLEGAL_ADDRESS, LAUNCH_FAILED, UNKNOWN})
 _PAGE = 1 << 12
@@ -196,6 +198,8 @@ class FakeGpu:
         """Do the work of a stream up to a :meth:`position`; all of it without one."""
         with self._lock:
             self._check_stream(stream)
+            if self.capturing(stream):
+                raise CudaFailure("cuStreamSynchronize", CAPTURE_UNSUPPORTED)
             self.waits[wait] = self.waits.get(wait, 0) + 1
             end = self.position(stream) if position is None else position
             while self._done[stream] < end:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vljepa_ros.runtime.tensorrt.cuda import Cuda
+from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
 from vljepa_ros.runtime.tensorrt.packages import import_package
 
 _NO_FLAGS = 0
@@ -20,29 +20,29 @@ _NO_FLAGS = 0
 class CapturedRun:
     """A CUDA graph, on the thread of its :class:`~.cuda.Cuda`."""
 
-    def __init__(self, cuda: Cuda, what: str, enqueue: Callable[[], None]) -> None:
+    def __init__(self, engines: EngineRuntime, what: str, enqueue: Callable[[], bool]) -> None:
         """Record what ``enqueue`` puts on the stream; nothing runs yet.
 
         Args:
-            cuda: owns the stream.
+            engines: has the stream and TensorRT's log.
             what: is run, for errors.
-            enqueue: must have run once before, so that nothing is left to be prepared.
+            enqueue: TensorRT's call, which returns whether it worked. It must have run once
+                before, so that nothing is left to be prepared, and must not ask the GPU anything:
+                that is forbidden while a stream records.
 
         Raises:
             MissingPackage: there is no cuda-bindings.
             BackendError: CUDA or TensorRT refuses to record it.
         """
         self._runtime = runtime = import_package("cuda.bindings.runtime")
-        self._cuda = cuda
+        self._cuda = cuda = engines.cuda
         self._what = what
         mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("recording", runtime.cudaStreamBeginCapture, cuda.stream, mode)
-        try:
-            enqueue()
-        except Exception:
-            runtime.cudaStreamEndCapture(cuda.stream)  # else nothing runs on the stream any more
-            raise
+        done = enqueue()
         graph = self._call("recording", runtime.cudaStreamEndCapture, cuda.stream)
+        if not done:
+            raise cuda.failure(f"recording the CUDA graph of {what}", engines.log.tail())
         self._graph = self._call("recording", runtime.cudaGraphInstantiate, graph, _NO_FLAGS)
         runtime.cudaGraphDestroy(graph)
 

@@ -148,9 +148,9 @@ class Engine:
         if self._captured is not None:
             self._captured.launch()
             return
-        self._enqueue()
+        self._must(self._enqueue(), "running it")
         if self._cuda_graphs:
-            self._captured = CapturedRun(self._cuda, self._graph, self._enqueue)
+            self._captured = CapturedRun(self._runtime, self._graph, self._enqueue)
 
     def read(self, name: str) -> NDArray[np.float32]:
         """Wait for the run and return one of its outputs as float32, whatever its type.
@@ -193,8 +193,8 @@ class Engine:
             self._captured.close()
         self._captured = None
 
-    def _enqueue(self) -> None:
-        self._must(self._context.execute_async_v3(self._cuda.stream), "running it")
+    def _enqueue(self) -> bool:
+        return bool(self._context.execute_async_v3(self._cuda.stream))
 
     def _must(self, done: bool, what: str) -> None:
         if not done:
