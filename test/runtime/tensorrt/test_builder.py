@@ -40,12 +40,28 @@ def header_of(plan: BuiltPlan) -> dict[str, Any]:
     return fake_tensorrt._read_plan(plan.content)[0]
 
 
-@pytest.mark.parametrize("version", ["10.3.0", "10.16.1.11", "11.0.0.114", "11.4.0.106"])
+@pytest.mark.parametrize(
+    ("version", "strongly_typed"),
+    [("10.3.0", 2), ("10.16.1.11", 2), ("11.0.0.114", 1), ("11.4.0.106", 1)],
+)
 def test_the_types_in_the_file_count_in_every_release(
-    monkeypatch: pytest.MonkeyPatch, driver: Path, colour_bundle: Path, version: str
+    monkeypatch: pytest.MonkeyPatch,
+    driver: Path,
+    colour_bundle: Path,
+    version: str,
+    strongly_typed: int,
 ) -> None:
+    """The flag has another value since 11.0, where the old one means something else."""
     fake_nvidia.install(monkeypatch, driver, version=version)
+    flags, create = [], fake_tensorrt.Builder.create_network
+
+    def note(builder: fake_tensorrt.Builder, given: int) -> fake_tensorrt.INetworkDefinition:
+        flags.append(given)
+        return create(builder, given)
+
+    monkeypatch.setattr(fake_tensorrt.Builder, "create_network", note)
     plan = build(colour_bundle / "x_encoder.onnx")
+    assert flags == [strongly_typed]
     assert header_of(plan)["strongly_typed"]
     assert header_of(plan)["version"] == version
 
