@@ -216,6 +216,19 @@ def test_a_store_that_cannot_be_written_leaves_the_engines_in_memory(
     assert all("built again at the next start" in news.text for news in warnings)
 
 
+def test_nothing_is_stored_without_its_lock(
+    gpu: FakeGpu, colour_bundle: Path, tmp_path: Path
+) -> None:
+    """Two writers at once would mix their engines."""
+    made = ensure(colour_bundle, tmp_path / "engines")
+    locks = tmp_path / "locks"
+    for plan in made.values():
+        (locks / f"{plan.manifest.identity.key}.lock").mkdir(parents=True)
+    plans = ensure(colour_bundle, locks)
+    assert [plan.path for plan in plans.values()] == [None] * 3
+    assert list(locks.glob("*/model.plan")) == []
+
+
 def test_finding_engines_writes_nothing(gpu: FakeGpu, colour_bundle: Path, tmp_path: Path) -> None:
     root = tmp_path / "engines"
     ensure(colour_bundle, root)
