@@ -47,6 +47,7 @@ setup(
         "console_scripts": [
             *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
             f"vljepa = {PACKAGE}.commands.main:main",
+            f"build_engine = {PACKAGE}.commands.build_engine:main",
         ]
     },
 )

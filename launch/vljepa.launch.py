@@ -2,6 +2,9 @@
 """Start embedder and describer on a camera topic, and on request the visualizer and rviz.
 
     ros2 launch vljepa_ros vljepa.launch.py image_topic:=/camera/image_raw rviz:=true
+    ros2 launch vljepa_ros vljepa.launch.py build_only:=true
+
+The second builds the TensorRT engines of the embedder's bundle and ends: no node is started.
 
 The parameters come from `params_file`, whose sections are named after the nodes without their
 namespace. rclpy finds only sections under a node's full name, so this writes a copy with the
@@ -40,6 +43,7 @@ ARGUMENTS = {
     "image_topic": ("image_raw", "Camera topic; with compressed images without its /compressed."),
     "image_transport": ("", "raw or compressed; empty: as params_file says."),
     "bundle": ("", "Folder of the model bundle; empty: as params_file says."),
+    "build_only": ("false", "Build the TensorRT engines of the bundle, start no node, and end."),
     "visualizer": ("false", "Also run the visualizer: overlay image and text markers."),
     "rviz": ("false", "Also run rviz2 with the visualizer's picture and markers."),
     "rviz_config": (str(SHARE / "config" / "vljepa.rviz"), "What rviz2 shows."),
@@ -58,6 +62,8 @@ def generate_launch_description() -> LaunchDescription:
 def start_nodes(context: LaunchContext) -> list[Node]:
     """Return the processes that the arguments ask for."""
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
+    if _flag(given, "build_only"):
+        return [_build(given)]
     common = _common(given)
     rviz = _flag(given, "rviz")
     if _flag(given, "use_composition"):
@@ -86,6 +92,20 @@ def _common(given: dict[str, str]) -> dict[str, Any]:
         "output": "screen",
         "emulate_tty": True,
     }
+
+
+def _build(given: dict[str, str]) -> Node:
+    """Return the process that builds the engines which the embedder would look for."""
+    section = _parameters(given)[f"{_prefix(given['namespace'])}/embedder"]["ros__parameters"]
+    bundle = ["--bundle", section["bundle"]] if section.get("bundle") else []
+    untrusted = ["--allow-untrusted"] if section.get("allow_untrusted_engines") else []
+    return Node(
+        package="vljepa_ros",
+        executable="build_engine",
+        arguments=[*bundle, *untrusted],
+        output="screen",
+        emulate_tty=True,
+    )
 
 
 def _rviz(given: dict[str, str]) -> Node:

@@ -28,7 +28,7 @@ import host_check
 from host_check import Choice, Unusable, base_python
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-EXTRAS = ("model", "simulation")
+EXTRAS = ("model", "simulation", "bindings")
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # Asks the environment's own Python for its C headers and numpy's.
 INCLUDES_QUERY = """
@@ -118,6 +118,19 @@ class Environment:
         """Install the simulator that makes the training data."""
         self.pip("-r", _requirements("simulation"))
 
+    def unpack_bindings(self) -> None:
+        """Unpack the Python bindings of several TensorRT, each into a folder named by its version.
+
+        Raises:
+            StepFailed: one cannot be had.
+        """
+        for requirement in _lines(_requirements("tensorrt-bindings")):
+            version = requirement.split(";")[0].split("==")[1].strip()
+            folder = os.path.join(self.path, "tensorrt_bindings", version)
+            shutil.rmtree(folder, ignore_errors=True)
+            only_wheels = ("--no-deps", "--only-binary=:all:", "--retries=1")
+            self.pip(*only_wheels, "--target", folder, requirement)
+
     def pip(self, *arguments: str) -> None:
         """Install with the environment's pip."""
         install = [self.python, "-m", "pip", "install", "--disable-pip-version-check"]
@@ -173,7 +186,7 @@ class Environment:
 
 
 def set_up(environment: Environment, extras: Sequence[str]) -> None:
-    """Bring the environment up to date; `extras` are any of "model" and "simulation"."""
+    """Bring the environment up to date; `extras` are any of EXTRAS."""
     choice = environment.choice
     identity = "|".join([*choice, base_python(), sys.version, environment.path, ROOT])
     title = f"making {environment.path} ({_describe(choice)})"
@@ -196,6 +209,13 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
         inputs = _digest([_requirements("simulation")])
         title = "installing the simulator"
         environment.step("simulation", inputs, title, environment.install_simulation)
+    if "bindings" in extras:
+        inputs = _digest([_requirements("tensorrt-bindings")])
+        title = "unpacking TensorRT's Python bindings for the tests"
+        try:
+            environment.step("bindings", inputs, title, environment.unpack_bindings)
+        except StepFailed as cause:
+            print(f"vljepa_ros: without them, tests that need them are skipped: {cause}")
 
 
 def _variables() -> dict[str, str]:
@@ -217,6 +237,13 @@ def _describe(choice: Choice) -> str:
 
 def _requirements(name: str) -> str:
     return os.path.join(ROOT, "requirements", name + ".txt")
+
+
+def _lines(path: str) -> list[str]:
+    """Return the lines of a requirements file that are requirements."""
+    with open(path) as file:
+        lines = (line.strip() for line in file)
+        return [line for line in lines if line and not line.startswith("#")]
 
 
 def _digest(paths: Sequence[str]) -> str:

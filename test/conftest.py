@@ -29,6 +29,30 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def paper_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an exported tiny model of the paper's form. Do not write into it.
+
+    Its weights lie beside the graphs. Tests that need it are skipped where the export cannot run.
+    """
+    for module in ("torch", "onnxscript", "transformers"):
+        pytest.importorskip(module, reason="the export needs torch, onnxscript and transformers")
+    from support.tiny_model import TINY_PAPER, contents, random_clips, tiny_model
+    from vljepa_ros.model.export import bundle, onnx_file
+    from vljepa_ros.model.export import contents as choices
+
+    folder = tmp_path_factory.mktemp("paper")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_file, "EXTERNAL_BYTES", 1000)
+        return bundle.export_bundle(
+            tiny_model(TINY_PAPER),
+            folder / "bundle",
+            contents(TINY_PAPER, folder),
+            random_clips(TINY_PAPER),
+            choices.Choices(query_table=True),
+        ).root
+
+
+@pytest.fixture(scope="session")
 def default_bundle() -> Path:
     """Return the folder of the bundle in engines/default; skip the test where there is none."""
     if not (_DEFAULT_BUNDLE / "manifest.json").is_file():

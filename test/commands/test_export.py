@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from support.tiny_model import (
 from vljepa_ros.commands.main import main
 from vljepa_ros.model.directory import save_model
 from vljepa_ros.runtime.model import VLJepa
+
+STAND_IN = Path(__file__).resolve().parents[1] / "support" / "modelopt_stand_in"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,19 @@ def test_a_model_directory_becomes_a_bundle_of_the_clip_that_was_asked_for(
     frames = [np.full((48, 64, 3), 90, np.uint8)] * 2
     embedding = model.embed([model.encode_frame(f) for f in frames], ["what is it ?"])[0]
     assert model.describe("colour", embedding).text in ("it is red", "it is green")
+
+
+def test_a_precision_is_lowered_checked_and_shown(
+    directory: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+    out = str(tmp_path / "bundle")
+    words = ["--precision", "fp16", "--modelopt-python", sys.executable, "--clip-rate", "4"]
+    words += ["--without-text-encoder"]
+    assert main(["export", "--model", str(directory), "--out", out, *words]) == 0
+    assert "fp16 by nvidia-modelopt 0.0: cosine with fp32 at least 0.9" in capsys.readouterr().out
+    assert main(["inspect", out]) == 0
+    assert "precision: fp16 by nvidia-modelopt 0.0, cosine" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from support.launch_api import Described, Node, described
+from vljepa_ros.commands.build_engine import _parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VLJEPA = ROOT / "launch" / "vljepa.launch.py"
@@ -229,3 +230,22 @@ def test_the_demo_sets_both_names_where_the_distribution_is_not_known(
 def test_the_demo_leaves_the_users_own_profile(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "/my/own.xml")
     assert described(DEMO).environment == {}
+
+
+def test_build_only_builds_the_engines_of_the_embedders_bundle_and_runs_no_node(
+    tmp_path: Path,
+) -> None:
+    (build,) = described(VLJEPA, build_only="true", rviz="true").nodes
+    assert (build.package, build.executable, build.respawn) == (
+        "vljepa_ros",
+        "build_engine",
+        False,
+    )
+    assert build.arguments == []
+    file = own_file(tmp_path, embedder={"bundle": "/mine", "allow_untrusted_engines": True})
+    for given, bundle in ({}, "/mine"), ({"bundle": "/other"}, "/other"):
+        (build,) = described(
+            VLJEPA, build_only="true", namespace="left", params_file=file, **given
+        ).nodes
+        assert build.arguments == ["--bundle", bundle, "--allow-untrusted"]
+        assert _parser().parse_args(build.arguments).bundle == Path(bundle)

@@ -22,7 +22,6 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
-from vljepa_ros.model.export import onnx_file  # noqa: E402
 from vljepa_ros.model.export.bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.contents import Choices, EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.errors import ExportError  # noqa: E402
@@ -44,13 +43,9 @@ def export(config, folder: Path, choices: Choices | None = None, model=None) -> 
     )
 
 
-@pytest.fixture(scope="module")
-def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export a tiny model of the paper's form, its weights beside the graphs."""
-    folder = tmp_path_factory.mktemp("paper")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_file, "EXTERNAL_BYTES", 1000)
-        return export(TINY_PAPER, folder, Choices(query_table=True)).root
+@pytest.fixture
+def paper(paper_bundle: Path) -> Path:
+    return paper_bundle
 
 
 def test_a_model_of_the_papers_form_answers_as_in_torch(paper: Path, tmp_path: Path) -> None:

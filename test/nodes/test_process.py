@@ -188,6 +188,45 @@ def test_a_signal_while_loading_ends_the_process(
     ends_quietly(process, number)
 
 
+@pytest.mark.parametrize("when", ["while loading", "while running"])
+def test_a_lost_gpu_ends_the_process_with_an_error_so_that_it_is_started_again(
+    ros: Bench, bundle: str, start: type[Process], tmp_path: Path, when: str
+) -> None:
+    broken = tmp_path / "broken"
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from pytest import MonkeyPatch\n"
+        "sys.path.insert(0, 'test')\n"
+        "from support import fake_gpu, fake_nvidia\n"
+        "from support.driver_stub import build_driver\n"
+        "from vljepa_ros.nodes.embedder import main\n"
+        "class Gpu(fake_gpu.FakeGpu):\n"
+        "    def enter(self, routine, **options):\n"
+        f"        if Path({str(broken)!r}).exists():\n"
+        "            self.fail('kernel', fake_gpu.ILLEGAL_ADDRESS)\n"
+        "        super().enter(routine, **options)\n"
+        "patch = MonkeyPatch()\n"
+        f"patch.setenv('VLJEPA_ENGINES', {str(tmp_path / 'engines')!r})\n"
+        f"fake_nvidia.install(patch, build_driver(Path({str(tmp_path)!r})), gpu=Gpu())\n"
+        "sys.exit(main())\n"
+    )
+    parameters = ("backend:=tensorrt", "allow_build:=true", "allow_untrusted_engines:=true")
+    arguments = [word for parameter in parameters for word in ("-p", parameter)]
+    embeddings = ros.inbox(Embedding, "embedder/embedding")
+    if when == "while loading":
+        broken.touch()
+    process = start("embedder", *with_bundle(bundle), *arguments, code=code)
+    if when == "while running":
+        film = Film(ros.camera().wait_matched(), embeddings)
+        film.roll("red")
+        broken.touch()
+        film.shoot("red")
+    assert process.end() == 1
+    assert "ending the process: computing on the GPU failed" in process.log
+    assert "illegal memory access" in process.log
+
+
 @pytest.mark.parametrize(
     ("node", "parameter", "complaint"),
     [

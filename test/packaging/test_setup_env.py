@@ -17,6 +17,8 @@ import setup_env  # noqa: E402
 from host_check import Choice  # noqa: E402
 from setup_env import Environment, StepFailed  # noqa: E402
 
+from support import real_bindings  # noqa: E402
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
@@ -99,3 +101,35 @@ def test_commands_run_shut_off_from_other_ros_traffic(tmp_path: Path) -> None:
     profiles = [path for name, path in variables.items() if name.endswith("_PROFILES_FILE")]
     assert [Path(path).is_file() for path in profiles] == [True], "one name, and a file"
     assert "_ROS_WHEELS_BOOTSTRAP_COMPLETE" not in variables
+
+
+class WithoutNetwork(Environment):
+    """An environment in which everything was downloaded but the bindings of TensorRT."""
+
+    def create(self) -> None:
+        pass
+
+    install_packages = build_messages = create
+
+    def pip(self, *arguments: str) -> None:
+        raise StepFailed(f"no network for {arguments[-1]}")
+
+
+def test_bindings_that_cannot_be_had_stop_nothing_and_are_tried_again(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offline = WithoutNetwork(environment.path, environment.choice)
+    for _ in range(2):
+        setup_env.set_up(offline, ["bindings"])
+        printed = capsys.readouterr().out
+        assert "tests that need them are skipped" in printed
+        assert "no network for tensorrt-cu12-bindings==10.3.0" in printed
+
+
+def test_every_release_of_the_bindings_gets_a_folder_of_its_own(environment: Environment) -> None:
+    calls: list[tuple[str, ...]] = []
+    environment.pip = lambda *arguments: calls.append(arguments)  # type: ignore[method-assign]
+    environment.unpack_bindings()
+    folders = [Path(call[call.index("--target") + 1]) for call in calls]
+    assert [folder.name for folder in folders] == [*real_bindings.VERSIONS]
+    assert {folder.parent for folder in folders} == {Path(environment.path) / "tensorrt_bindings"}

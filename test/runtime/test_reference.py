@@ -57,6 +57,7 @@ def test_onnx_runtime_agrees_with_the_reference(build, tmp_path: Path) -> None:
         (vectors([9, 3, 4, 2], [1, 2, 3, 9]), "fp16", "cosine|query 0 orders"),
         (vectors([9, 4, 3, 2], [1, 2.2, 2, 9]), "fp16", "query 1 orders the phrases differently"),
         (vectors([9, 4, 3, 2], [np.nan] * 4), "fp16", "cosine nan"),
+        (vectors([9, 4, 3, 2], [1, 2, 3, 9]), "bf16", "'bf16' has no limit; fp32, fp16"),
     ],
 )
 def test_a_difference_beyond_the_limit_of_the_precision_is_refused(

@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 from support.ros import DEADLINE_S
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.model import BACKENDS
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 
 
 class Gate:
-    """What the next frames meet: an open or a closed gate, a failure, or no numbers."""
+    """What the next frames meet: an open or a closed gate, a failure, or no numbers.
+
+    ``model_closed`` tells whether a model behind it was closed.
+    """
 
     def __init__(self) -> None:
         self.reached = threading.Event()
         self.failing = False
         self.not_finite = False
+        self.model_closed = False
         self._open = threading.Event()
         self._open.set()
 
@@ -38,7 +41,9 @@ class Gate:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the gate before the backend of every model that is loaded from now on."""
-        monkeypatch.setitem(BACKENDS, "onnxruntime", lambda b, t: _GatedBackend(b, t, self))
+        monkeypatch.setattr(
+            "vljepa_ros.runtime.choose.OnnxBackend", lambda b, t: _GatedBackend(b, t, self)
+        )
 
     def hold(self) -> None:
         """Hold a frame while closed."""
@@ -60,3 +65,7 @@ class _GatedBackend(OnnxBackend):
     def embed(self, *arrays: Any) -> NDArray[np.float32]:
         embeddings = super().embed(*arrays)
         return embeddings * np.float32("nan") if self._gate.not_finite else embeddings
+
+    def close(self) -> None:
+        super().close()
+        self._gate.model_closed = True

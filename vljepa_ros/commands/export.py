@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from ..model.directory import ModelDirectory, load_model, open_directory
 from ..model.export.bundle import export_bundle
 from ..model.export.contents import Choices, Contents
 from ..model.export.errors import ExportError
+from ..model.export.precision import PRECISIONS, LowPrecision
 from ..runtime.manifest import FieldReader
 from ..sources.clips import read_clips
 from ..sources.locate import open_source
 from ..sources.source import SourceError
 from .main import CommandError
 
-CLIPS = 3
+CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
+"""By precision: ranges of int8 and fp8 are taken from them."""
+
 RECORDING = Path(__file__).resolve().parents[2] / "demo" / "recording.mp4"
 
 
@@ -55,6 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="store the Y-Encoder's weights as int8, if they were rounded before training",
     )
     parser.add_argument(
+        "--precision",
+        choices=("fp32", *PRECISIONS),
+        default="fp32",
+        help="of the visual graphs, for TensorRT; default: %(default)s",
+    )
+    parser.add_argument(
+        "--modelopt-python",
+        type=Path,
+        default=Path(sys.executable),
+        help="the Python that has nvidia-modelopt, which lowers the precision",
+    )
+    parser.add_argument(
         "--video",
         type=Path,
         default=RECORDING,
@@ -75,9 +91,10 @@ def run(args: argparse.Namespace) -> int:
         text_encoder=not args.without_text_encoder,
         query_table=args.query_table,
         int8_weights=args.int8_weights,
+        precision=_precision(args),
     )
     try:
-        clips = _clips(args.video, config)
+        clips = _clips(args.video, config, CLIPS[args.precision])
         model = load_model(args.model)
         model.config = config
         bundle = export_bundle(model, args.out, _contents(directory, args), clips, choices)
@@ -85,9 +102,18 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(str(error)) from error
     for name in sorted(bundle.graphs):
         print(f"{name}: differs from torch by {bundle.parity[name]:.1e}")
+    if bundle.lowered is not None:
+        tool, cosine = bundle.lowered.tool, bundle.lowered.cosine
+        print(f"{bundle.precision} by {tool}: cosine with fp32 at least {cosine:.6f}")
     size = sum(entry.bytes for entry in bundle.files.values())
     print(f"{args.out}: {bundle.name} {bundle.version}, {size / 1e6:.0f} MB")
     return 0
+
+
+def _precision(args: argparse.Namespace) -> LowPrecision | None:
+    if args.precision == "fp32":
+        return None
+    return LowPrecision(args.precision, args.modelopt_python)
 
 
 def _config(config: ModelConfig, args: argparse.Namespace) -> ModelConfig:
@@ -126,11 +152,11 @@ def _read(file: Path, kind: Any) -> dict[str, Any]:
     return {name: kind(reader, name) for name in reader.names()}
 
 
-def _clips(video: Path, config: ModelConfig) -> NDArray[np.uint8]:
+def _clips(video: Path, config: ModelConfig, count: int) -> NDArray[np.uint8]:
     with open_source(str(video)) as source:
         return read_clips(
             source,
-            count=CLIPS,
+            count=count,
             frames=config.clip_frames,
             rate_hz=config.clip_rate_hz,
             height=config.frame_pixels,

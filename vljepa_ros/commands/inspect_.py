@@ -46,13 +46,20 @@ def _bundle(path: Path) -> Iterator[str]:
             "dimension": bundle.dimension,
             "frame": f"{bundle.frame.height} x {bundle.frame.width} pixels",
             "clip": f"{bundle.clip.frames} frames at {bundle.clip.rate_hz:g} Hz",
-            "precision": bundle.precision,
+            "precision": _precision(bundle),
             "queries": ", ".join(bundle.queries),
         }
     )
     for name, entry in bundle.files.items():
         yield f"  {entry.bytes / 1e6:10.1f} MB  {name}"
     yield from _licences(bundle.licences)
+
+
+def _precision(bundle: Bundle) -> str:
+    if bundle.lowered is None:
+        return bundle.precision
+    tool, cosine = bundle.lowered.tool, bundle.lowered.cosine
+    return f"{bundle.precision} by {tool}, cosine with fp32 at least {cosine:g}"
 
 
 def _checkpoint(path: Path) -> Iterator[str]:

@@ -27,11 +27,15 @@ from vljepa_ros.nodes.image_intake import ImageIntake
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.listener import SILENCE_S, Listener
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
+from vljepa_ros.nodes.parameters import Phase
 from vljepa_ros.nodes.run import run
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.nodes.worker import Worker
+from vljepa_ros.runtime.backend import DeviceLostError
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.tensorrt.backend import EngineOptions
+from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.stream.frame import Frame, newest
 
 MAX_FAILURES = 5  # of the model in a row, after which the node deactivates itself
@@ -65,32 +69,49 @@ class Embedder(ManagedNode):
     def __init__(self, **options: Any) -> None:
         """Offer the services; everything else waits for configure."""
         super().__init__("embedder", EMBEDDER, **options)
+        self._model: VLJepa | None = None  # from load to cleanup
         self._loaded: _Loaded | None = None
         self._stream: _Stream | None = None
         self._clips = Rate()
         self._published_s = 0.0
         self._failures = 0
         self._age_ms = self._model_ms = 0.0
+        self._latest_news: tuple[str, int | None] = ("", None)
         self._text_services = TextServices(self, self._engine)
 
-    def do_configure(self) -> None:
+    def load(self) -> None:
         """Load the model and run it once."""
         began_s = time.monotonic()
-        model = VLJepa.load(
-            self.parameters["bundle"] or None,
-            backend=self.parameters["backend"],
-            threads=self.parameters["threads"],
+        try:
+            self._model = model = VLJepa.load(
+                self.parameters["bundle"] or None,
+                backend=self.parameters["backend"],
+                threads=self.parameters["threads"],
+                engines=EngineOptions(
+                    allow_build=self.parameters["allow_build"],
+                    allow_untrusted=self.parameters["allow_untrusted_engines"],
+                    cuda_graphs=self.parameters["cuda_graphs"],
+                    progress=self._on_build_news,
+                ),
+            )
+        except DeviceLostError as error:
+            self.end_process(str(error))
+            raise
+        self.get_logger().info(
+            f"loaded {model.bundle.name} {model.bundle.version} from {model.bundle.root} with "
+            f"{model.backend.name} in {time.monotonic() - began_s:.1f} s ({model.backend_reason})"
         )
+
+    def do_configure(self) -> None:
+        """Start the worker and offer the topics."""
+        model = self._model
+        assert model is not None, "load made it"
         self._loaded = _Loaded(
             model=model,
             clips=ClipEmbedder(model, self.parameters["queries"]),
             worker=Worker(self._compute, on_error=self._on_model_error, wake=self.wake),
             embeddings=self.create_lifecycle_publisher(Embedding, "~/embedding", qos.reliable(10)),
             info=self.create_lifecycle_publisher(ModelInfo, "~/model_info", qos.latched(1)),
-        )
-        self.get_logger().info(
-            f"loaded {model.bundle.name} {model.bundle.version} from {model.bundle.root} with "
-            f"{model.backend.name} in {time.monotonic() - began_s:.1f} s"
         )
 
     def do_activate(self) -> None:
@@ -125,18 +146,22 @@ class Embedder(ManagedNode):
     def do_cleanup(self) -> None:
         """Stop the worker and let the model go."""
         loaded, self._loaded = self._loaded, None
-        if loaded is None:
-            return
-        if not loaded.worker.stop():
-            self.get_logger().warning("the model is still computing and is left to end by itself")
-        loaded.model.close()
-        self.destroy_lifecycle_publisher(loaded.embeddings)
-        self.destroy_lifecycle_publisher(loaded.info)
+        model, self._model = self._model, None
+        if loaded is not None:
+            if not loaded.worker.stop():
+                self.get_logger().warning(
+                    "the model is still computing and is left to end by itself"
+                )
+            self.destroy_lifecycle_publisher(loaded.embeddings)
+            self.destroy_lifecycle_publisher(loaded.info)
+        if model is not None:
+            model.close()
 
     def close(self) -> None:
-        """Stop the worker at the end of the process."""
-        if self._loaded is not None:
-            self._loaded.worker.stop()
+        """Stop the worker, and free the model unless it is busy or its device lost."""
+        stopped = self._loaded is None or self._loaded.worker.stop()
+        if self._model is not None and stopped and not self.fatal:
+            self._model.close()
 
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
         """Take new queries or a new pace; configure and activate read the others."""
@@ -164,6 +189,7 @@ class Embedder(ManagedNode):
             "model": f"{loaded.model.bundle.name} {loaded.model.bundle.version}",
             "space_id": loaded.model.bundle.space_id,
             "backend": f"{loaded.model.backend.name} {loaded.model.backend.precision}",
+            "backend reason": loaded.model.backend_reason,
             "queries": ", ".join(loaded.clips.queries),
             **self.tally.values(),
         }
@@ -224,6 +250,7 @@ class Embedder(ManagedNode):
             queries=[Query(name=n, text=t) for n, t in loaded.clips.queries.items()],
             backend=backend.name,
             precision=backend.precision,
+            backend_reason=loaded.model.backend_reason,
         )
         info.header.stamp = self.get_clock().now().to_msg()
         loaded.info.publish(info)
@@ -232,10 +259,30 @@ class Embedder(ManagedNode):
         """Count a failure of the model; in the worker."""
         if not self.context.ok():
             return  # the process ends, and nothing can be published any more
+        if isinstance(error, DeviceLostError):
+            self.end_process(str(error))
+            return
         self._failures += 1
         self.tally.warn("model failures", f"{type(error).__name__}: {error}")
         if self._failures == MAX_FAILURES:
             self.deactivate_because(f"the model failed {MAX_FAILURES} times in a row: {error}")
+
+    def _on_build_news(self, news: BuildNews) -> None:
+        """Show what happens to the engines while the node loads; in the thread that builds."""
+        if self.phase is not Phase.CONFIGURING or not self.context.ok():
+            raise RuntimeError("the node was shut down")
+        text = f"{news.graph}: {news.text}"
+        if news.warning:
+            self.tally.warn("engines not kept", text)
+        elif self._is_news(news):
+            self.get_logger().info(text)
+        self.progress = text
+
+    def _is_news(self, news: BuildNews) -> bool:
+        """Whether a build has come to another tenth, or tells something else."""
+        tenth = None if news.fraction is None else int(10 * news.fraction)
+        latest, self._latest_news = self._latest_news, (news.graph, tenth)
+        return tenth is None or self._latest_news != latest
 
     def _pace(self, loaded: _Loaded, changed: Mapping[str, Any]) -> dict[str, float]:
         """Return the rate and the gap, as they are or as they are about to be."""

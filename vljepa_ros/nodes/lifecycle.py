@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all nodes share: a managed life, parameters from a table, diagnostics and autostart.
 
+Configuring begins with :meth:`ManagedNode.load` in a thread, because a model takes seconds to
+load and engines take minutes to build. Meanwhile the node answers, and reports that it is
+``configuring`` and how far it is; to ROS, whose transition follows, it is still unconfigured.
+
 rclpy swallows an exception in a transition callback without a word, and lets a request for a
 transition that is not possible now (configure twice) end the process. Here the first is logged
 with its cause and the second is answered with ``success: false``. A node writes four plain methods
@@ -10,16 +14,22 @@ legal transitions.
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.task import Future
 
 from vljepa_ros.nodes.diagnostics import Diagnostics, Health, Level, Tally
 from vljepa_ros.nodes.parameters import Change, Parameters, ParameterSpec, Phase
+from vljepa_ros.nodes.worker import THREADS, answer
 
 AUTOSTART = ParameterSpec(
     "autostart",
@@ -48,6 +58,9 @@ class ManagedNode(LifecycleNode):
         super().__init__(name, **options)
         self.phase = Phase.UNCONFIGURED
         self.failure = ""  # why the last transition or the model failed; empty when all is well
+        self.fatal = False  # whether the process ends because only a new one can go on
+        self.progress = ""  # how far load() is, for people
+        self._loading: Future | None = None
         self.tally = Tally(self.get_logger())
         self.parameters = Parameters(
             self,
@@ -56,15 +69,21 @@ class ManagedNode(LifecycleNode):
             apply=self.apply_parameters,
         )
         self.diagnostics = Diagnostics(self, self._health)
-        self._answer_impossible_transitions()
+        self._answer_transitions()
         if self.parameters["autostart"]:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
     # What a node fills in.
 
+    def load(self) -> None:
+        """Do what takes long, in a thread of its own, before :meth:`do_configure`.
+
+        It must leave the node's publishers and the like alone, and may set :attr:`progress`.
+        """
+
     def do_configure(self) -> None:
-        """Do what can fail: read parameters, load, warm up, create publishers."""
+        """Do what else can fail: read parameters, create publishers."""
 
     def do_activate(self) -> None:
         """Create subscriptions and begin."""
@@ -73,7 +92,7 @@ class ManagedNode(LifecycleNode):
         """Destroy subscriptions and forget the stream."""
 
     def do_cleanup(self) -> None:
-        """Undo :meth:`do_configure`, also where that stopped half-way."""
+        """Undo :meth:`do_configure` and :meth:`load`, also where one stopped half-way."""
 
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
         """Take a permitted change (name to new value); ValueError refuses it."""
@@ -101,6 +120,13 @@ class ManagedNode(LifecycleNode):
         if self.executor is not None:
             self.executor.create_task(self._give_up)
 
+    def end_process(self, cause: str) -> None:
+        """End the process with an error status, from any thread: only a new one can go on."""
+        self.fatal = True
+        self.failure = cause
+        self.get_logger().fatal(f"ending the process: {cause}")
+        self.context.try_shutdown()
+
     def wake(self) -> None:
         """Make the executor look again, from any thread: something that it waits for is done."""
         if self.executor is not None:
@@ -111,8 +137,9 @@ class ManagedNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure, or stay unconfigured and say why."""
         self.failure = ""
-        if not self._run("configure", self.do_configure):
+        if not self._run("configure", self._configure):
             self._run("cleanup", self.do_cleanup, keep_failure=True)
+            self.phase = Phase.UNCONFIGURED
             return _FAILURE
         self.phase = Phase.INACTIVE
         return super().on_configure(state)
@@ -163,12 +190,42 @@ class ManagedNode(LifecycleNode):
             return False
         return True
 
+    def _configure(self) -> None:
+        loading, self._loading = self._loading, None
+        if loading is None:  # configured without the service or autostart
+            self.load()
+        else:
+            loading.result()
+        self.do_configure()
+
+    async def _load_first(self) -> bool:
+        """Load in a thread, and return whether the node can still be configured afterwards."""
+        self.phase = Phase.CONFIGURING
+        self.failure = self.progress = ""
+        self._loading = loading = Future()
+        loading.add_done_callback(lambda _: self.wake())
+        thread = threading.Thread(target=answer, args=(self.load, loading), daemon=True)
+        thread.name = f"{THREADS} loader"
+        thread.start()
+        with suppress(Exception):  # configuring raises it again
+            await loading
+        thread.join()  # it has nothing left to do
+        if self.phase is Phase.CONFIGURING:
+            return self.context.ok()
+        self._loading = None  # shut down meanwhile
+        self._run("cleanup", self.do_cleanup)
+        return False
+
     def _autostart(self) -> None:
         self.destroy_timer(self._autostart_timer)
-        if self.phase is not Phase.UNCONFIGURED:
-            return  # a lifecycle manager was faster
-        configured = self.trigger_configure() == _SUCCESS
-        if configured and self.context.ok():  # a signal may have come while loading
+        if self.phase is Phase.UNCONFIGURED:  # else a lifecycle manager was faster
+            assert self.executor is not None, "it called this"
+            self.executor.create_task(self._start)
+
+    async def _start(self) -> None:
+        if not await self._load_first():
+            return
+        if self.trigger_configure() == _SUCCESS and self.context.ok():
             self.trigger_activate()
 
     def _give_up(self) -> None:
@@ -182,20 +239,27 @@ class ManagedNode(LifecycleNode):
         values = {"state": self.phase.value}
         if self.failure:
             return Health(Level.ERROR, self.failure, {**values, **self.tally.values()})
+        if self.phase is Phase.CONFIGURING:
+            return Health(Level.OK, self.progress or self.phase.value, values)
         if self.phase is not Phase.ACTIVE:
             return Health(Level.OK, self.phase.value, values)
         health = self.health()
         return Health(health.level, health.summary, {**values, **health.values})
 
-    def _answer_impossible_transitions(self) -> None:
-        """Make the change_state service answer where rclpy would let the process end."""
+    def _answer_transitions(self) -> None:
+        """Load before a transition that configures, and answer what rclpy lets end the process."""
         for service in self.services:
             if service.srv_type is ChangeState:
                 service.callback = self._answering(service.callback)
+                # A request that waits for a model must not hold up images and reports.
+                service.callback_group = ReentrantCallbackGroup()
+                service.callback_group.add_entity(service)
 
     def _answering(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(request: Any, response: Any) -> Any:
+        async def respond(request: Any, response: Any) -> Any:
             try:
+                if _configures(request.transition) and not await self._may_configure():
+                    raise RuntimeError("it is being configured, or was")
                 return change_state(request, response)
             except RuntimeError as error:  # RCLError, which has no public name, is one.
                 wanted = request.transition.label or request.transition.id
@@ -205,4 +269,13 @@ class ManagedNode(LifecycleNode):
                 response.success = False
                 return response
 
-        return answer
+        return respond
+
+    async def _may_configure(self) -> bool:
+        return self.phase is Phase.UNCONFIGURED and await self._load_first()
+
+
+def _configures(transition: Transition) -> bool:
+    if transition.label:
+        return bool(transition.label == "configure")
+    return bool(transition.id == Transition.TRANSITION_CONFIGURE)

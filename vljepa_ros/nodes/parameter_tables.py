@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from vljepa_ros.nodes.parameters import Change, ParameterSpec
+from vljepa_ros.runtime.choose import AUTO, BACKENDS
 from vljepa_ros.stream.change import ChangeConfig
 
 _DAY_S = 86_400.0
@@ -52,18 +53,36 @@ EMBEDDER = (
     IMAGE_TRANSPORT,
     ParameterSpec(
         "backend",
-        "auto",
-        "What runs the model.",
+        AUTO,
+        "What runs the model: tensorrt, onnxruntime, or auto for the first that the machine has.",
         Change.UNCONFIGURED,
-        choices=("auto", "onnxruntime"),
+        choices=BACKENDS,
     ),
     ParameterSpec(
         "threads",
         1,
-        "Compute threads of the backend.",
+        "Compute threads of ONNX Runtime.",
         Change.UNCONFIGURED,
         minimum=1,
         maximum=64,
+    ),
+    ParameterSpec(
+        "allow_build",
+        False,
+        "Build TensorRT engines that are missing, which takes minutes at the first start.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "allow_untrusted_engines",
+        False,
+        "Use TensorRT engines that others could have written; an engine is code.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "cuda_graphs",
+        False,
+        "Start each TensorRT engine with one call; needs cuda-bindings, helps small models.",
+        Change.UNCONFIGURED,
     ),
 )
 

@@ -33,6 +33,7 @@ class Phase(Enum):
     """Where a node is in its life; the value is for people."""
 
     UNCONFIGURED = "unconfigured"
+    CONFIGURING = "configuring"
     INACTIVE = "inactive"
     ACTIVE = "active"
     FINALIZED = "finalized"

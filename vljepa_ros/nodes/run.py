@@ -26,14 +26,15 @@ from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.parameters import ParameterError
 from vljepa_ros.nodes.worker import THREADS
 
-_BAD_USAGE = 2
+_FATAL, _BAD_USAGE = 1, 2
 
 
 def run(*factories: Callable[[], ManagedNode]) -> int:
     """Make the nodes and spin them in one thread until SIGINT, SIGTERM or shutdown.
 
     Returns:
-        The exit status: 0, or 2 where a parameter cannot be used.
+        The exit status: 0, 1 where only a new process can go on, so that a launch file's respawn
+        starts one, or 2 where a parameter cannot be used.
     """
     signal.signal(signal.SIGINT, lambda *_: None)  # rclpy's handler calls this after its own work
     cv2.setNumThreads(1)  # to shrink one frame takes less than to wake other threads for it
@@ -58,20 +59,22 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
 
 
 def _end(nodes: list[ManagedNode]) -> None:
-    """Stop the nodes' threads; leave at once where one is stuck in a model.
+    """Stop the nodes' threads; leave at once where one is stuck in a model, or a device is lost.
 
     A thread inside a native library cannot be interrupted, and taking the library down under it
-    crashes. The nodes are destroyed before: else they stay in the graph, and a camera counts a
-    dead subscriber, until their lease ends after 20 s, and their shared memory is left behind.
+    crashes, as freeing what a lost device held may. The nodes are destroyed before: else they stay
+    in the graph, and a camera counts a dead subscriber, until their lease ends after 20 s, and
+    their shared memory is left behind.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for node in nodes:
         node.close()
-    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+    fatal = any(node.fatal for node in nodes)
+    if fatal or any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
         for node in nodes:
             with suppress(Exception):  # nothing may keep the process from ending
                 node.destroy_node()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(_FATAL if fatal else 0)

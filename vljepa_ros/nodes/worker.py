@@ -128,7 +128,7 @@ class Worker(Generic[_Item]):
                 return None
             if self._calls:
                 function, future = self._calls.popleft()
-                return lambda: _answer(function, future)
+                return lambda: answer(function, future)
             item = self._items.pop(next(iter(self._items)))
             return lambda: self._handle_one(item)
 
@@ -140,7 +140,8 @@ class Worker(Generic[_Item]):
                 self._on_error(error)
 
 
-def _answer(function: Callable[[], object], future: Future) -> None:
+def answer(function: Callable[[], object], future: Future) -> None:
+    """Give a future what a function returns or raises."""
     try:
         result = function()
     except Exception as error:  # Belongs to whoever awaits the call.

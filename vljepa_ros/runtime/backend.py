@@ -19,6 +19,14 @@ class BackendError(RuntimeError):
     """A model that loaded failed to run, or gave values that cannot be used."""
 
 
+class OutOfMemoryError(BackendError):
+    """The device has too little memory left; the message says how much."""
+
+
+class DeviceLostError(BackendError):
+    """The device computes nothing more for this process, which can only end and start again."""
+
+
 class Backend(Protocol):
     """Runs the visual graphs of a bundle. Every method may be called from several threads."""
 

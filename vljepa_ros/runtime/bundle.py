@@ -80,13 +80,22 @@ class QueryFiles:
 
 
 @dataclass(frozen=True)
+class Lowered:
+    """What lowered the precision of the visual graphs, and the least cosine to float32."""
+
+    tool: str
+    cosine: float
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A verified bundle. The fields are the manifest's; ``root`` is its folder.
 
     Without the graph ``frame_encoder`` the X-Encoder takes frames as they are. Without
     ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``query_tokens`` is None
     where the Y-Encoder gives them. ``reference`` names a file with a clip and what it must embed
-    to (:mod:`.reference`). ``parity`` is the relative error of each graph to torch,
+    to (:mod:`.reference`). ``precision`` is that of the visual graphs; ``lowered`` is None in
+    float32. ``parity`` is the relative error of each graph to torch, before it was lowered.
     ``int8_weights`` names the graphs whose weights are stored as int8.
     """
 
@@ -108,6 +117,7 @@ class Bundle:
     phrases: PhraseFiles
     reference: str
     precision: str
+    lowered: Lowered | None
     int8_weights: tuple[str, ...]
     parity: Mapping[str, float]
     licences: Mapping[str, str]
@@ -257,6 +267,7 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         phrases=PhraseFiles(phrases.text("texts"), phrases.text("embeddings")),
         reference=reader.text("reference"),
         precision=reader.text("precision"),
+        lowered=_lowered(reader),
         int8_weights=tuple(reader.text_list("int8_weights")),
         parity=reader.amounts("parity"),
         licences=reader.texts("licences"),
@@ -276,6 +287,13 @@ def _query_files(reader: FieldReader) -> QueryFiles | None:
     has_table = "table" in reader.names()
     table = QueryTable(reader.text("table"), reader.text("tokenizer")) if has_table else None
     return QueryFiles(reader.text("file"), table)
+
+
+def _lowered(reader: FieldReader) -> Lowered | None:
+    if "lowered" not in reader.names():
+        return None
+    section = reader.section("lowered")
+    return Lowered(section.text("tool"), section.positive("cosine"))
 
 
 def _file_entries(reader: FieldReader) -> dict[str, FileEntry]:

@@ -65,11 +65,25 @@ class FieldReader:
     def whole(self, key: str, at_least: int = 1) -> int:
         """Return an integer of at least ``at_least``."""
         value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        if not _is_whole(value, at_least):
             raise ManifestError(
                 f"{self._name(key)} must be a whole number of at least {at_least}, not {value!r}"
             )
-        return value
+        return int(value)
+
+    def whole_list(self, key: str, at_least: int = 1) -> list[int]:
+        """Return a list of integers of at least ``at_least``."""
+        values = self._get(key)
+        if not isinstance(values, list) or not all(_is_whole(value, at_least) for value in values):
+            raise ManifestError(
+                f"{self._name(key)} must be a list of whole numbers of at least {at_least}, "
+                f"not {values!r}"
+            )
+        return values
+
+    def number_or_none(self, key: str) -> float | None:
+        """Return a finite number, or None where the field is null."""
+        return None if self._get(key) is None else self._finite(key)
 
     def positive(self, key: str) -> float:
         """Return a finite number above zero."""
@@ -111,3 +125,7 @@ class FieldReader:
 
     def _name(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
+
+
+def _is_whole(value: Any, at_least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least

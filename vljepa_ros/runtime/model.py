@@ -9,28 +9,32 @@ first frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vljepa_ros.runtime.backend import Backend, BackendError
+from vljepa_ros.runtime.backend import (
+    Backend,
+    BackendError,
+    DeviceLostError,
+    OutOfMemoryError,
+)
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
+from vljepa_ros.runtime.choose import BACKENDS, ONNXRUNTIME, choose_backend
 from vljepa_ros.runtime.memory import return_freed_memory
-from vljepa_ros.runtime.onnx_backend import OnnxBackend
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
+from vljepa_ros.runtime.reference import DisagreementError, Reference
 from vljepa_ros.runtime.scores import softmax
+from vljepa_ros.runtime.tensorrt.backend import EngineOptions, TensorRTBackend
+from vljepa_ros.runtime.tensorrt.errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
 from vljepa_ros.runtime.tokens import TextError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.vectors import unit
-
-BACKENDS: dict[str, Callable[[Bundle, int], Backend]] = {"onnxruntime": OnnxBackend}
-_AUTO = "auto"
-_DEFAULT_BACKEND = "onnxruntime"
 
 
 class VLJepa:
@@ -43,38 +47,63 @@ class VLJepa:
         text_encoder: TextEncoder | None,
         queries: QueryEncoder,
         phrases: PhraseBank,
+        backend_reason: str = "",
     ) -> None:
-        """Put loaded parts together; :meth:`load` is the usual way."""
+        """Put loaded parts together; :meth:`load` is the usual way.
+
+        ``backend_reason`` says for people why this backend runs the model.
+        """
         self.bundle = bundle
         self.backend = backend
+        self.backend_reason = backend_reason
         self.phrases = phrases
         self._text_encoder = text_encoder
         self._queries = queries
 
     @classmethod
     def load(
-        cls, path: Path | str | None = None, *, backend: str = _DEFAULT_BACKEND, threads: int = 1
+        cls,
+        path: Path | str | None = None,
+        *,
+        backend: str = ONNXRUNTIME,
+        threads: int = 1,
+        engines: EngineOptions | None = None,
     ) -> VLJepa:
         """Verify and load a bundle, and run every graph of it once.
 
         Args:
             path: the bundle's folder; None is the default bundle.
-            backend: a name in :data:`BACKENDS`, or ``auto``.
-            threads: compute threads per graph, at least 1.
+            backend: one of :data:`~vljepa_ros.runtime.choose.BACKENDS`.
+            threads: compute threads per graph on ONNX Runtime, at least 1.
+            engines: how TensorRT's engines are found and run; None is as they are and from the
+                usual place.
 
         Raises:
             BundleError: the bundle cannot be used; the message says why and what to do.
+            TensorRTError: TensorRT was asked for and is not there, an engine must not be used, or
+                engines do not compute what the bundle says.
+            BackendError: the GPU has too little memory, or refuses.
             ValueError: no such backend, or fewer than one thread.
         """
-        factory = _backend_factory(backend)
+        if backend not in BACKENDS:
+            raise ValueError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         bundle = Bundle.load(default_bundle_path() if path is None else path)
         phrases = PhraseBank.from_bundle(bundle)
         text_encoder = TextEncoder(bundle, threads) if bundle.tokenizer is not None else None
         queries = QueryEncoder(bundle, text_encoder)
-        model = cls(bundle, factory(bundle, threads), text_encoder, queries, phrases)
-        model._check()
+        chosen = choose_backend(backend, bundle, threads, engines or EngineOptions())
+        model = cls(bundle, chosen.backend, text_encoder, queries, phrases, chosen.reason)
+        try:
+            model._check()
+            if isinstance(chosen.backend, TensorRTBackend):
+                model._check_engines(chosen.backend)
+        except DeviceLostError:
+            raise  # what is freed on a lost device may end the process before this is told
+        except BaseException:
+            model.close()
+            raise
         return_freed_memory()
         return model
 
@@ -187,6 +216,8 @@ class VLJepa:
                 self.encode_query(question)
             embeddings = self.embed([self.encode_frame(black)] * bundle.clip.frames, asked)
             text = embeddings[0] if self._text_encoder is None else self.embed_text(questions[0])
+        except (DeviceLostError, OutOfMemoryError):
+            raise  # the bundle is not to blame
         except (BackendError, ValueError) as error:
             raise BundleError(bundle.root, f"the graphs do not run ({error})", remedy) from error
         expected = (len(asked), bundle.dimension)
@@ -194,9 +225,14 @@ class VLJepa:
             cause = f"embeddings {embeddings.shape} and {text.shape}, expected {expected}"
             raise BundleError(bundle.root, cause, remedy)
 
-
-def _backend_factory(name: str) -> Callable[[Bundle, int], Backend]:
-    factory = BACKENDS.get(_DEFAULT_BACKEND if name == _AUTO else name)
-    if factory is None:
-        raise ValueError(f"no backend {name!r}; there are {', '.join((_AUTO, *BACKENDS))}")
-    return factory
+    def _check_engines(self, backend: TensorRTBackend) -> None:
+        """Compare what engines make of the bundle's clip with what ONNX Runtime made of it."""
+        reference = Reference.from_bundle(self.bundle)
+        clip = [self.encode_frame(frame) for frame in reference.clip]
+        found = self.embed(clip, list(self.bundle.queries.values()))
+        try:
+            cosine = reference.check(found, self.phrases.embeddings, self.bundle.precision)
+        except DisagreementError as error:
+            cause = f"the engines of {self.bundle.name} do not compute what it must ({error})"
+            raise TensorRTError(cause, BUILD_AGAIN) from error
+        backend.record_parity(cosine)

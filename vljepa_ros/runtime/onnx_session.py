@@ -10,6 +10,7 @@ it, which was compared when the bundle was loaded, ONNX Runtime opens both by th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ class OnnxGraph:
         self.name = graph
         self._outputs = [*_expected_outputs(bundle, graph)]
         file = bundle.graphs[graph]
-        model = _by_path(bundle, file) if bundle.holds_weights_of(file) else bundle.read(file)
+        by_path = bundle.holds_weights_of(file)
+        model = str(graph_path(bundle, graph)) if by_path else bundle.read(file)
         try:
             session = ort.InferenceSession(
                 model, session_options(threads), providers=["CPUExecutionProvider"]
@@ -108,17 +110,20 @@ def session_options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _by_path(bundle: Bundle, file: str) -> str:
+def graph_path(bundle: Bundle, graph: str) -> Path:
     """Return where a graph lies in truth, so that links (colcon) lead to its weights as well.
 
     Raises:
         BundleError: its weights lie in another folder than the graph.
     """
-    graph, weights = ((bundle.root / name).resolve() for name in (file, file + EXTERNAL))
-    if weights != graph.with_name(graph.name + EXTERNAL):
-        cause = f"leads to {weights}, which is not beside {graph}"
-        raise BundleError(bundle.root / (file + EXTERNAL), cause, "copy the bundle again")
-    return str(graph)
+    file = bundle.graphs[graph]
+    path = (bundle.root / file).resolve()
+    if bundle.holds_weights_of(file):
+        weights = (bundle.root / (file + EXTERNAL)).resolve()
+        if weights != path.with_name(path.name + EXTERNAL):
+            cause = f"leads to {weights}, which is not beside {path}"
+            raise BundleError(bundle.root / (file + EXTERNAL), cause, "copy the bundle again")
+    return path
 
 
 def _expected_inputs(bundle: Bundle, graph: str) -> dict[str, str]:

@@ -86,6 +86,12 @@ class PhraseBank:
         with self._lock:
             return {query: rows.texts for query, rows in self._rows.items()}
 
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """Unit vectors of all phrases (N, dimension)."""
+        with self._lock:
+            return self._all.embeddings
+
     def add(self, query: str, text: str, embedding: ArrayLike) -> None:
         """Add a phrase to a query, or replace the embedding of one that it has.
 

@@ -81,8 +81,12 @@ class Reference:
             precision: what the embeddings were computed with, a key of :data:`LIMITS`.
 
         Raises:
-            DisagreementError: a cosine is too small, or the phrases have another order.
+            DisagreementError: a cosine is too small, the phrases have another order, or nothing is
+                known about the precision.
         """
+        if precision not in LIMITS:
+            known = ", ".join(LIMITS)
+            raise DisagreementError(f"precision {precision!r} has no limit; {known} have one")
         limit = LIMITS[precision]
         cosine = float(np.min(np.sum(self.embeddings * found, axis=1)))  # NaN if one is none
         if not cosine >= limit.cosine:

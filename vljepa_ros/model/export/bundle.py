@@ -30,6 +30,7 @@ from .errors import ExportError
 from .graphs import frame_encoder_graph, predictor_graph, x_encoder_graph, y_encoder_graph
 from .onnx_file import write_graph
 from .parity import Parity
+from .precision import lower_precision
 
 _CARD = "README.md"
 _TOKENIZER = "tokenizer.json"
@@ -62,6 +63,8 @@ def export_bundle(
     part.mkdir(parents=True)
     try:
         bundle = _write(model.eval(), part, contents, clips, choices)
+        if choices.precision is not None:
+            bundle = lower_precision(bundle, clips, choices.precision)
         if (out / _CARD).exists():  # the model card is written by hand
             shutil.copy(out / _CARD, part)
         shutil.rmtree(out, ignore_errors=True)

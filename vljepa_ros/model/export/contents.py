@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...runtime.tokens import Tokens
 from ..vljepa import VLJepaModel
+from .precision import LowPrecision
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Choices:
     :param text_encoder: the Y-Encoder; without it a robot embeds no new texts.
     :param query_table: the table of query tokens, so that a robot may ask anything.
     :param int8_weights: store the Y-Encoder's rounded weights as int8.
+    :param precision: of the visual graphs, if not float32.
     """
 
     text_encoder: bool = True
     query_table: bool = False
     int8_weights: bool = False
+    precision: LowPrecision | None = None
 
 
 class EncodedTexts:

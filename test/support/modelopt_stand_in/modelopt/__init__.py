@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stand-in for nvidia-modelopt, whose pins do not fit the test environment."""

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ros2 run vljepa_ros build_engine``: build a bundle's TensorRT engines on this machine.
+
+Needs no running ROS. The engines are loaded once, and must compute what the bundle says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..runtime.backend import BackendError
+from ..runtime.bundle import Bundle, BundleError, default_bundle_path
+from ..runtime.choose import TENSORRT
+from ..runtime.model import VLJepa
+from ..runtime.tensorrt.backend import EngineOptions
+from ..runtime.tensorrt.driver import probe_gpu
+from ..runtime.tensorrt.engines import BuildNews, ensure_engines
+from ..runtime.tensorrt.errors import TensorRTError
+from ..runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
+
+_ROS_ARGUMENTS = "--ros-args"  # launch files end every command line with them
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build, check and list the engines, and return the exit status."""
+    # Ctrl-C ends a build at once, deep inside TensorRT too: the store is made for sudden ends
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if _ROS_ARGUMENTS in words:
+        words = words[: words.index(_ROS_ARGUMENTS)]
+    try:
+        _build(_parser().parse_args(words))
+    except (TensorRTError, BundleError, BackendError, OSError) as error:
+        print(f"build_engine: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="build_engine", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of the bundle; default: the shipped one"
+    )
+    parser.add_argument(
+        "--engines",
+        type=Path,
+        help="folder that keeps them; default: $VLJEPA_ENGINES or ~/.cache/vljepa_ros/engines",
+    )
+    parser.add_argument(
+        "--allow-untrusted",
+        action="store_true",
+        help="use a folder of engines that others can write: whoever can may run code here",
+    )
+    return parser
+
+
+def _build(args: argparse.Namespace) -> None:
+    gpu = probe_gpu()
+    store = PlanStore(args.engines, allow_untrusted=args.allow_untrusted)
+    store.prepare()
+    bundle = Bundle.load(args.bundle or default_bundle_path())
+    plans = ensure_engines(bundle, store, gpu, allow_build=True, progress=_print)
+    lost = [graph for graph, plan in plans.items() if plan.path is None]
+    if lost:
+        raise OSError(f"engines that could not be kept: {', '.join(lost)}")
+    options = EngineOptions(folder=store.root, allow_untrusted=args.allow_untrusted)
+    VLJepa.load(bundle.root, backend=TENSORRT, engines=options).close()
+    for plan in ensure_engines(bundle, store, gpu).values():
+        print(_line(plan), flush=True)
+
+
+def _print(news: BuildNews) -> None:
+    stream = sys.stderr if news.warning else sys.stdout
+    print(f"{news.graph}: {news.text}", file=stream, flush=True)
+
+
+def _line(plan: VerifiedPlan) -> str:
+    manifest = plan.manifest
+    parity = "not compared" if manifest.parity is None else f"cosine {manifest.parity:.5f}"
+    return (
+        f"{plan.graph}: {manifest.plan_bytes / 1e6:.1f} MB, built in "
+        f"{manifest.build_seconds:.0f} s, {parity} to ONNX Runtime, {plan.path}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The visual graphs of a bundle in fp16, int8 or fp8, for TensorRT.
+
+Precision lies in the graphs and not in flags of a builder, which TensorRT 11 dropped. The
+Y-Encoder stays in float32: EmbeddingGemma does not survive float16, and texts are rare. What comes
+out is compared with what went in, all the way through, by ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from ...runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
+from ...runtime.bundle_files import BundleError
+from ...runtime.choose import ONNXRUNTIME
+from ...runtime.model import VLJepa
+from ...runtime.onnx_session import OnnxGraph
+from ...runtime.reference import DisagreementError, Reference
+from .errors import ExportError
+from .half_rounding import round_halves, value_types
+from .low_precision import FP32_OPERATORS
+
+PRECISIONS = ("fp16", "int8", "fp8")
+GRAPHS = ("frame_encoder", "x_encoder", "predictor")
+
+_PROGRAM = "vljepa_ros.model.export.low_precision"
+_ROOT = Path(__file__).resolve().parents[3]
+_FLOAT16 = onnx.TensorProto.FLOAT16
+_Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LowPrecision:
+    """One of PRECISIONS, and the Python that has nvidia-modelopt."""
+
+    precision: str
+    python: Path
+
+
+def lower_precision(bundle: Bundle, clips: NDArray[np.uint8], wanted: LowPrecision) -> Bundle:
+    """Replace the visual graphs in the folder of a float32 bundle, and write its manifest again.
+
+    :param clips: real clips (n, T, H, W, 3); ranges of values are taken from them, and on them
+        the result is compared with the bundle.
+
+    Raises:
+        ExportError: a graph cannot be converted, or the result differs too much.
+    """
+    model = VLJepa.load(bundle.root, backend=ONNXRUNTIME)
+    true = [_embed(model, clip) for clip in clips]
+    with TemporaryDirectory(dir=bundle.root.parent) as work:
+        inputs = Path(work) / "inputs"
+        _write_inputs(model, clips, inputs)
+        for graph in GRAPHS:
+            if graph in bundle.graphs:
+                tool = _convert(bundle, graph, wanted, inputs)
+    fields = _fields(bundle) | {"precision": wanted.precision}
+    cosine = _compare(write_manifest(bundle.root, fields), clips, true)
+    fields["lowered"] = {"tool": tool, "cosine": round(cosine, 6)}
+    return write_manifest(bundle.root, fields)
+
+
+def _fields(bundle: Bundle) -> dict[str, Any]:
+    """Return the manifest but for what is computed."""
+    fields: dict[str, Any] = json.loads((bundle.root / MANIFEST).read_text(encoding="utf-8"))
+    del fields["format"], fields["files"]
+    return fields
+
+
+def _embed(model: VLJepa, clip: NDArray[np.uint8]) -> _Floats:
+    frames = [model.encode_frame(frame) for frame in clip]
+    return model.embed(frames, list(model.bundle.queries.values()))
+
+
+def _write_inputs(model: VLJepa, clips: NDArray[np.uint8], folder: Path) -> None:
+    """Write what each graph is fed with on the clips, one npz file per run."""
+    for graph in GRAPHS:
+        (folder / graph).mkdir(parents=True)
+    for number, (graph, feed) in enumerate(_feeds(model, clips)):
+        np.savez(folder / graph / f"{number:04}.npz", **feed)
+
+
+def _feeds(model: VLJepa, clips: NDArray[np.uint8]) -> Iterator[tuple[str, dict[str, Any]]]:
+    bundle = model.bundle
+    name = "frames" if bundle.pixels else "features"
+    queries = [model.encode_query(text) for text in bundle.queries.values()]
+    x_encoder = OnnxGraph(bundle, "x_encoder")
+    for clip in clips:
+        if not bundle.pixels:
+            yield from (("frame_encoder", {"frame": frame[np.newaxis]}) for frame in clip)
+        seen = {name: np.stack([model.encode_frame(frame) for frame in clip])[np.newaxis]}
+        yield "x_encoder", seen
+        (visual,) = x_encoder.run(seen)
+        for query in queries:  # one by one, which suits graphs with a free number of them as well
+            asked = {"query_tokens": query.tokens[None], "query_mask": query.mask[None]}
+            yield "predictor", {"visual_tokens": visual, **asked}
+
+
+def _convert(bundle: Bundle, graph: str, wanted: LowPrecision, inputs: Path) -> str:
+    """Put the converted graph in the place of the graph; return what converted it."""
+    file = bundle.root / bundle.graphs[graph]
+    with TemporaryDirectory(dir=inputs) as work:
+        source, result = Path(work) / file.name, Path(work) / "result" / file.name
+        result.parent.mkdir()
+        for each in (file, file.with_name(file.name + EXTERNAL)):
+            if each.exists():
+                shutil.copyfile(each, source.with_name(each.name))  # modelopt writes into it
+        version = _run(wanted, source, result, inputs / graph)
+        _check_types(result)
+        for old in (file, file.with_name(file.name + EXTERNAL)):
+            old.unlink(missing_ok=True)
+        for new in (result, result.with_name(file.name + EXTERNAL)):
+            if new.exists():
+                new.rename(file.with_name(new.name))
+    return f"nvidia-modelopt {version}"
+
+
+def _run(wanted: LowPrecision, source: Path, result: Path, inputs: Path) -> str:
+    command = [str(wanted.python), "-m", _PROGRAM, str(source), str(result)]
+    command += ["--precision", wanted.precision, "--inputs", str(inputs)]
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        )
+    except OSError as error:
+        raise ExportError(f"{wanted.python} does not run ({error.strerror})") from error
+    if done.returncode != 0:
+        cause = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise ExportError(
+            f"{source.name} cannot be converted to {wanted.precision} ({cause}): "
+            "--modelopt-python must be a Python set up as docs/export.md says"
+        )
+    return done.stdout.split()[-1]
+
+
+def _check_types(file: Path) -> None:
+    """Check that products are in half precision, and what sums over many values is not.
+
+    Raises:
+        ExportError: they are not.
+    """
+    types = value_types(file)
+    nodes = onnx.load(str(file), load_external_data=False).graph.node
+    halves = {node.op_type for node in nodes if types.get(node.output[0]) == _FLOAT16}
+    if lost := halves.intersection(FP32_OPERATORS):
+        raise ExportError(f"{file.name}: {', '.join(sorted(lost))} must not be in float16")
+    if not halves.intersection({"Conv", "MatMul"}):
+        raise ExportError(f"{file.name}: no product was converted, so nothing would be gained")
+
+
+def _compare(bundle: Bundle, clips: NDArray[np.uint8], true: list[_Floats]) -> float:
+    """Return the least cosine with the float32 bundle.
+
+    Raises:
+        ExportError: the difference is above the limit of the precision.
+    """
+    bank = np.load(bundle.root / bundle.phrases.embeddings)
+    try:
+        model = _rounding(bundle)
+        return min(
+            Reference(clip, expected).check(_embed(model, clip), bank, bundle.precision)
+            for clip, expected in zip(clips, true, strict=True)
+        )
+    except (BundleError, DisagreementError) as error:
+        raise ExportError(f"{bundle.precision} is not what fp32 was: {error}") from error
+
+
+def _rounding(bundle: Bundle) -> VLJepa:
+    """Load a copy of the bundle that rounds on the CPU as it will on a GPU."""
+    with TemporaryDirectory(dir=bundle.root.parent) as work:
+        copy = Path(work) / "bundle"
+        shutil.copytree(bundle.root, copy, copy_function=os.link)
+        for graph in set(GRAPHS).intersection(bundle.graphs):
+            round_halves(copy / bundle.graphs[graph])
+        write_manifest(copy, _fields(bundle))
+        return VLJepa.load(copy, backend=ONNXRUNTIME)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backend for a GPU: TensorRT engines, on a thread that does nothing else.
+
+Calls of any thread are handed to that one and waited for. One backend may serve several streams:
+their calls take turns, and all queries of a clip share one run of the X-Encoder. Clips of several
+streams are not batched, because the shapes of the engines are fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.runtime.backend import OutOfMemoryError
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.tensorrt.cuda import Cuda
+from vljepa_ros.runtime.tensorrt.device_thread import DeviceThread
+from vljepa_ros.runtime.tensorrt.driver import Gpu, probe_gpu
+from vljepa_ros.runtime.tensorrt.engine_chain import EngineChain
+from vljepa_ros.runtime.tensorrt.engines import Progress, ensure_engines
+from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class _Device:
+    """What lives on the thread."""
+
+    chain: EngineChain
+    record_parity: Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How engines are found and run.
+
+    ``folder`` is where they are kept, None for the usual place; ``allow_build`` lets missing ones
+    be built, which takes minutes, and ``progress`` is told how far that is; ``allow_untrusted``
+    takes engines that others could have written; ``cuda_graphs`` starts a run with one call.
+    """
+
+    folder: Path | None = None
+    allow_build: bool = False
+    allow_untrusted: bool = False
+    cuda_graphs: bool = False
+    progress: Progress = lambda news: None
+
+
+class TensorRTBackend:
+    """Runs the visual graphs of a bundle on a GPU; see :class:`~vljepa_ros.runtime.backend`."""
+
+    name = "tensorrt"
+
+    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
+        """Load the engines of a bundle, and build them first where that is allowed.
+
+        Raises:
+            TensorRTError: there is no driver, package or engine, or one that must not be used.
+            BackendError: the GPU has too little memory, or refuses.
+        """
+        self.precision = bundle.precision
+        self.gpu = probe_gpu()
+        self._has_trunk = not bundle.pixels
+        self._thread = DeviceThread("tensorrt", partial(_opened, bundle, options, self.gpu))
+
+    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn one RGB frame (H, W, 3) of the bundle's size into what a clip is made of.
+
+        Raises:
+            DeviceLostError: the GPU is lost to this process.
+            BackendError: the backend is closed, or the GPU failed.
+        """
+        if not self._has_trunk:
+            return frame.copy()  # the caller may use its memory for the next frame
+        return self._run(lambda chain: chain.encode_frame(frame))
+
+    def embed(
+        self,
+        clip: NDArray[Any],
+        query_tokens: NDArray[np.float32],
+        query_mask: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """Turn a clip (T, ...) and queries (Q, L, E) into embeddings (Q, dimension).
+
+        Raises:
+            DeviceLostError: the GPU is lost to this process.
+            BackendError: the backend is closed, or the GPU failed.
+        """
+        return self._run(lambda chain: chain.embed(clip, query_tokens, query_mask))
+
+    def record_parity(self, cosine: float) -> None:
+        """Note beside the stored engines how near they came to ONNX Runtime, if it can be noted.
+
+        Raises:
+            BackendError: the backend is closed.
+        """
+        self._thread.call(lambda device: device.record_parity(cosine))
+
+    def close(self) -> None:
+        """Release the GPU. Later calls raise :class:`~vljepa_ros.runtime.backend.BackendError`."""
+        self._thread.close()
+
+    def _run(self, work: Callable[[EngineChain], _Result]) -> _Result:
+        return self._thread.call(partial(_with_second_try, work))
+
+
+@contextmanager
+def _opened(bundle: Bundle, options: EngineOptions, gpu: Gpu) -> Iterator[_Device]:
+    """Load the engines, on the thread that they live on, and free them there."""
+    store = PlanStore(options.folder, allow_untrusted=options.allow_untrusted)
+    with closing(Cuda()) as cuda:
+        plans = ensure_engines(
+            bundle, store, gpu, allow_build=options.allow_build, progress=options.progress
+        )
+        stored = [plan for plan in plans.values() if plan.path is not None]
+        with closing(EngineChain(cuda, plans, cuda_graphs=options.cuda_graphs)) as chain:
+            del plans  # those that could not be stored hold their engines in memory
+            yield _Device(chain, partial(_record_parity, store, stored))
+
+
+def _record_parity(store: PlanStore, plans: Sequence[VerifiedPlan], cosine: float) -> None:
+    for plan in plans:
+        if plan.manifest.parity is None:
+            with suppress(OSError):  # whoever may only read the store is served all the same
+                store.record_parity(plan, cosine)
+
+
+def _with_second_try(work: Callable[[EngineChain], _Result], device: _Device) -> _Result:
+    """Run ``work``; where memory runs out, free what can be taken anew, and run it once more."""
+    try:
+        return work(device.chain)
+    except OutOfMemoryError:
+        device.chain.release()
+    return work(device.chain)

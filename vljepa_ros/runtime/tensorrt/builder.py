@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the engine of one graph, with the calls that TensorRT 10.3 to 11.4 have in common.
+
+The types in the ONNX file decide the precision, so no flag asks for one: TensorRT 11 has none. All
+shapes are fixed except for the number of queries of a predictor that was exported with a free one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vljepa_ros.runtime.tensorrt.build_progress import progress_monitor
+from vljepa_ros.runtime.tensorrt.driver import Gpu
+from vljepa_ros.runtime.tensorrt.errors import BuildError
+from vljepa_ros.runtime.tensorrt.log import collecting_logger
+from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
+
+FREE = -1
+_LARGEST_WORKSPACE = 1 << 30  # bytes
+_FREE_MEMORY = "close what else uses the GPU's memory, or use the backend onnxruntime"
+_EXPORT_AGAIN = "export the bundle again, or use the backend onnxruntime"
+
+
+@dataclass(frozen=True)
+class BuiltPlan:
+    """A new engine, what it takes and gives, and the measurements that the next build can use."""
+
+    content: bytes
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+    timing_cache: bytes
+    seconds: float
+
+
+def build_plan(
+    trt: Any,
+    gpu: Gpu,
+    onnx: Path,
+    queries: tuple[int, ...],
+    timing_cache: bytes,
+    report: Callable[[float], None],
+) -> BuiltPlan:
+    """Build the engine of an ONNX file, which takes minutes.
+
+    Args:
+        trt: the module ``tensorrt``.
+        gpu: the GPU of this machine, which the driver was asked for.
+        onnx: the graph; its weights may lie beside it.
+        queries: the fewest, the usual and the most queries where their number is free.
+        timing_cache: of an earlier build on this machine, or empty.
+        report: is given the fraction done, 0 to 1, from any thread; what it raises ends the build.
+
+    Raises:
+        BuildError: TensorRT cannot read the graph, or finds no way to run it here.
+    """
+    started = time.monotonic()
+    log = collecting_logger(trt)
+    builder = _builder(trt, log)
+    network = builder.create_network(_strongly_typed(trt))
+    parser = trt.OnnxParser(network, log)  # holds the network's weights: must outlive the build
+    _parse(trt, parser, log, onnx)
+    inputs, outputs = _inputs(network), _outputs(network)
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _workspace(gpu))
+    cache = _use_timing_cache(config, timing_cache)  # must outlive the build as well
+    _add_profile(builder, config, onnx, inputs, queries)
+    plan = _serialize(trt, builder, network, config, report)
+    if plan is None:
+        cause = f"TensorRT {trt.__version__} builds no engine of {onnx} ({log.tail()})"
+        raise BuildError(cause, _FREE_MEMORY)
+    seconds = time.monotonic() - started
+    return BuiltPlan(bytes(plan), inputs, outputs, bytes(cache.serialize()), seconds)
+
+
+def _builder(trt: Any, log: Any) -> Any:
+    try:
+        return trt.Builder(log)
+    except TypeError as error:  # how the bindings say that the library gave none
+        cause = f"TensorRT {trt.__version__} does not start ({log.tail()})"
+        raise BuildError(cause, _FREE_MEMORY) from error
+
+
+def _strongly_typed(trt: Any) -> int:
+    """Return the flag that makes the types in the file count; its value differs by version."""
+    return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+
+
+def _parse(trt: Any, parser: Any, log: Any, onnx: Path) -> None:
+    if parser.parse_from_file(str(onnx)):
+        return
+    errors = " | ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
+    cause = f"TensorRT {trt.__version__} cannot read {onnx} ({errors or log.tail()})"
+    raise BuildError(cause, _EXPORT_AGAIN)
+
+
+def _workspace(gpu: Gpu) -> int:
+    """Return the most scratch memory in bytes: on a Jetson it is taken from the whole robot."""
+    return min(_LARGEST_WORKSPACE, gpu.memory_mb * 1_000_000 // 4)
+
+
+def _use_timing_cache(config: Any, content: bytes) -> Any:
+    """Take over earlier measurements, or begin anew where they are another machine's."""
+    cache = config.create_timing_cache(content)
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache
+
+
+def _serialize(
+    trt: Any, builder: Any, network: Any, config: Any, report: Callable[[float], None]
+) -> Any:
+    monitor = progress_monitor(trt, report)
+    config.progress_monitor = monitor
+    plan = builder.build_serialized_network(network, config)
+    if monitor.interruption is not None:
+        raise monitor.interruption
+    return plan
+
+
+def _add_profile(
+    builder: Any, config: Any, onnx: Path, inputs: dict[str, TensorInfo], queries: tuple[int, ...]
+) -> None:
+    free = {name: info.shape for name, info in inputs.items() if FREE in info.shape}
+    if not free:
+        return
+    if not queries or any(FREE in shape[1:] for shape in free.values()):
+        cause = f"{onnx} has free sizes other than the number of queries ({free})"
+        raise BuildError(cause, _EXPORT_AGAIN)
+    profile = builder.create_optimization_profile()
+    for name, (_, *rest) in free.items():
+        profile.set_shape(name, *((count, *rest) for count in queries))
+    if config.add_optimization_profile(profile) < 0:
+        raise BuildError(f"TensorRT refuses {queries} queries for {onnx}", _EXPORT_AGAIN)
+
+
+def _inputs(network: Any) -> dict[str, TensorInfo]:
+    tensors = (network.get_input(number) for number in range(network.num_inputs))
+    return {tensor.name: _describe(tensor) for tensor in tensors}
+
+
+def _outputs(network: Any) -> dict[str, TensorInfo]:
+    tensors = (network.get_output(number) for number in range(network.num_outputs))
+    return {tensor.name: _describe(tensor) for tensor in tensors}
+
+
+def _describe(tensor: Any) -> TensorInfo:
+    return TensorInfo(tensor.dtype.name, tuple(tensor.shape))

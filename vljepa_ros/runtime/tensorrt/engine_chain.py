@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engines of a bundle, one behind the other: frames to clips, clips to embeddings.
+
+A clip's visual tokens stay where the X-Encoder wrote them and the Predictor reads them there. The
+features of frames go back to the program, whose window decides which clips they are part of; they
+are a few kilobytes each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.runtime.tensorrt.cuda import Cuda
+from vljepa_ros.runtime.tensorrt.engine import Engine
+from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
+from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
+
+_Floats = NDArray[np.float32]
+
+
+class EngineChain:
+    """Runs the visual graphs, on the thread of its :class:`~.cuda.Cuda`."""
+
+    def __init__(
+        self, cuda: Cuda, plans: Mapping[str, VerifiedPlan], *, cuda_graphs: bool = False
+    ) -> None:
+        """Load the engines one after the other, so that one plan at a time is in memory twice.
+
+        Raises:
+            MissingPackage: there is no TensorRT.
+            OutOfMemoryError: the GPU has too little memory.
+            PlanError: a plan cannot be used.
+        """
+        self._runtime: EngineRuntime | None = EngineRuntime(cuda)
+        self._engines: dict[str, Engine] = {}
+        try:
+            for graph, plan in plans.items():
+                self._engines[graph] = Engine(self._runtime, plan, cuda_graphs=cuda_graphs)
+        except Exception:
+            self.close()
+            raise
+        self._ready = False
+
+    def encode_frame(self, frame: NDArray[np.uint8]) -> _Floats:
+        """Turn a frame (H, W, 3) into features (C, h, w).
+
+        Raises:
+            BackendError: the GPU or TensorRT failed.
+        """
+        self._get_ready()
+        encoder = self._engines["frame_encoder"]
+        encoder.write("frame", frame[np.newaxis])
+        encoder.run()
+        features: _Floats = encoder.read("features")[0]
+        return features
+
+    def embed(self, clip: NDArray[Any], tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
+        """Turn a clip (T, ...) and queries (Q, L, E) into embeddings (Q, dimension).
+
+        Raises:
+            BackendError: the GPU or TensorRT failed.
+        """
+        self._get_ready()
+        x_encoder, predictor = self._engines["x_encoder"], self._engines["predictor"]
+        (name,) = x_encoder.inputs
+        x_encoder.write(name, clip[np.newaxis])
+        x_encoder.run()
+        most = predictor.most_rows("query_mask")
+        return np.concatenate(
+            [
+                self._predict(tokens[first : first + most], mask[first : first + most])
+                for first in range(0, len(mask), most)
+            ]
+        )
+
+    def release(self) -> None:
+        """Free what runs need, and keep the weights; the next run takes it anew."""
+        self._ready = False
+        for engine in self._engines.values():
+            engine.release()
+
+    def close(self) -> None:
+        """Free everything."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines = {}
+        self._runtime = None
+
+    def _predict(self, tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
+        predictor = self._engines["predictor"]
+        predictor.write("query_tokens", tokens)
+        predictor.write("query_mask", mask)
+        predictor.run()
+        return predictor.read("embeddings")
+
+    def _get_ready(self) -> None:
+        if self._ready:
+            return
+        self.release()  # what an attempt left half done
+        for graph, engine in self._engines.items():
+            visual = {}
+            if graph == "predictor":
+                visual["visual_tokens"] = self._engines["x_encoder"].memory("visual_tokens")
+            engine.allocate(visual)
+        self._ready = True

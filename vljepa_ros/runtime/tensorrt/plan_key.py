@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine depends on. Where any of it differs, the engine is another one.
+
+TensorRT ties an engine to its own version, and to the GPU that it timed its kernels on. Whether a
+device of another name with the same compute capability may use it is not looked into: building
+again costs minutes once, and a wrong engine is slow or wrong without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from vljepa_ros.runtime.bundle import EXTERNAL, Bundle
+from vljepa_ros.runtime.queries import MAX_QUERIES
+from vljepa_ros.runtime.tensorrt.driver import Gpu
+
+ENGINE_GRAPHS = ("frame_encoder", "x_encoder", "predictor")
+"""Graphs that become engines. Texts are rare, and EmbeddingGemma must never run in FP16."""
+
+
+@dataclass(frozen=True)
+class PlanIdentity:
+    """Everything that decides what an engine computes, and where it may run.
+
+    ``queries`` are the fewest, the usual and the most queries that an engine of the predictor
+    takes at once, where their number is free in its graph; the other graphs see none. ``cuda`` is
+    the newest CUDA that the driver knows.
+    """
+
+    graph: str
+    space_id: str
+    onnx_sha256: str
+    precision: str
+    queries: tuple[int, ...]
+    tensorrt: str
+    cuda: str
+    compute_capability: str
+    device: str
+
+    @property
+    def key(self) -> str:
+        """Name of the engine's folder: the graph, and a hash of every field."""
+        fields = json.dumps(asdict(self), sort_keys=True).encode()
+        return f"{self.graph}-{hashlib.sha256(fields).hexdigest()}"
+
+    @property
+    def machine(self) -> str:
+        """A short hash of what decides how fast a kernel is here: GPU, CUDA and TensorRT."""
+        fields = (self.tensorrt, self.cuda, self.compute_capability, self.device)
+        return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
+
+    def differences(self, other: PlanIdentity) -> list[str]:
+        """Say for each field in which ``other`` differs what it has and what is needed."""
+        mine, others = asdict(self), asdict(other)
+        return [
+            f"{field} {others[field]} instead of {mine[field]}"
+            for field in mine
+            if mine[field] != others[field]
+        ]
+
+
+def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str) -> PlanIdentity:
+    """Return the identity of the engine for one graph of a verified bundle on this machine.
+
+    Args:
+        bundle: the bundle, whose manifest vouches for the graph and its weights.
+        graph: one of :data:`ENGINE_GRAPHS` that the bundle has.
+        gpu: the machine's GPU.
+        tensorrt: ``tensorrt.__version__``.
+    """
+    return PlanIdentity(
+        graph=graph,
+        space_id=bundle.space_id,
+        onnx_sha256=_onnx_sha256(bundle, bundle.graphs[graph]),
+        precision=bundle.precision,
+        queries=_queries(bundle) if graph == "predictor" else (),
+        tensorrt=tensorrt,
+        cuda=gpu.cuda,
+        compute_capability=gpu.compute_capability,
+        device=f"{gpu.name} with {gpu.multiprocessors} multiprocessors",
+    )
+
+
+def _queries(bundle: Bundle) -> tuple[int, ...]:
+    return (1, min(len(bundle.queries), MAX_QUERIES), MAX_QUERIES)
+
+
+def _onnx_sha256(bundle: Bundle, file: str) -> str:
+    """Return the graph's sha256, or that of its sha256 and its weights' where these lie beside."""
+    graph = bundle.files[file].sha256
+    if not bundle.holds_weights_of(file):
+        return graph
+    return hashlib.sha256((graph + bundle.files[file + EXTERNAL].sha256).encode()).hexdigest()
