@@ -277,7 +277,9 @@ def test_auto_chooses_a_backend_and_names_it(colour_bundle: Path) -> None:
 
 
 def test_unknown_backends_and_no_threads_are_refused(colour_bundle: Path) -> None:
-    with pytest.raises(ValueError, match="no backend 'abacus'; there are auto, tensorrt, onnxruntime"):
+    with pytest.raises(
+        ValueError, match="no backend 'abacus'; there are auto, tensorrt, onnxruntime"
+    ):
         VLJepa.load(colour_bundle, backend="abacus")
     with pytest.raises(ValueError, match="threads"):
         VLJepa.load(colour_bundle, threads=0)
