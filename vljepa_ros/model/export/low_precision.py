@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 
 _REDUCTIONS = ("ReduceL2", "ReduceMean", "ReduceSum")
 FP32_OPERATORS = (*_REDUCTIONS, "LayerNormalization", "Pow", "Reciprocal", "Softmax", "Sqrt")
@@ -104,7 +105,8 @@ def _after_reductions(graph: onnx.GraphProto) -> set[str]:
 def save(model: onnx.ModelProto, file: Path) -> None:
     """Write a graph, large weights into a file beside it."""
     large = model.ByteSize() > _EXTERNAL_BYTES
-    onnx.save(model, str(file), save_as_external_data=large, location=f"{file.name}.data")
+    beside = f"{file.name}.data" if large else None
+    ir.save(ir.from_proto(model), file, external_data=beside)
 
 
 if __name__ == "__main__":
