@@ -40,10 +40,10 @@ def test_colcon_finds_both_packages_from_the_root_and_builds_messages_first(
     assert listed.split() == ["vljepa_msgs", "vljepa_ros"]
 
 
-def test_every_node_and_the_command_become_executables(installed: Path) -> None:
+def test_every_node_and_command_becomes_an_executable(installed: Path) -> None:
     executables = {path.name for path in (installed / "lib" / "vljepa_ros").iterdir()}
     nodes = {"embedder", "describer", "replay", "visualizer", "pipeline"}
-    assert executables == {*nodes, "vljepa"}
+    assert executables == {*nodes, "vljepa", "build_engine"}
 
 
 @pytest.mark.parametrize("folder", ["config", "demo", "engines", "launch"])

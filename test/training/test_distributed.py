@@ -38,10 +38,10 @@ def test_two_processes_have_the_gradient_of_one(name, of_two, tmp_path):
     expected = gradients(tmp_path, CASES[name])
     moving = {weight for weight, gradient in expected.items() if gradient.abs().max() > 0}
     assert {"predictor.visual_in.weight", "y_encoder.head.weight"} < moving
-    for weight in moving:
-        torch.testing.assert_close(
-            of_two[name][weight], expected[weight], rtol=1e-5, atol=1e-6, msg=weight
-        )
+    whole = torch.stack([gradient.norm() for gradient in expected.values()]).norm()
+    for weight in moving:  # some, such as the biases of keys, have no gradient but rounding
+        error = (of_two[name][weight] - expected[weight]).norm() / whole
+        assert error < 1e-6, f"{weight}: {error:.1e} of the whole gradient"
 
 
 def test_the_processes_have_different_numbers_of_texts_and_some_in_common():
