@@ -4,7 +4,7 @@
 All of them answer the default model's four queries about every clip, or pretend to.
 
 ``scripts/with_env.sh .venv python benchmarks/node_cost.py`` (after ``make train-venv`` and
-``.venv/bin/pip install transformers psutil``) replays the shipped recording at 10 Hz over loopback
+``.venv/bin/pip install psutil``) replays the shipped recording at 10 Hz over loopback
 DDS to the embedder, to ``plain_node.py`` and to ``empty_node.py``, and makes the embedder's ONNX
 Runtime calls on the same clips at the same pace, in turn for several rounds. It prints each round,
 the medians, the ratios of the medians, and the nodes' resident memory.
