@@ -50,7 +50,7 @@ def sample_uniformly(count: int, frames: int) -> NDArray[np.intp]:
     """
     if count < 1:
         raise ValueError("a clip must have at least one image")
-    return np.rint(np.linspace(0, count - 1, frames)).astype(np.intp)
+    return np.asarray(np.rint(np.linspace(0, count - 1, frames)), dtype=np.intp)
 
 
 def embed_clip(

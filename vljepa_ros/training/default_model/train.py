@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...model.checkpoints.minilm import load_minilm
@@ -109,7 +110,7 @@ class Accuracy:
         accuracy = hits.float().mean(0)
         return {name: round(float(a), 4) for name, a in zip(QUERY_NAMES, accuracy, strict=True)}
 
-    def _hits(self, model: VLJepaModel, rows: np.ndarray, candidates: Tensor) -> Tensor:
+    def _hits(self, model: VLJepaModel, rows: NDArray[np.int64], candidates: Tensor) -> Tensor:
         queries = self._sentences.queries(np.zeros((len(rows), len(QUERY_NAMES)), np.int64))
         answers = model.embed(self._clips.clips(self._clips.frames(rows)), queries)
         found = self._top1(answers @ candidates.T)
