@@ -55,7 +55,7 @@ class Robot:
 
     def folder(self, graph: str) -> Path:
         """Return the folder of a graph's engine."""
-        (folder,) = self.engines.glob(f"{graph}-*/")
+        (folder,) = filter(Path.is_dir, self.engines.glob(f"{graph}-*"))
         return folder
 
     def load(self, backend: str = "tensorrt", **options: object) -> VLJepa:

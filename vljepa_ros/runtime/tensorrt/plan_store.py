@@ -185,7 +185,7 @@ class PlanStore:
     def _nothing_for(self, identity: PlanIdentity) -> str:
         """Say that there is no engine, and how the nearest one of that graph differs."""
         differences: list[list[str]] = []
-        for folder in self.root.glob(f"{identity.graph}-*/"):
+        for folder in filter(Path.is_dir, self.root.glob(f"{identity.graph}-*")):
             with suppress(PlanError):
                 differences.append(identity.differences(self._manifest(folder).identity))
         nothing = f"there is no engine of {identity.graph} for this bundle and machine"
