@@ -13,21 +13,14 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from .config import ModelConfig, XEncoderConfig
+from .config import ModelConfig
 from .vljepa import VLJepaModel
-from .x_encoder import XEncoder
 
 
 def empty_model(config: ModelConfig) -> VLJepaModel:
     """Return a model in evaluation mode whose parameters are on the device ``meta``."""
     with _without_values():
         return VLJepaModel(config).eval()
-
-
-def empty_x_encoder(config: XEncoderConfig) -> XEncoder:
-    """Return an X-Encoder in evaluation mode whose parameters are on the device ``meta``."""
-    with _without_values():
-        return XEncoder(config).eval()
 
 
 @contextmanager

@@ -12,20 +12,12 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
 
 from ...model.vljepa import Tokens
 from ...model.y_encoder import YEncoder
-
-
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Load a tokenizer that neither pads nor truncates: lengths are the caller's business."""
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+from ...runtime import tokens
 
 
 class FrozenText:
@@ -33,14 +25,15 @@ class FrozenText:
 
     def __init__(self, y_encoder: YEncoder, tokenizer: Path, max_query_tokens: int) -> None:
         self._y_encoder = y_encoder.eval()
-        self._tokenizer = load_tokenizer(tokenizer)
+        longest = y_encoder.config.max_tokens
+        self._tokens = tokens.Tokens(tokenizer.read_bytes(), longest)  # as robots do it
         self._length = max_query_tokens
         self.states = cache(self._states)
 
     @torch.no_grad()
     def _states(self, text: str) -> Tensor:
         """Return the token states (L, width)."""
-        ids = torch.tensor([self._tokenizer.encode(text).ids])
+        ids = torch.tensor([self._tokens.of(text)])
         return self._y_encoder.states(ids, torch.ones_like(ids, dtype=torch.bool))[0]
 
     def sentence(self, text: str) -> Tensor:
