@@ -20,6 +20,7 @@ from .simulation.episode import SPLITS, Simulator, episode_seed
 from .simulation.tasks import TASKS
 
 FRAME_PIXELS = 160
+DWELL_S = 3.0  # mean of each wait in the paced splits: about 0.4 changes of the action per second
 JPEG_QUALITY = 92
 Job = tuple[str, int, int, Path]
 
@@ -32,9 +33,11 @@ def main() -> None:
     parser.add_argument("--val", type=int, default=10, help="validation episodes per task")
     parser.add_argument("--test", type=int, default=10, help="test episodes per task")
     parser.add_argument("--side", type=int, default=4, help="test episodes from unseen cameras")
+    parser.add_argument("--val-paced", type=int, default=10, help="validation with dwells")
+    parser.add_argument("--test-paced", type=int, default=10, help="test episodes with dwells")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    counts = {split: getattr(args, split) for split in ("val", "test", "side", "train")}
+    counts = {split: getattr(args, split) for split in SPLITS if split != "demo"}
     jobs = [
         (split, t, i, path)
         for split, count in counts.items()
@@ -65,7 +68,8 @@ def _render(job: Job) -> None:
             _simulator.close()
         _simulator = Simulator(TASKS[task_index], FRAME_PIXELS, FRAME_PIXELS)
     seed = episode_seed(split, task_index, index)
-    episode = _simulator.run(seed, unseen_camera=split == "side")
+    dwell_s = DWELL_S if split.endswith("_paced") else 0.0
+    episode = _simulator.run(seed, unseen_camera=split == "side", dwell_s=dwell_s)
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     jpegs = [cv2.imencode(".jpg", f[..., ::-1], quality)[1].ravel() for f in episode.frames]
     ends = np.cumsum([len(jpeg) for jpeg in jpegs])

@@ -26,7 +26,6 @@ from .simulation.labels import label_episode
 from .simulation.tasks import BY_NAME
 
 HEIGHT, WIDTH = 360, 480
-SPLIT = max(SPLITS.values()) + 1
 TASKS = (
     "drawer-open",
     "coffee-button",
@@ -55,7 +54,7 @@ def main() -> None:
     for index, name in enumerate(TASKS):
         start = len(frames) / FRAME_RATE_HZ
         simulator = Simulator(BY_NAME[name], HEIGHT, WIDTH)
-        seed = int(np.random.SeedSequence([SPLIT, index]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([SPLITS["demo"], index]).generate_state(1)[0])
         episode = simulator.run(seed)
         simulator.close()
         frames += episode.frames

@@ -3,7 +3,8 @@
 
 Every draw comes from the episode's own seed, so an episode can be made again and no two tasks
 share cameras or colours. Episodes wait, pause, miss and stop as robots do: 35 % have a pause of
-1 to 4 s in the middle, some experts aim beside the object.
+1 to 4 s in the middle, some experts aim beside the object. Where a dwell is asked for, the arm also
+waits before, once during and after its work, each time for as long as an exponential draw says.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from .tasks import Task
 
 STEPS_PER_FRAME = 4  # control steps; 20 fps of simulated time, shown at 10 fps
 MAX_WORK_STEPS = 240
-SPLITS = {"train": 0, "val": 1, "test": 2, "side": 3}
+SPLITS = {"train": 0, "val": 1, "test": 2, "side": 3, "demo": 4, "val_paced": 5, "test_paced": 6}
+_STEPS_PER_S = 10 * STEPS_PER_FRAME  # of the video
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,14 @@ class Simulator:
         self._object_geoms = self._geoms_below(self._object_body())
         self._joint = self._joint_address()
 
-    def run(self, seed: int, *, unseen_camera: bool = False) -> Episode:
-        """Play one episode; the same seed gives the same episode."""
+    def run(self, seed: int, *, unseen_camera: bool = False, dwell_s: float = 0.0) -> Episode:
+        """Play one episode; the same arguments give the same episode.
+
+        Args:
+            seed: of every draw.
+            unseen_camera: look from a side that is never trained.
+            dwell_s: mean of each of the three extra waits in seconds of video; 0 is none.
+        """
         rng = np.random.default_rng(seed)
         view = View.draw(rng, unseen=unseen_camera)
         self._randomise_looks(rng)
@@ -103,7 +111,7 @@ class Simulator:
         drawn_at = np.empty(0)
         steps = 0
         touched = grasped = False
-        for action in self._actions(rng):
+        for action in self._actions(rng, _Dwell(rng, dwell_s)):
             self._observed, _, _, _, info = self.env.step(action)
             self._success = bool(info["success"])
             hits = self._contacts()
@@ -125,12 +133,12 @@ class Simulator:
         """Free the renderer; OSMesa draws garbage when two contexts live in one process."""
         self._renderer.close()
 
-    def _actions(self, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    def _actions(self, rng: np.random.Generator, dwell: _Dwell) -> Iterator[NDArray[np.float64]]:
         """Yield control actions: wait, work with a pause, then hold, retreat or stop."""
         still = np.array([0.0, 0.0, 0.0, -1.0])
-        for _ in range(STEPS_PER_FRAME * int(rng.integers(2, 14))):
+        for _ in range(STEPS_PER_FRAME * int(rng.integers(2, 14)) + dwell.steps()):
             yield still
-        yield from self._work(rng)
+        yield from self._work(rng, dwell)
         ending = rng.choice(["hold", "retreat", "stop"], p=[0.3, 0.5, 0.2])
         grip = 1.0 if self.env.data.ctrl[0] > 0 else -1.0
         if ending == "retreat":
@@ -141,10 +149,10 @@ class Simulator:
                 yield away
             grip = -1.0
         rest = np.array([0.0, 0.0, 0.0, grip])
-        for _ in range(STEPS_PER_FRAME * int(rng.integers(4, 15))):
+        for _ in range(STEPS_PER_FRAME * int(rng.integers(4, 15)) + dwell.steps()):
             yield rest
 
-    def _work(self, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    def _work(self, rng: np.random.Generator, dwell: _Dwell) -> Iterator[NDArray[np.float64]]:
         speed = rng.uniform(0.75 if self.task.tool else 0.55, 1.0)
         noise = rng.uniform(0.0, 0.04 if self.task.tool else 0.12)  # grasps are delicate
         miss = (
@@ -152,8 +160,8 @@ class Simulator:
             if rng.random() < (0.06 if self.task.tool else 0.12)
             else np.zeros(2)
         )
-        pause_at = int(rng.integers(10, 100)) if rng.random() < 0.35 else -1
-        pause_steps = STEPS_PER_FRAME * int(rng.integers(10, 40))
+        pause_at = int(rng.integers(10, 100)) if dwell.mean_s or rng.random() < 0.35 else -1
+        pause_steps = STEPS_PER_FRAME * int(rng.integers(10, 40)) + dwell.steps()
         after = int(rng.integers(4, 16))
         succeeded = 0
         for i in range(MAX_WORK_STEPS):
@@ -261,6 +269,18 @@ class Simulator:
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         height, width = self._size
         return cv2.resize(self._renderer.render(), (width, height), interpolation=cv2.INTER_AREA)
+
+
+@dataclass(frozen=True)
+class _Dwell:
+    """Waits that episodes of a slower pace have; draws nothing where there are none."""
+
+    rng: np.random.Generator
+    mean_s: float
+
+    def steps(self) -> int:
+        """Return how long the next wait is, in control steps."""
+        return int(self.rng.exponential(self.mean_s) * _STEPS_PER_S) if self.mean_s else 0
 
 
 @dataclass(frozen=True)
