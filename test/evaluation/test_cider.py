@@ -22,7 +22,8 @@ def sentence(draw: random.Random, longest: int = 14) -> str:
 def test_scores_equal_those_of_pycocoevalcap(seed: int) -> None:
     reference = pytest.importorskip("pycocoevalcap.cider.cider")
     draw = random.Random(seed)
-    references = [[sentence(draw) for _ in range(draw.randint(1, 5))] for _ in range(20)]
+    references = [[sentence(draw) for _ in range(draw.randint(1, 5))] for _ in range(15)]
+    references += references[:5]
     candidates = [
         draw.choice([draw.choice(own), sentence(draw), f"{own[0]} {sentence(draw)}", "unheard"])
         for own in references
@@ -45,6 +46,12 @@ def test_a_corpus_scores_any_sentence_against_any_clip() -> None:
         found = [corpus.score(candidate, clip) for clip in references]
         np.testing.assert_array_equal(found, expected)
         assert expected.max() > 0
+
+
+def test_a_score_is_kept_for_all_references_together() -> None:
+    corpus = Corpus([["it waits", "it turns"], ["it waits", "the robot stops"]])
+    first = corpus.score("it turns", ["it waits", "it turns"])
+    assert first > corpus.score("it turns", ["it waits", "the robot stops"])
 
 
 def test_what_was_scored_once_is_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:

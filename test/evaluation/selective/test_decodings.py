@@ -41,6 +41,11 @@ def test_the_mean_stands_in_the_middle_of_its_span() -> None:
     assert_array_equal(found.embeddings, [[0, 1], [3, 4], [9, 10]])
 
 
+def test_the_mean_of_a_long_span_is_exact() -> None:
+    found = pooled(np.full((100_000, 1), 0.1, dtype=np.float32), [0])
+    assert found.embeddings[0, 0] == pytest.approx(np.float32(0.1), rel=1e-9)
+
+
 def test_at_the_start_the_first_frame_speaks() -> None:
     found = at_start(ROWS, [0, 4])
     assert len(found) == 2

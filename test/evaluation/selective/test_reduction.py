@@ -96,6 +96,8 @@ def test_the_interval_is_that_of_episodes_drawn_one_by_one() -> None:
     low, high = np.percentile(factors, [2.5, 97.5])
     assert found == pytest.approx((low, high), rel=0.04)
     assert 1 < low < 0.9 * high
+    inside = np.mean((found.low <= np.array(factors)) & (np.array(factors) <= found.high))
+    assert inside == pytest.approx(0.95, abs=0.02)
 
 
 def test_a_quality_that_is_never_reached_is_no_reduction() -> None:

@@ -65,6 +65,16 @@ def test_a_stream_that_stands_still_is_cut_as_by_scikit_learn(frames: int) -> No
         assert found.tolist() == scikit_learn_starts(embeddings, pieces)
 
 
+def test_distances_that_differ_by_rounding_alone_are_taken_as_by_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    step = rng.normal(size=40)
+    embeddings = np.zeros((41, 40))
+    embeddings[1::2] = [rng.permutation(step) for _ in range(20)]
+    order = ward_order(embeddings)
+    for pieces in range(1, 42):
+        assert ward_starts(order, pieces).tolist() == scikit_learn_starts(embeddings, pieces)
+
+
 def test_one_frame_is_one_piece() -> None:
     assert ward_starts(ward_order([[1.0, 2.0]]), 1).tolist() == [0]
 

@@ -22,6 +22,11 @@ def test_the_variance_is_that_of_the_last_frames(window: int) -> None:
     np.testing.assert_allclose(window_variances(rows, window), expected, atol=1e-12)
 
 
+def test_a_stream_that_stands_still_has_no_variance() -> None:
+    variances = window_variances(np.full((50, 3), 0.1), 5)
+    assert variances.min() == 0 and variances.max() < 1e-12
+
+
 def test_a_later_frame_changes_no_earlier_variance() -> None:
     rows = np.random.default_rng(1).normal(size=(20, 4))
     whole = window_variances(rows, 5)

@@ -55,7 +55,6 @@ def window_variance_starts(variances: ArrayLike, threshold: float) -> NDArray[np
         raise ValueError(f"the threshold must be above 0, not {threshold}")
     values = np.asarray(variances, dtype=np.float64)
     above, below = values > threshold, values < RELEASE * threshold
-    below[0] = True
     decided = np.where(above | below, np.arange(len(values)), 0)
     excursion = above[np.maximum.accumulate(decided)]  # between the levels it stays as it was
     return np.append(0, np.flatnonzero(excursion[1:] & ~excursion[:-1]) + 1)
@@ -63,5 +62,5 @@ def window_variance_starts(variances: ArrayLike, threshold: float) -> NDArray[np
 
 def _sums_of_last(rows: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     sums: NDArray[np.float64] = np.cumsum(rows, axis=0)
-    sums[window:] -= sums[:-window].copy()
+    sums[window:] -= sums[:-window]
     return sums
