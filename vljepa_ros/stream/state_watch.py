@@ -36,15 +36,22 @@ class StateWatch:
         self._texts: Mapping[str, str] = {}
 
     def update(
-        self, query: str, stamp_ns: int, embedding: NDArray[np.float32], frame_id: str
+        self,
+        query: str,
+        stamp_ns: int,
+        embedding: NDArray[np.float32],
+        frame_id: str,
+        signal: NDArray[np.float64] | None = None,
     ) -> Moment | None:
         """Take the next embedding (dimension) of a query; return a moment if one has come.
+
+        ``signal`` is what of it is compared (:mod:`.signals`); None is the embedding itself.
 
         Raises:
             EmbeddingError: the embedding cannot be used; nothing has changed.
         """
         detector = self._detectors.get(query) or ChangeDetector(self._config)
-        decode = detector.update(stamp_ns, embedding)
+        decode = detector.update(stamp_ns, embedding, signal)
         self._detectors[query] = detector
         self._frame_ids[query] = frame_id
         return None if decode is None else Moment(query, frame_id, decode)
