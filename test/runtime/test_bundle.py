@@ -182,7 +182,7 @@ def test_a_format_of_another_release_is_refused_with_both_numbers(
     assert "format" in error.cause
     if number:
         assert f"format {number}" in error.cause
-        assert "format 2" in error.cause
+        assert "format 3" in error.cause
         assert "release" in error.remedy
 
 

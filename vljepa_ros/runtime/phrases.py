@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The phrase bank: known answers with their embeddings; the nearest one describes a clip.
 
-There is no text generator behind it. The bank answers with a phrase that it holds and with the
-probability of that phrase among the query's phrases, so an answer is always one that was measured.
+The bank answers with a phrase that it holds and with the probability of that phrase among the
+query's phrases, so an answer is always one that was measured. Phrases can be added at any time.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vljepa_ros.runtime.bundle import Bundle, BundleError
+from vljepa_ros.runtime.decoder import Description
 from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 from vljepa_ros.runtime.scores import softmax
 from vljepa_ros.stream.vectors import unit
 
 
 @dataclass(frozen=True)
-class Phrase:
+class Phrase(Description):
     """The best phrase: its text, its probability among the candidates, and its cosine (-1..1)."""
 
-    text: str
-    score: float
     cosine: float
 
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which decoder puts embeddings into words, by name."""
+
+from __future__ import annotations
+
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.decoder import Decoder
+from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.text_decoder import TextDecoder
+
+PHRASES, SENTENCES = "phrases", "sentences"
+DECODERS = (PHRASES, SENTENCES)
+
+
+def choose_decoder(name: str, bundle: Bundle) -> Decoder:
+    """Load one of :data:`DECODERS` from a bundle, without the rest of the model.
+
+    ``phrases`` is the phrase bank, which every bundle has; ``sentences`` is the text decoder.
+
+    Raises:
+        ValueError: there is no such decoder.
+        BundleError: the bundle has no text decoder, or its files cannot be used.
+    """
+    if name == PHRASES:
+        return PhraseBank.from_bundle(bundle)
+    if name == SENTENCES:
+        return TextDecoder.from_bundle(bundle)
+    raise ValueError(f"no decoder {name!r}; there are {', '.join(DECODERS)}")
