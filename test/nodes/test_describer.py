@@ -28,11 +28,13 @@ _AXES = {word: index for index, word in enumerate((*COLOURS, *LEVELS))}
 class Speaker:
     """Publishes embeddings that say a word, one period apart."""
 
-    def __init__(self, ros: Bench, describer: Describer) -> None:
+    def __init__(self, ros: Bench, describer: Describer, camera: str = "") -> None:
         self.next_ns = START
         self._ros = ros
         self._describer = describer
-        self._publisher = ros.node.create_publisher(Embedding, "embedder/embedding", reliable(10))
+        self._camera = camera
+        topic = f"embedder/{camera}/embedding" if camera else "embedder/embedding"
+        self._publisher = ros.node.create_publisher(Embedding, topic, reliable(10))
         ros.wait(lambda: self._publisher.get_subscription_count() == 1, "the describer listens")
 
     def say(self, word: str, times: int, query: str = "colour", **changes: Any) -> list[int]:
@@ -53,8 +55,9 @@ class Speaker:
         return stamp
 
     def _taken(self) -> int:
-        stream = self._describer._stream  # no topic tells when an embedding has been taken
-        return stream.embeddings.rate.total if stream else 0
+        # No topic tells when an embedding has been taken.
+        stream = self._describer._streams.get(self._camera)
+        return stream.listener.rate.total if stream else 0
 
 
 @pytest.fixture

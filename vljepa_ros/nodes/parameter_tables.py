@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from vljepa_ros.nodes.parameters import Change, ParameterSpec
 from vljepa_ros.runtime.choose import AUTO, BACKENDS
+from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
 from vljepa_ros.stream.change import ChangeConfig
 
 _DAY_S = 86_400.0
@@ -86,8 +87,8 @@ EMBEDDER = (
     ),
 )
 
-DESCRIBER = (
-    BUNDLE,
+# One per field of ChangeConfig, under its name.
+DETECTOR = (
     ParameterSpec(
         "threshold",
         _CHANGE.threshold,
@@ -128,4 +129,24 @@ DESCRIBER = (
         minimum=0.0,
         maximum=_DAY_S,
     ),
+)
+
+DESCRIBER = (
+    BUNDLE,
+    ParameterSpec(
+        "decoder",
+        PHRASES,
+        "What finds the words: phrases takes the nearest phrase of the bundle's bank, sentences "
+        "speaks with the bundle's text decoder.",
+        Change.UNCONFIGURED,
+        choices=DECODERS,
+    ),
+    ParameterSpec(
+        "cameras",
+        [""],
+        "Names of the cameras whose embeddings are described, each on topics of its own; "
+        "one empty name is a single camera without a name.",
+        Change.UNCONFIGURED,
+    ),
+    *DETECTOR,
 )

@@ -91,17 +91,24 @@ class PhraseBank:
         with self._lock:
             return self._all.embeddings
 
-    def add(self, query: str, text: str, embedding: ArrayLike) -> None:
-        """Add a phrase to a query, or replace the embedding of one that it has.
+    def add(self, query: str, embeddings: Mapping[str, ArrayLike]) -> None:
+        """Add phrases to a query, and replace the embeddings of those that it has; all or none.
+
+        Args:
+            query: its name.
+            embeddings: one (dimension) by the phrase's text.
 
         Raises:
-            ValueError: the embedding has another dimension or is not usable.
+            ValueError: an embedding has another dimension or is not usable.
         """
-        row = self._row(embedding)
+        new = {text: self._row(embedding) for text, embedding in embeddings.items()}
         with self._lock:
-            rows = {**self._rows, query: _with_row(self._rows.get(query), text, row)}
-            self._rows = rows
-            self._all = _joined(rows)
+            rows = self._rows.get(query)
+            for text, row in new.items():
+                rows = _with_row(rows, text, row)
+            if rows is not None:
+                self._rows = {**self._rows, query: rows}
+                self._all = _joined(self._rows)
 
     def best(self, query: str, embedding: ArrayLike) -> Phrase:
         """Return the phrase of ``query`` nearest to ``embedding`` (dimension).

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
+from vljepa_ros.stream.pieces import Piece
 
 
 class NothingToDescribeError(LookupError):
@@ -18,11 +19,20 @@ class NothingToDescribeError(LookupError):
 
 @dataclass(frozen=True)
 class Moment:
-    """A state of one query that is to be put into words."""
+    """A state of one query that is to be put into words, or the end of its stream.
+
+    Attributes:
+        query: its name.
+        frame_id: of the newest embedding.
+        decode: the state; None where the stream ends.
+        ended: what is final with it, oldest first; more than one piece only where the stream was
+            cut while an earlier moment waited.
+    """
 
     query: str
     frame_id: str
-    decode: Decode
+    decode: Decode | None
+    ended: tuple[Piece, ...] = ()
 
 
 class StateWatch:
@@ -47,7 +57,9 @@ class StateWatch:
         decode = detector.update(stamp_ns, embedding)
         self._detectors[query] = detector
         self._frame_ids[query] = frame_id
-        return None if decode is None else Moment(query, frame_id, decode)
+        if decode is None:
+            return None
+        return Moment(query, frame_id, decode, () if decode.ended is None else (decode.ended,))
 
     def force(self, query: str) -> Moment:
         """Return the state of a query as it is now; an empty name stands for the only one.
@@ -70,24 +82,44 @@ class StateWatch:
         for detector in self._detectors.values():
             detector.config = config
 
-    def keep_only(self, texts: Mapping[str, str]) -> None:
-        """Forget queries that are not asked any more, or ask something else under their name."""
-        for query in list(self._detectors):
-            if query not in texts or self._texts.get(query, texts[query]) != texts[query]:
-                del self._detectors[query], self._frame_ids[query]
-        self._texts = texts
+    def keep_only(self, texts: Mapping[str, str]) -> list[Moment]:
+        """Forget queries that are not asked any more, or ask something else under their name.
 
-    def reset(self) -> None:
-        """Forget every stream; what comes next is the first of its query."""
-        self._detectors.clear()
-        self._frame_ids.clear()
+        Returns the ends of their streams.
+        """
+        gone = [
+            query
+            for query in self._detectors
+            if query not in texts or self._texts.get(query, texts[query]) != texts[query]
+        ]
+        self._texts = texts
+        return [self._end(query) for query in gone]
+
+    def finish(self) -> list[Moment]:
+        """Forget every stream and return their ends; what comes next is the first of its query."""
+        return [self._end(query) for query in list(self._detectors)]
+
+    def _end(self, query: str) -> Moment:
+        piece = self._detectors.pop(query).finish()
+        return Moment(query, self._frame_ids.pop(query), None, () if piece is None else (piece,))
 
 
 def combined(old: Moment, new: Moment) -> Moment:
     """Return what takes the place of a moment that still waits for its words.
 
     The newest state is told, for the weightiest of both reasons: a first description or a change
-    stays one although a refresh came after it.
+    stays one although a refresh came after it. Where the stream ends, nothing is told any more.
+    What ended with either has ended with both.
     """
+    ended = _chained(old.ended, new.ended)
+    if old.decode is None or new.decode is None:
+        return replace(new, ended=ended)
     reason = min(old.decode.reason, new.decode.reason)
-    return replace(new, decode=replace(new.decode, reason=reason))
+    return replace(new, decode=replace(new.decode, reason=reason), ended=ended)
+
+
+def _chained(old: tuple[Piece, ...], new: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Return all pieces; two that follow each other without a gap become one."""
+    if old and new and old[-1].end_ns == new[0].start_ns:
+        return (*old[:-1], old[-1].joined(new[0]), *new[1:])
+    return (*old, *new)
