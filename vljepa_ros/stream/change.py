@@ -212,6 +212,7 @@ class ChangeDetector:
             ended, self._open = self._open.closed(self._since_ns), self._pending
             return self._decode(self._candidate, Reason.CHANGE, distance, ended)
         if self._candidate is None and 0 < config.refresh_s <= silence_s:
+            self._open.give_back(sample)
             ended = self._open.closed(self._stamp_ns)
             self._open = OpenPiece(self._stamp_ns, sample)
             return self._decode(self._smoothed, Reason.REFRESH, distance, ended)

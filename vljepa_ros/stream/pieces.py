@@ -57,6 +57,11 @@ class OpenPiece:
         self._total += sample
         self._samples += 1
 
+    def give_back(self, sample: NDArray[np.float32]) -> None:
+        """Let the newest of several samples go, because the next piece begins with it."""
+        self._total -= sample
+        self._samples -= 1
+
     def absorb(self, later: OpenPiece) -> None:
         """Take all samples of a piece that turned out to be no state of its own."""
         self._total += later._total
