@@ -197,6 +197,16 @@ class _Moody:
         return self._bank.best(query, embedding)
 
 
+def test_after_a_first_state_without_words_the_next_one_is_the_first() -> None:
+    bank = PhraseBank({"door": ["open", "closed"]}, [OPEN, CLOSED], logit_scale=10.0)
+    narrator = Narrator(_Moody(bank, [True, False, False]))
+    with pytest.raises(BackendError):
+        narrator.tell("door", decode(Reason.FIRST, OPEN, 10))
+    first = told(narrator, Reason.CHANGE, CLOSED, 20, piece(10, 20, OPEN))
+    assert (first.reason, first.previous_text, first.since_ns) == (Reason.FIRST, "", 20)
+    assert [(it.text, it.end_ns) for it in summaries(narrator)] == [("open", 20)]
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_no_sample_is_lost_or_counted_twice(colour_bundle: Path, seed: int) -> None:
     """Through moments that wait and merge, decoders that fail, jumps back and streams that end."""
