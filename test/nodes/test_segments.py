@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 
 from support.colour_bundle import phrase
 from support.film import PERIOD, START
@@ -223,6 +224,32 @@ def test_a_failing_decoder_loses_no_sample(
     segments.wait(2)
     assert [(it.samples, it.seq) for it in segments] == [(6, 0), (3, 1)]
     assert to_ns(segments[0].start) == START
+
+
+def test_a_first_state_that_failed_is_followed_by_a_first_state(
+    describer: Describer, speaker: Speaker, states: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([True])
+
+    def fail_once() -> None:
+        if next(failures, False):
+            raise BackendError("out of memory")
+
+    _before_each_decode(monkeypatch, fail_once)
+    speaker.say("red", 3)
+    speaker.say("green", 3)
+    first = states.wait(1)[0]
+    assert (first.text, first.previous_text) == (phrase("green"), "")
+    assert (first.reason, first.distance, first.seq) == (StateDescription.FIRST, 0.0, 0)
+    assert describer.tally["descriptions failed"] == 1
+
+
+def test_segments_are_reliable_and_not_told_again_to_late_readers(
+    ros: Bench, speaker: Speaker
+) -> None:
+    (offered,) = ros.node.get_publishers_info_by_topic("/describer/segment")
+    assert offered.qos_profile.reliability is QoSReliabilityPolicy.RELIABLE
+    assert offered.qos_profile.durability is QoSDurabilityPolicy.VOLATILE
 
 
 def test_a_segment_whose_embeddings_cancel_out_is_counted_and_the_node_goes_on(
