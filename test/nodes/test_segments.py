@@ -161,13 +161,12 @@ def test_other_words_at_a_refresh_end_the_segment(
 ) -> None:
     assert ros.set_parameters("describer", threshold=2.0, refresh_s=1.0).successful
     speaker.say("red", 5)
-    green = speaker.say("green", 10)
+    speaker.say("green", 10)
     refresh = states.wait(2)[1]
     assert (refresh.reason, refresh.text) == (StateDescription.REFRESH, phrase("green"))
     assert refresh.previous_text == phrase("red")
     segments.wait(1)
     assert to_ns(segments[0].end) == to_ns(refresh.since) == to_ns(refresh.header.stamp)
-    assert segments[0].samples == 10 and green[5] == to_ns(segments[0].end)
 
 
 def test_a_slow_decoder_loses_no_sample(

@@ -41,9 +41,10 @@ def told(
     reason: Reason,
     embedding: NDArray[np.float32],
     since: int,
-    *ended: Piece,
+    ended: Piece | None = None,
 ) -> Told:
-    it = narrator.tell("door", decode(reason, embedding, since), ended)
+    over = [ended] if ended and reason is Reason.FIRST else []
+    it = narrator.tell("door", decode(reason, embedding, since), over, None if over else ended)
     assert it is not None
     return it
 
@@ -114,7 +115,7 @@ def test_other_words_without_a_change_are_known_to_hold_now(narrator: Narrator) 
     look = narrator.tell("door", Decode(70, 10, Reason.FORCED, 0.1, CLOSED))
     assert look is not None and look.since_ns == 70
     refresh = Decode(80, 10, Reason.REFRESH, 0.1, CLOSED)
-    news = narrator.tell("door", refresh, [piece(10, 80, OPEN)])
+    news = narrator.tell("door", refresh, ended=piece(10, 80, OPEN))
     assert news is not None and (news.since_ns, news.reason) == (80, Reason.REFRESH)
     assert news.previous_text == "the door is open"
     (segment,) = summaries(narrator)
@@ -130,7 +131,10 @@ def test_a_look_before_anything_was_told_is_not_the_first_state(narrator: Narrat
 
 def test_pieces_under_the_same_words_are_one_segment(narrator: Narrator) -> None:
     told(narrator, Reason.FIRST, OPEN, 10)
-    assert narrator.tell("door", decode(Reason.CHANGE, OPEN, 20), [piece(10, 20, OPEN, 3)]) is None
+    assert (
+        narrator.tell("door", decode(Reason.CHANGE, OPEN, 20), ended=piece(10, 20, OPEN, 3))
+        is None
+    )
     leaning = [0.6, 0.0, 0.8]
     told(narrator, Reason.REFRESH, OPEN, 20, piece(20, 50, leaning, 1))
     assert summaries(narrator) == []
@@ -178,7 +182,9 @@ def test_either_decoder_speaks_live_and_in_the_end(colour_bundle: Path, tmp_path
     for name, words in ("phrases", phrase), ("sentences", sentence):
         narrator = Narrator(choose_decoder(name, Bundle.load(speaking)))
         first = narrator.tell("colour", decode(Reason.FIRST, red, 10))
-        news = narrator.tell("colour", decode(Reason.CHANGE, blue, 20), [piece(10, 20, red, 4)])
+        news = narrator.tell(
+            "colour", decode(Reason.CHANGE, blue, 20), ended=piece(10, 20, red, 4)
+        )
         assert first is not None and news is not None
         assert (news.text, news.previous_text) == (words("blue"), words("red"))
         assert [it.text for it in summaries(narrator, "colour")] == [words("red")]
@@ -221,9 +227,9 @@ def test_no_sample_is_lost_or_counted_twice(colour_bundle: Path, seed: int) -> N
     def tell(moment: Moment) -> None:
         try:
             if moment.decode is None:
-                narrator.finish("colour", moment.ended)
+                narrator.finish("colour", moment.over)
             else:
-                narrator.tell("colour", moment.decode, moment.ended)
+                narrator.tell("colour", moment.decode, moment.over, moment.ended)
         except BackendError:
             pass  # the node counts it
         closed.extend(narrator.take_closed("colour"))

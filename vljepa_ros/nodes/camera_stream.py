@@ -175,13 +175,13 @@ class CameraStream:
         try:
             if moment.decode is not None:
                 return self._tell_state(moment, moment.decode)
-            self._narrator.finish(moment.query, moment.ended)
+            self._narrator.finish(moment.query, moment.over)
             return None
         finally:
             self._publish_segments(moment)
 
     def _tell_state(self, moment: Moment, decode: Decode) -> StateDescription | None:
-        told = self._narrator.tell(moment.query, decode, moment.ended)
+        told = self._narrator.tell(moment.query, decode, moment.over, moment.ended)
         if told is None:
             self._tally.count("changes without new words")
             return None

@@ -69,31 +69,35 @@ class Narrator:
         standing = [(query, track.told) for query, track in list(self._tracks.items())]
         return {query: told.text for query, told in standing if told is not None}
 
-    def tell(self, query: str, decode: Decode, ended: Sequence[Piece] = ()) -> Told | None:
+    def tell(
+        self, query: str, decode: Decode, over: Sequence[Piece] = (), ended: Piece | None = None
+    ) -> Told | None:
         """Describe a state, or return None where a change led to the words that stand already.
 
         Args:
             query: its name.
             decode: the state.
-            ended: what became final with it, oldest first. It is kept also where this raises.
+            over: what was left of streams that were over before it, oldest first.
+            ended: what became final with it in its own stream. Both are kept where this raises.
 
         Raises:
             ValueError: the embedding has another dimension than the decoder's.
             BackendError: the decoder failed.
         """
         track = self._track(query)
-        track.absorb(ended)
+        track.leave(over)
         if decode.reason is Reason.FIRST:
             track.cut()
+        track.absorb(ended)
         description = self._described(query, decode.embedding)
         if decode.reason is Reason.FORCED:
             return track.look(decode, description)
         return track.move(decode, description)
 
-    def finish(self, query: str, ended: Sequence[Piece]) -> None:
-        """End the stream of a query with what became final; what comes next is its first."""
+    def finish(self, query: str, over: Sequence[Piece]) -> None:
+        """End the stream of a query with what was left; what comes next is its first state."""
         track = self._track(query)
-        track.absorb(ended)
+        track.leave(over)
         track.cut()
 
     def take_closed(self, query: str) -> list[Piece]:
@@ -135,14 +139,16 @@ class _Track:
     messages: int = 0
     summaries: int = 0
 
-    def absorb(self, ended: Sequence[Piece]) -> None:
-        """Count pieces to the state that stands; a gap of time between them ends it."""
-        for piece in ended:
-            if self.open is not None and self.open.end_ns == piece.start_ns:
-                self.open = self.open.joined(piece)
-            else:
-                self._close()
-                self.open = piece
+    def absorb(self, ended: Piece | None) -> None:
+        """Count a piece, if there is one, to the state that stands."""
+        if ended is not None:
+            self.open = ended if self.open is None else self.open.joined(ended)
+
+    def leave(self, over: Sequence[Piece]) -> None:
+        """Count the first piece to the state that stands, and end the stream with each."""
+        for piece in over:
+            self.absorb(piece)
+            self.cut()
 
     def cut(self) -> None:
         """End the state that stands; there is none until the next one is told."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
+from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode, Reason
 from vljepa_ros.stream.pieces import Piece
 
 
@@ -25,14 +25,21 @@ class Moment:
         query: its name.
         frame_id: of the newest embedding.
         decode: the state; None where the stream ends.
-        ended: what is final with it, oldest first; more than one piece only where the stream was
-            cut while an earlier moment waited.
+        over: what was left of streams that are over, oldest first; more than one only where the
+            stream was cut again while an earlier moment waited.
+        ended: what is final with the state in its own stream, if anything.
     """
 
     query: str
     frame_id: str
     decode: Decode | None
-    ended: tuple[Piece, ...] = ()
+    over: tuple[Piece, ...] = ()
+    ended: Piece | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether an earlier stream of the query is over."""
+        return self.decode is None or self.decode.reason is Reason.FIRST
 
 
 class StateWatch:
@@ -59,7 +66,9 @@ class StateWatch:
         self._frame_ids[query] = frame_id
         if decode is None:
             return None
-        return Moment(query, frame_id, decode, () if decode.ended is None else (decode.ended,))
+        if decode.reason is Reason.FIRST:
+            return Moment(query, frame_id, decode, over=_all(decode.ended))
+        return Moment(query, frame_id, decode, ended=decode.ended)
 
     def force(self, query: str) -> Moment:
         """Return the state of a query as it is now; an empty name stands for the only one.
@@ -100,8 +109,8 @@ class StateWatch:
         return [self._end(query) for query in list(self._detectors)]
 
     def _end(self, query: str) -> Moment:
-        piece = self._detectors.pop(query).finish()
-        return Moment(query, self._frame_ids.pop(query), None, () if piece is None else (piece,))
+        left = self._detectors.pop(query).finish()
+        return Moment(query, self._frame_ids.pop(query), None, over=_all(left))
 
 
 def combined(old: Moment, new: Moment) -> Moment:
@@ -109,17 +118,23 @@ def combined(old: Moment, new: Moment) -> Moment:
 
     The newest state is told, for the weightiest of both reasons: a first description or a change
     stays one although a refresh came after it. Where the stream ends, nothing is told any more.
-    What ended with either has ended with both.
+    What ended with either has ended with both. ``new`` has replaced nothing yet.
     """
-    ended = _chained(old.ended, new.ended)
-    if old.decode is None or new.decode is None:
-        return replace(new, ended=ended)
-    reason = min(old.decode.reason, new.decode.reason)
-    return replace(new, decode=replace(new.decode, reason=reason), ended=ended)
+    if new.is_cut:
+        left = new.over[0] if new.over else None
+        return replace(new, over=(*old.over, *_all(_joined(old.ended, left))))
+    ended = _joined(old.ended, new.ended)
+    decode = new.decode
+    if old.decode is not None and decode is not None:
+        decode = replace(decode, reason=min(old.decode.reason, decode.reason))
+    return replace(new, decode=decode, over=old.over, ended=ended)
 
 
-def _chained(old: tuple[Piece, ...], new: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """Return all pieces; two that follow each other without a gap become one."""
-    if old and new and old[-1].end_ns == new[0].start_ns:
-        return (*old[:-1], old[-1].joined(new[0]), *new[1:])
-    return (*old, *new)
+def _all(piece: Piece | None) -> tuple[Piece, ...]:
+    return () if piece is None else (piece,)
+
+
+def _joined(earlier: Piece | None, later: Piece | None) -> Piece | None:
+    if earlier is None or later is None:
+        return later if earlier is None else earlier
+    return earlier.joined(later)
