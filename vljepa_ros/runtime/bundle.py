@@ -28,7 +28,7 @@ from vljepa_ros.runtime.bundle_files import COPY_AGAIN, RIGHTS, FileEntry, descr
 from vljepa_ros.runtime.bundle_files import BundleError as BundleError
 from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 GRAPHS = ("x_encoder", "predictor")
 OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder")
