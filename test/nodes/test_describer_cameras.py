@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from support.colour_bundle import phrase
+from support.film import Film
 from support.ros import Bench, Inbox
 from support.speaker import COUNTING, SPACE, Speaker
-from vljepa_msgs.msg import ModelInfo, Query, Segment, StateDescription
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes.camera_names import MAX_CAMERAS, camera_names
 from vljepa_ros.nodes.conversions import to_ns
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.diagnostics import Level
+from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.nodes.qos import latched, reliable
 
 CAMERAS = ("left", "right")
@@ -110,6 +112,38 @@ def test_a_single_camera_needs_no_name_and_a_nameless_one_has_none(
     Speaker(ros, describer).say("red", 1)
     assert describe(ros).success
     assert "has no name" in describe(ros, "left").message
+
+
+def test_two_cameras_are_seen_and_described_apart(
+    ros: Bench, bundle: str, describer: Describer, states: dict[str, Inbox]
+) -> None:
+    ros.add(Embedder, bundle=bundle, queries=["colour"], cameras=list(CAMERAS))
+    films = {
+        name: Film(
+            ros.camera(f"{name}/image_raw").wait_matched(),
+            ros.inbox(Embedding, f"embedder/{name}/embedding"),
+            frame_id=name,
+        )
+        for name in CAMERAS
+    }
+    films["left"].roll("red")
+    films["right"].roll("green")
+    films["left"].show("blue", 5)
+    states["left"].wait(2)
+    states["right"].wait(1)
+    assert [state.text for state in states["left"]] == [phrase("red"), phrase("blue")]
+    assert [state.text for state in states["right"]] == [phrase("green")]
+    for name in CAMERAS:
+        assert {state.header.frame_id for state in states[name]} == {name}
+
+
+def test_what_goes_wrong_is_counted_under_the_cameras_name(
+    describer: Describer, left: Speaker, right: Speaker
+) -> None:
+    left.say("red", 1)
+    right.say("red", 2, space_id="other-model-7")
+    assert describer.tally["right: embeddings of another space"] == 2
+    assert describer.tally["left: embeddings of another space"] == 0
 
 
 def test_queries_are_followed_for_every_camera(

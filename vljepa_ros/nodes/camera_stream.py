@@ -96,12 +96,12 @@ class CameraStream:
         self.camera = camera
         self._topics = topics
         self._voice = voice
-        self._tally = node.tally
+        self._tally = node.tally.part(camera) if camera else node.tally
         self._watch = StateWatch(config)
         self._narrator = Narrator(voice.decoder)  # the worker's
         topic = f"embedder/{camera}/embedding" if camera else "embedder/embedding"
         self.listener = Listener(
-            node, Embedding, topic, self._on_embedding, qos.reliable(10), node.tally
+            node, Embedding, topic, self._on_embedding, qos.reliable(10), self._tally
         )
 
     # In the executor.

@@ -53,6 +53,13 @@ EMBEDDER = (
     ),
     IMAGE_TRANSPORT,
     ParameterSpec(
+        "cameras",
+        [""],
+        "Names of the cameras that are looked at, each on topics of its own: NAME/image_raw to "
+        "~/NAME/embedding; one empty name is a single camera without a name.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
         "backend",
         AUTO,
         "What runs the model: tensorrt, onnxruntime, or auto for the first that the machine has.",
