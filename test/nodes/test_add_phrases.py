@@ -193,6 +193,29 @@ def test_an_embedder_that_does_not_answer_holds_up_nothing(
     assert not answered.success and "has not answered for 1 s" in answered.message
 
 
+def test_phrases_for_a_bank_that_is_gone_are_refused(ros: Bench, describer: Describer) -> None:
+    asked, silence = threading.Event(), Future()
+
+    async def answer(_: EmbedText.Request, response: EmbedText.Response) -> EmbedText.Response:
+        asked.set()
+        await silence
+        response.success, response.space_id, response.data = True, SPACE, to_floats(CYAN)
+        return response
+
+    stand_in(ros, describer, answer, callback_group=MutuallyExclusiveCallbackGroup())
+    ros.wait(lambda: describer.phase.value == "active", "it is active")
+    refused: list[Any] = []
+    caller = threading.Thread(target=lambda: refused.append(add(ros, CYANS)))
+    caller.start()
+    assert asked.wait(DEADLINE_S)
+    for label in ("deactivate", "cleanup", "configure"):
+        assert ros.transition("describer", label)
+    silence.set_result(None)
+    caller.join(DEADLINE_S)
+    (answered,) = refused
+    assert not answered.success and "cleaned up meanwhile" in answered.message
+
+
 def test_a_node_that_is_not_configured_takes_no_phrases(ros: Bench, bundle: str) -> None:
     ros.add(Describer, bundle=bundle, autostart=False)
     answer = add(ros, CYANS)
