@@ -77,8 +77,8 @@ def test_a_change_that_leads_to_the_same_words_is_counted_and_not_told(
     describer: Describer, speaker: Speaker, states: Inbox
 ) -> None:
     speaker.say("red", 3)
-    leaning = meaning("red") + 0.9 * np.eye(DIMENSION)[-1]  # farther than the threshold, still red
-    for _ in range(3):
+    leaning = meaning("red") + 2.0 * np.eye(DIMENSION)[-1]  # far enough, and still red
+    for _ in range(6):
         speaker.publish(unit(leaning))
     speaker.say("blue", 3)
     states.wait(2)

@@ -143,10 +143,12 @@ def test_a_description_on_request_ends_nothing_and_hides_no_change(
     ros: Bench, speaker: Speaker, states: Inbox, segments: Inbox
 ) -> None:
     red = speaker.say("red", 3)
-    blue = speaker.say("blue", 1)  # no change yet
+    assert ros.set_parameters("describer", min_gap_s=60.0).successful
+    blue = speaker.say("blue", 5)  # no change may be told yet
     look = ros.call(Describe, "describer/describe", query="colour").state
     assert (look.text, look.previous_text) == (phrase("blue"), phrase("red"))
     assert (look.reason, to_ns(look.since)) == (StateDescription.FORCED, blue[0])
+    assert ros.set_parameters("describer", min_gap_s=0.0).successful
     speaker.say("blue", 1)
     change = states.wait(3)[2]
     assert (change.text, change.previous_text) == (phrase("blue"), phrase("red"))
