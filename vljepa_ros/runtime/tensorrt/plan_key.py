@@ -25,9 +25,9 @@ class PlanIdentity:
     """Everything that decides what an engine computes, and where it may run.
 
     ``clips`` is the number of clips, one per camera, that a run takes: shapes are fixed, because
-    that is what TensorRT is fastest with. ``queries`` are the fewest, the usual and the most queries that an engine of the predictor
-    takes at once, where their number is free in its graph; the other graphs see none. ``cuda`` is
-    the newest CUDA that the driver knows.
+    that is what TensorRT is fastest with. ``queries`` are the fewest, the usual and the most
+    queries that an engine of the predictor takes at once, where their number is free in its graph;
+    the other graphs see none. ``cuda`` is the newest CUDA that the driver knows.
     """
 
     graph: str
