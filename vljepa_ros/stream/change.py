@@ -211,14 +211,16 @@ class ChangeDetector:
             stamp_ns: when it was seen.
             embedding: (dimension), what is decoded.
             signal: (any), what is compared; two samples are wholly different where half of their
-                squared distance is 1. None is the embedding itself.
+                squared distance is 1. None is the embedding itself. Where it has another
+                dimension than before, other things are compared from now on: the state is
+                refreshed at once.
 
         Raises:
-            EmbeddingError: the embedding or the signal is zero, not finite, or has another
-                dimension than those before it. The state stays as it was.
+            EmbeddingError: the embedding is zero, the embedding or the signal is not finite, or
+                the embedding has another dimension than those before. The state stays as it was.
         """
         vector = self._checked(embedding)
-        compared = self._checked_signal(vector if signal is None else signal)
+        compared = _checked_signal(vector if signal is None else signal)
         if not self._started or stamp_ns < self._stamp_ns:
             return self._start(stamp_ns, vector, compared)
         if stamp_ns == self._stamp_ns:
@@ -226,6 +228,8 @@ class ChangeDetector:
         step_s = (stamp_ns - self._stamp_ns) / _NS
         weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
         self._stamp_ns, self._step_s = stamp_ns, step_s
+        if compared.size != self._spread.size:
+            return self._compare_anew(_Sample(stamp_ns, vector, compared), weight_s)
         self._follow_noise(compared, weight_s)
         self._append(_Sample(stamp_ns, vector, compared), weight_s)
         self._split = self._spread.best_split(self.config.confirmations)
@@ -269,16 +273,6 @@ class ChangeDetector:
             )
         return vector
 
-    def _checked_signal(self, signal: ArrayLike) -> NDArray[np.float64]:
-        vector = np.asarray(signal, dtype=np.float64)
-        if vector.ndim != 1 or not np.isfinite(vector).all():
-            raise EmbeddingError(f"a signal must be one finite vector, not of {vector.shape}")
-        if self._started and vector.size != self._spread.size:
-            raise EmbeddingError(
-                f"a signal of dimension {vector.size}, after those of {self._spread.size}"
-            )
-        return vector
-
     def _start(
         self, stamp_ns: int, vector: NDArray[np.float32], signal: NDArray[np.float64]
     ) -> Decode:
@@ -289,6 +283,16 @@ class ChangeDetector:
         self._stamp_ns = self._since_ns = stamp_ns
         self._described, self._signal = vector, signal
         return self._decode(vector, Reason.FIRST, ended)
+
+    def _compare_anew(self, sample: _Sample, weight_s: float) -> Decode:
+        while self._recent:
+            self._settle(self._recent.popleft())
+        self._settle(sample)
+        decode = self._refresh()
+        self._spread, self._signal = _Spread(sample.signal.size), sample.signal
+        self._spread.add(sample.signal, weight_s)
+        self._spread.keep_mean()
+        return decode
 
     def _append(self, sample: _Sample, weight_s: float) -> None:
         if len(self._recent) == LOOK_BACK:
@@ -372,6 +376,13 @@ class ChangeDetector:
         mean = np.mean([s.embedding for s in samples], axis=0, dtype=np.float64)
         recent = Piece(samples[0].stamp_ns, end_ns, np.asarray(mean), len(samples))
         return piece.joined(recent) if piece else recent
+
+
+def _checked_signal(signal: ArrayLike) -> NDArray[np.float64]:
+    vector = np.asarray(signal, dtype=np.float64)
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise EmbeddingError(f"a signal must be one finite vector, not of {vector.shape}")
+    return vector
 
 
 def _mean(samples: Sequence[_Sample]) -> NDArray[np.float32]:
