@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from vljepa_ros.stream.pieces import OpenPiece, Piece
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
-LOOK_BACK = 40  # samples in which a change may lie; bounds memory and work
+LOOK_BACK = 60  # samples among which a change is looked for; bounds memory and work
 MEMORY_S = 3.0  # of the old state; a longer past weighs no more
 LONGEST_SAMPLE_S = 0.5  # a sample stands for no longer time
 NOISE_S = 5.0  # time constant of the noise's average
@@ -46,7 +46,7 @@ class ChangeConfig:
         refresh_s: longest time in seconds without a decode; 0 is no limit.
     """
 
-    evidence_s: float = 0.05
+    evidence_s: float = 0.04
     confirmations: int = 2
     min_gap_s: float = 0.3
     refresh_s: float = 0.0
@@ -187,9 +187,8 @@ class ChangeDetector:
         self._recent: deque[_Sample] = deque()
         self._spread = _Spread(0)
         self._piece: OpenPiece | None = None  # samples older than the recent ones
-        self._split: _Split | None = None
         self._step_s = math.inf
-        self._noise = 0.0
+        self._noise = self._noise_known = 0.0
         self._signal: NDArray[np.float64] = np.empty(0)  # the newest
         self._described: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._stamp_ns = self._decoded_ns = self._since_ns = 0
@@ -229,10 +228,9 @@ class ChangeDetector:
         weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
         self._stamp_ns, self._step_s = stamp_ns, step_s
         if compared.size != self._spread.size:
-            return self._compare_anew(_Sample(stamp_ns, vector, compared), weight_s)
+            return self._compare_anew(_Sample(stamp_ns, vector, compared))
         self._follow_noise(compared, weight_s)
         self._append(_Sample(stamp_ns, vector, compared), weight_s)
-        self._split = self._spread.best_split(self.config.confirmations)
         return self._due()
 
     def finish(self) -> Piece | None:
@@ -251,8 +249,8 @@ class ChangeDetector:
         if not self._started:
             return None
         since_ns, embedding = self._since_ns, self._described
-        if self._split and self._is_in_doubt():
-            new = self._after(self._split.first)
+        if (first := self._likely_change()) is not None:
+            new = self._after(first)
             since_ns, embedding = new[0].stamp_ns, _mean(new)
         elif self._recent:
             embedding = _mean(self._after(max(0, len(self._recent) - self.config.confirmations)))
@@ -284,13 +282,13 @@ class ChangeDetector:
         self._described, self._signal = vector, signal
         return self._decode(vector, Reason.FIRST, ended)
 
-    def _compare_anew(self, sample: _Sample, weight_s: float) -> Decode:
+    def _compare_anew(self, sample: _Sample) -> Decode:
         while self._recent:
             self._settle(self._recent.popleft())
         self._settle(sample)
         decode = self._refresh()
         self._spread, self._signal = _Spread(sample.signal.size), sample.signal
-        self._spread.add(sample.signal, weight_s)
+        self._spread.add(sample.signal, LONGEST_SAMPLE_S)
         self._spread.keep_mean()
         return decode
 
@@ -308,16 +306,19 @@ class ChangeDetector:
         """
         step, self._signal = signal - self._signal, signal
         share = -math.expm1(-weight_s / NOISE_S)
+        self._noise_known += share * (1.0 - self._noise_known)
+        share = share / self._noise_known if self._noise_known else 0.0  # a first step is all
         self._noise += share * (0.25 * float(step @ step) - self._noise)
 
     def _due(self) -> Decode | None:
-        config, split = self.config, self._split
+        config = self.config
         silence_s = (self._stamp_ns - self._decoded_ns) / _NS
         if silence_s < config.min_gap_s:
             return None
+        split = self._spread.best_split(config.confirmations)
         if split and split.evidence_s > self.required_s and self._is_confirmed(split):
             return self._change_at(split.first)
-        if 0 < config.refresh_s <= silence_s and not self._is_in_doubt():
+        if 0 < config.refresh_s <= silence_s and self._likely_change() is None:
             return self._refresh()
         return None
 
@@ -326,9 +327,10 @@ class ChangeDetector:
         newest = self._after(max(split.first, len(self._recent) - self.config.confirmations))
         return all(split.parts_from_old(sample) for sample in newest)
 
-    def _is_in_doubt(self) -> bool:
-        """Whether more speaks for a change than against it."""
-        return self._split is not None and self._split.evidence_s > self.required_s / 2
+    def _likely_change(self) -> int | None:
+        """Return where a new state begins, if more speaks for it than against it."""
+        split = self._spread.best_split(1)
+        return split.first if split and split.evidence_s > self.required_s / 2 else None
 
     def _change_at(self, index: int) -> Decode:
         new = self._after(index)
@@ -350,8 +352,8 @@ class ChangeDetector:
     def _decode(
         self, embedding: NDArray[np.float32], reason: Reason, ended: Piece | None
     ) -> Decode:
-        distance = self._distance(embedding)
-        self._described, self._decoded_ns, self._split = embedding, self._stamp_ns, None
+        distance = 0.0 if reason is Reason.FIRST else self._distance(embedding)
+        self._described, self._decoded_ns = embedding, self._stamp_ns
         return Decode(self._stamp_ns, self._since_ns, reason, distance, embedding, ended)
 
     def _distance(self, embedding: NDArray[np.float32]) -> float:
