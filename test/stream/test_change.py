@@ -68,13 +68,12 @@ def test_the_evidence_is_the_growth_of_the_spread_that_ward_would_see() -> None:
         len(samples[labels == k]) * samples[labels == k].var(axis=0).sum() for k in (0, 1)
     )
     growth = len(samples) * samples.var(axis=0).sum() - spread
-    # The first sample has no sample before it and counts as 0.5 s, the noise has seen one step.
-    old_s, new_s = 0.5 + (n_old - 1) * period_s, n_new * period_s
+    old_s, new_s = n_old * period_s, n_new * period_s
     by_hand = 0.5 * growth / (n_old * n_new / (n_old + n_new)) * old_s * new_s / (old_s + new_s)
     shares = -math.expm1(-period_s / NOISE_S)
     steps = shares * (1 - shares) ** np.arange(len(samples) - 1)  # weights, the newest step first
     noise = 0.25 * float((new - old) @ (new - old)) * steps[n_new - 1] / steps.sum()
-    needed = by_hand / (1 + noise / QUIET)
+    needed = by_hand / (1 + noise / QUIET)  # less than MARGIN samples could not be enough
     just_below = decodes(replace(CONFIG, evidence_s=0.999 * needed), samples)
     assert reasons(just_below) == [Reason.FIRST, Reason.CHANGE]
     assert reasons(decodes(replace(CONFIG, evidence_s=1.001 * needed), samples)) == [Reason.FIRST]
@@ -141,7 +140,7 @@ def test_a_glitch_is_not_confirmed_by_the_old_state_that_follows_it() -> None:
 def test_the_distance_is_the_cosine_distance_to_the_last_decode() -> None:
     turned = np.array([math.cos(0.6), math.sin(0.6), 0.0, 0.0])
     config = ChangeConfig(evidence_s=0.01, confirmations=1, min_gap_s=0.0)
-    results = decodes(config, np.array([5.0 * axis(0), 0.1 * turned]))
+    results = decodes(config, np.array([5.0 * axis(0)] * 20 + [0.1 * turned] * 5))
     assert results[1].distance == pytest.approx(1 - math.cos(0.6), abs=1e-6)
     assert np.linalg.norm(results[1].embedding) == pytest.approx(1.0, abs=1e-6)
     assert results[1].embedding.dtype == np.float32

@@ -31,6 +31,7 @@ MEMORY_S = 3.0  # of the old state; a longer past weighs no more
 LONGEST_SAMPLE_S = 0.5  # a sample stands for no longer time
 NOISE_S = 5.0  # time constant of the noise's average
 QUIET = 0.1  # noise that doubles the evidence that a change needs
+MARGIN = 4.0  # by how much a change exceeds what independent samples of this noise make alone
 _NS = 1_000_000_000
 
 
@@ -187,7 +188,7 @@ class ChangeDetector:
         self._recent: deque[_Sample] = deque()
         self._spread = _Spread(0)
         self._piece: OpenPiece | None = None  # samples older than the recent ones
-        self._step_s = math.inf
+        self._step_s, self._weight_s = math.inf, LONGEST_SAMPLE_S
         self._noise = self._noise_known = 0.0
         self._signal: NDArray[np.float64] = np.empty(0)  # the newest
         self._described: NDArray[np.float32] = np.empty(0, dtype=np.float32)
@@ -196,7 +197,8 @@ class ChangeDetector:
     @property
     def required_s(self) -> float:
         """Evidence in seconds that a change needs now."""
-        return self.config.evidence_s * (1.0 + self._noise / QUIET)
+        evidence_s = self.config.evidence_s
+        return evidence_s + self._noise * max(evidence_s / QUIET, MARGIN * self._weight_s)
 
     def update(
         self, stamp_ns: int, embedding: ArrayLike, signal: ArrayLike | None = None
@@ -225,12 +227,14 @@ class ChangeDetector:
         if stamp_ns == self._stamp_ns:
             return None
         step_s = (stamp_ns - self._stamp_ns) / _NS
-        weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
+        self._weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
+        if self._step_s == math.inf:  # only now it is known for how long the first one stands
+            self._spread.add(self._signal, self._weight_s)
         self._stamp_ns, self._step_s = stamp_ns, step_s
         if compared.size != self._spread.size:
             return self._compare_anew(_Sample(stamp_ns, vector, compared))
-        self._follow_noise(compared, weight_s)
-        self._append(_Sample(stamp_ns, vector, compared), weight_s)
+        self._follow_noise(compared)
+        self._append(_Sample(stamp_ns, vector, compared))
         return self._due()
 
     def finish(self) -> Piece | None:
@@ -277,7 +281,7 @@ class ChangeDetector:
         ended = self.finish()
         self.reset()
         self._spread = _Spread(signal.size)
-        self._append(_Sample(stamp_ns, vector, signal), LONGEST_SAMPLE_S)
+        self._recent.append(_Sample(stamp_ns, vector, signal))
         self._stamp_ns = self._since_ns = stamp_ns
         self._described, self._signal = vector, signal
         return self._decode(vector, Reason.FIRST, ended)
@@ -292,20 +296,20 @@ class ChangeDetector:
         self._spread.keep_mean()
         return decode
 
-    def _append(self, sample: _Sample, weight_s: float) -> None:
+    def _append(self, sample: _Sample) -> None:
         if len(self._recent) == LOOK_BACK:
             self._settle(self._recent.popleft())
         self._recent.append(sample)
-        self._spread.add(sample.signal, weight_s)
+        self._spread.add(sample.signal, self._weight_s)
 
-    def _follow_noise(self, signal: NDArray[np.float64], weight_s: float) -> None:
+    def _follow_noise(self, signal: NDArray[np.float64]) -> None:
         """Average the variance from one sample to the next, to which a change adds only once.
 
         The variance within a state would grow with every change that is missed, so that the
         next one is missed too.
         """
         step, self._signal = signal - self._signal, signal
-        share = -math.expm1(-weight_s / NOISE_S)
+        share = -math.expm1(-self._weight_s / NOISE_S)
         self._noise_known += share * (1.0 - self._noise_known)
         share = share / self._noise_known if self._noise_known else 0.0  # a first step is all
         self._noise += share * (0.25 * float(step @ step) - self._noise)
