@@ -48,6 +48,7 @@ ARGUMENTS = {
     ),
     "image_transport": ("", "raw or compressed; empty: as params_file says."),
     "bundle": ("", "Folder of the model bundle; empty: as params_file says."),
+    "decoder": ("", "What finds the words: phrases or sentences; empty: as params_file says."),
     "cameras": ("", "Names of several cameras, as left,right; empty: as params_file says."),
     "build_only": ("false", "Build the TensorRT engines of the bundle, start no node, and end."),
     "visualizer": ("false", "Also run the visualizer: overlay image and text markers."),
@@ -180,7 +181,7 @@ def _overrides(given: dict[str, str], node: str) -> dict[str, Any]:
     values: dict[str, Any] = {name: _flag(given, name) for name in ("use_sim_time", "autostart")}
     accepted = {
         "embedder": ("bundle", "image_transport", "cameras"),
-        "describer": ("bundle",),
+        "describer": ("bundle", "decoder", "cameras"),
         "visualizer": ("image_transport",),
     }
     values.update({name: given[name] for name in accepted.get(node, ()) if given[name]})

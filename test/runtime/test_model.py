@@ -233,7 +233,7 @@ def test_two_threads_get_what_one_gets(model: VLJepa) -> None:
         for index in range(100):
             name = names[index % len(names)]
             got = model.embed(clip(model, name), TEXTS)
-            model.phrases.add("colour", phrase(name), model.embed_text(phrase(name)))
+            model.phrases.add("colour", {phrase(name): model.embed_text(phrase(name))})
             text = model.describe("colour", got[0]).text
             fresh = model.embed_text(f"{name} {index}")
             scores = model.answer(got[0], [phrase(other) for other in names])

@@ -104,6 +104,20 @@ def build_bare_bundle(root: Path, *, table: bool = False) -> Path:
     return root
 
 
+def sentence(word: str) -> str:
+    """Return what the text decoder says for one of COLOURS or LEVELS; no phrase of the bank."""
+    return f"it looks {word}, surely"
+
+
+def add_text_decoder(root: Path) -> Bundle:
+    """Add a text decoder to the bundle in the folder ``root``."""
+    (root / "y_decoder.onnx").write_bytes(_y_decoder().SerializeToString())
+    pieces = [" it", " looks", ",", " surely", *(f" {word}" for word in (*COLOURS, *LEVELS))]
+    (root / "words.json").write_text(json.dumps({"words": pieces}), encoding="utf-8")
+    graphs = json.loads((root / "manifest.json").read_text(encoding="utf-8"))["graphs"]
+    return seal(root, graphs={**graphs, "y_decoder": "y_decoder.onnx"}, words="words.json")
+
+
 def seal(root: Path, **changes: object) -> Bundle:
     """Write the manifest again after a test changed files; ``changes`` replace its fields."""
     fields = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
@@ -221,13 +235,20 @@ class _GraphWriter:
         return name
 
     def model(
-        self, inputs: dict[str, tuple[int, _Shape]], outputs: dict[str, _Shape]
+        self,
+        inputs: dict[str, tuple[int, _Shape]],
+        outputs: dict[str, _Shape],
+        whole: tuple[str, ...] = (),
     ) -> onnx.ModelProto:
+        """Return the graph; the outputs in ``whole`` are int64, the others float32."""
+        kinds = {
+            name: TensorProto.INT64 if name in whole else TensorProto.FLOAT for name in outputs
+        }
         graph = helper.make_graph(
             self._nodes,
             "colour",
             [helper.make_tensor_value_info(n, kind, s) for n, (kind, s) in inputs.items()],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+            [helper.make_tensor_value_info(n, kinds[n], s) for n, s in outputs.items()],
             self._constants,
         )
         opset = [helper.make_opsetid("", 17)]
@@ -327,4 +348,23 @@ def _y_encoder() -> onnx.ModelProto:
     return g.model(
         {"input_ids": (TensorProto.INT64, [1, "L"])},
         {"token_states": [1, "L", _STATE], "embedding": [1, DIMENSION]},
+    )
+
+
+def _y_decoder() -> onnx.ModelProto:
+    """Say "it looks" and the word of the largest axis; its softmax is the probability."""
+    g = _GraphWriter()
+    axes = g.constant(np.arange(len(COLOURS) + len(LEVELS)), np.int64)
+    fits = g.add("Gather", ["embedding", axes], axis=1)
+    largest = g.add("ArgMax", [fits], axis=1, keepdims=1)
+    word = g.add("Add", [largest, g.constant(5, np.int64)])
+    before, after = g.constant([[1, 2]], np.int64), g.constant([[3, 4, 0, 0]], np.int64)
+    g.add("Concat", [before, word, after], "words", axis=1)
+    scaled = g.add("Mul", [fits, g.constant(LOGIT_SCALE)])
+    chances = g.add("Softmax", [scaled], axis=1)
+    g.add("ReduceMax", [chances], "probability", axes=[1], keepdims=0)
+    return g.model(
+        {"embedding": (TensorProto.FLOAT, [1, DIMENSION])},
+        {"words": [1, 7], "probability": [1]},
+        whole=("words",),
     )

@@ -31,7 +31,7 @@ from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 FORMAT = 3
 MANIFEST = "manifest.json"
 GRAPHS = ("x_encoder", "predictor")
-OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder")
+OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder", "y_decoder")
 FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # where query tokens come from
 EXTERNAL = ".data"  # what the file of weights beside a graph ends with
 BUNDLE_VARIABLE = "VLJEPA_BUNDLE"
@@ -92,10 +92,11 @@ class Bundle:
     """A verified bundle. The fields are the manifest's; ``root`` is its folder.
 
     Without the graph ``frame_encoder`` the X-Encoder takes frames as they are. Without
-    ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``query_tokens`` is None
-    where the Y-Encoder gives them. ``reference`` names a file with a clip and what it must embed
-    to (:mod:`.reference`). ``precision`` is that of the visual graphs; ``lowered`` is None in
-    float32. ``parity`` is the relative error of each graph to torch, before it was lowered.
+    ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``words`` names the file
+    with what ``y_decoder`` says (:mod:`.text_decoder`), and is None without one. ``query_tokens``
+    is None where the Y-Encoder gives them. ``reference`` names a file with a clip and what it must
+    embed to (:mod:`.reference`). ``precision`` is that of the visual graphs; ``lowered`` is None
+    in float32. ``parity`` is the relative error of each graph to torch, before it was lowered.
     ``int8_weights`` names the graphs whose weights are stored as int8.
     """
 
@@ -111,6 +112,7 @@ class Bundle:
     queries: Mapping[str, str]
     graphs: Mapping[str, str]
     tokenizer: str | None
+    words: str | None
     query_tokens: QueryFiles | None
     max_query_tokens: int
     max_text_tokens: int
@@ -261,6 +263,7 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         queries=reader.texts("queries"),
         graphs=graphs,
         tokenizer=reader.text("tokenizer") if "y_encoder" in graphs else None,
+        words=reader.text("words") if "y_decoder" in graphs else None,
         query_tokens=_query_files(reader.section("query_tokens")),
         max_query_tokens=reader.whole("max_query_tokens"),
         max_text_tokens=reader.whole("max_text_tokens"),
@@ -335,6 +338,8 @@ def _used_files(bundle: Bundle) -> Iterator[str]:
     yield bundle.reference
     if bundle.tokenizer is not None:
         yield bundle.tokenizer
+    if bundle.words is not None:
+        yield bundle.words
     if bundle.query_tokens is not None:
         yield bundle.query_tokens.known
         if bundle.query_tokens.table is not None:

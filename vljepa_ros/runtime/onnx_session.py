@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ _INPUTS = {
         "query_mask": "tensor(bool)",
     },
     "y_encoder": {"input_ids": "tensor(int64)"},
+    "y_decoder": {"embedding": "tensor(float)"},
 }
 _FRAMES = {"frames": "tensor(uint8)"}
 _FEATURES = {"features": "tensor(float)"}
@@ -37,6 +37,7 @@ _OUTPUTS = {
     "x_encoder": ("visual_tokens",),
     "predictor": ("embeddings",),
     "y_encoder": ("embedding",),
+    "y_decoder": ("words", "probability"),
 }
 
 
@@ -65,7 +66,7 @@ class OnnxGraph:
         _check_interface(bundle, graph, session)
         self._session: ort.InferenceSession | None = session
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the graph once and return its outputs in the documented order.
 
         Raises:
@@ -75,7 +76,7 @@ class OnnxGraph:
         if session is None:
             raise BackendError(f"{self.name} is closed")
         try:
-            outputs: list[NDArray[np.float32]] = session.run(self._outputs, dict(inputs))
+            outputs: list[NDArray[Any]] = session.run(self._outputs, dict(inputs))
         except Exception as error:  # ONNX Runtime's errors share no other base class.
             raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
         return outputs

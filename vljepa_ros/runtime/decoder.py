@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What turns an embedding into words: one interface for the phrase bank and the text decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class Description:
+    """Words for an embedding, and how probable the decoder holds them (0..1).
+
+    Probabilities of two kinds of decoders do not compare: the phrase bank's is among its phrases,
+    the text decoder's among all sentences.
+    """
+
+    text: str
+    score: float
+
+
+class Decoder(Protocol):
+    """Puts embeddings into words. May be called from several threads."""
+
+    def best(self, query: str, embedding: ArrayLike) -> Description:
+        """Return the words that fit ``embedding`` (dimension), an answer to ``query``, best.
+
+        Raises:
+            ValueError: the embedding has another dimension or is not usable.
+            BackendError: a graph failed.
+        """
