@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new frame costs as the clip grows, and what a further query costs.
+"""What a new frame costs as the clip grows, and what a further query or camera costs.
 
 ``python benchmarks/frame_cost.py`` exports the default architecture (random weights: the time does
 not depend on them) at several clip lengths and times the ONNX graphs on one thread. Every row is
@@ -31,16 +31,20 @@ from vljepa_ros.model.vljepa import VLJepaModel
 
 CLIPS = (4, 8, 16, 32, 64)
 QUERIES = (1, 4, 10)
+CAMERAS = (1, 2, 4)  # which ask four queries, as the default model does
 ROUNDS = 15
 
 
 def main() -> None:
-    """Time and print two tables: by clip length, and by number of queries."""
+    """Time and print three tables: by clip length, and by number of queries and of cameras."""
     with tempfile.TemporaryDirectory() as folder:
         trunk, heads = _export(Path(folder))
-    jobs: dict[tuple[str, int, int], Callable[[], object]] = {("trunk", 0, 0): trunk}
+    jobs: dict[tuple[str, int, int], Callable[[], object]] = {("trunk", 0, 0): _trunk(trunk, 1)}
     jobs |= {("clip", frames, 1): _head(heads[frames], frames, 1) for frames in CLIPS}
     jobs |= {("query", 8, count): _head(heads[8], 8, count) for count in QUERIES}
+    for count in CAMERAS:
+        jobs["trunk of cameras", 8, count] = _trunk(trunk, count)
+        jobs["head of cameras", 8, count] = _head(heads[8], 8, 4, count)
     times = _interleaved(jobs)
     base = times["trunk", 0, 0] + times["clip", 8, 1]
     print(" clip  tokens  trunk ms  head ms  new frame ms  ratio")
@@ -54,26 +58,38 @@ def main() -> None:
     for count in QUERIES:
         head_ms = times["query", 8, count]
         print(f"{count:7} {head_ms:8.2f} {head_ms / times['query', 8, 1]:7.2f}")
+    print("\ncameras in one run  trunk ms  head ms  ratio to as many runs of one")
+    tick = {n: times["trunk of cameras", 8, n] + times["head of cameras", 8, n] for n in CAMERAS}
+    for count in CAMERAS:
+        parts = (times[f"{part} of cameras", 8, count] for part in ("trunk", "head"))
+        row = f"{count:18} {next(parts):9.2f} {next(parts):8.2f}"
+        print(f"{row} {tick[count] / (count * tick[1]):7.2f}")
 
 
-def _export(folder: Path) -> tuple[Callable[[], object], dict[int, tuple[object, object]]]:
+def _export(folder: Path) -> tuple[object, dict[int, tuple[object, object]]]:
     write_graph(frame_encoder_graph(FrameEncoder(), DEFAULT), folder / "f.onnx")
-    frame = np.zeros((1, DEFAULT.frame_pixels, DEFAULT.frame_pixels, 3), np.uint8)
-    session = _session(folder / "f.onnx")
+    trunk = _session(folder / "f.onnx")
     model, heads = VLJepaModel(DEFAULT), {}
     for frames in CLIPS:
         model.config = replace(DEFAULT, clip_frames=frames)
         write_graph(x_encoder_graph(model), folder / "x.onnx")
         write_graph(predictor_graph(model), folder / "p.onnx")
         heads[frames] = (_session(folder / "x.onnx"), _session(folder / "p.onnx"))
-    return lambda: session.run(None, {"frame": frame}), heads
+    return trunk, heads
 
 
-def _head(sessions: tuple[object, object], frames: int, queries: int) -> Callable[[], object]:
+def _trunk(session: object, cameras: int) -> Callable[[], object]:
+    frames = np.zeros((cameras, DEFAULT.frame_pixels, DEFAULT.frame_pixels, 3), np.uint8)
+    return lambda: session.run(None, {"frame": frames})
+
+
+def _head(
+    sessions: tuple[object, object], frames: int, queries: int, cameras: int = 1
+) -> Callable[[], object]:
     encoder, predictor = sessions
     x, p = DEFAULT.x_encoder, DEFAULT.predictor
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(1, frames, x.channels, x.grid, x.grid)).astype(np.float32)
+    features = rng.normal(size=(cameras, frames, x.channels, x.grid, x.grid)).astype(np.float32)
     tokens = rng.normal(size=(queries, p.max_query_tokens, p.query_width)).astype(np.float32)
     mask = np.ones((queries, p.max_query_tokens), bool)
 

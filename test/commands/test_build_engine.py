@@ -62,6 +62,19 @@ def test_the_second_time_it_only_lists(
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+def test_engines_for_another_number_of_cameras_are_others(
+    gpu: FakeGpu, colour_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(colour_bundle, tmp_path / "engines")
+    assert build(colour_bundle, tmp_path / "engines", "--cameras", "2") == 0
+    plans = {*(tmp_path / "engines").glob("*/model.plan")}
+    assert len(plans) == 6
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        build(colour_bundle, tmp_path / "engines", "--cameras", "0")
+    assert "must be at least 1, not 0" in capsys.readouterr().err
+
+
 def test_engines_that_compute_something_else_are_an_error(
     gpu: FakeGpu,
     colour_bundle: Path,

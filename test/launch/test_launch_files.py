@@ -98,6 +98,22 @@ def test_the_camera_topic_is_mapped_in_both_transports() -> None:
     }
 
 
+def test_each_camera_has_a_topic_of_its_own(tmp_path: Path) -> None:
+    topics = {
+        f"{camera}/image_raw{kind}": f"/{camera}_camera/image{kind}"
+        for camera in ("left", "right")
+        for kind in ("", "/compressed")
+    }
+    file = own_file(tmp_path, embedder={"cameras": ["left", "right"]})
+    for given in ({"cameras": "left, right"}, {"params_file": file}):
+        node = described(VLJEPA, image_topic="/{camera}_camera/image", **given).nodes[0]
+        assert node.remappings == topics
+        assert parameters(node)["/embedder"]["cameras"] == ["left", "right"]
+        assert described(VLJEPA, **given).nodes[0].remappings == {}
+        with pytest.raises(ValueError, match=r"for several cameras and needs a \{camera\}"):
+            described(VLJEPA, image_topic="/image", **given)
+
+
 @pytest.mark.parametrize(
     ("namespace", "section"),
     [("", "/embedder"), ("robot1", "/robot1/embedder"), ("/a/b/", "/a/b/embedder")],
@@ -258,3 +274,5 @@ def test_build_only_builds_the_engines_of_the_embedders_bundle_and_runs_no_node(
         ).nodes
         assert build.arguments == ["--bundle", bundle, "--allow-untrusted"]
         assert _parser().parse_args(build.arguments).bundle == Path(bundle)
+    (build,) = described(VLJEPA, build_only="true", cameras="left,right").nodes
+    assert _parser().parse_args(build.arguments).cameras == 2

@@ -24,7 +24,7 @@ from vljepa_ros.nodes.parameters import Phase
 from vljepa_ros.nodes.qos import latched
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
-from vljepa_ros.runtime.tensorrt.plan_key import identify
+from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS, identify
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
 
 
@@ -120,6 +120,29 @@ def test_engines_are_built_while_the_node_reports_and_then_run(
     assert ros.transition("embedder", "shutdown")
     assert gpu.leaks() == {}
     assert node.tally["model failures"] == 0
+
+
+def test_engines_take_a_clip_of_each_camera(
+    ros: Bench, bundle: str, gpu: FakeGpu, tmp_path: Path
+) -> None:
+    ros.add(
+        Embedder,
+        bundle=bundle,
+        queries=["colour"],
+        cameras=["left", "right"],
+        backend="tensorrt",
+        allow_build=True,
+        allow_untrusted_engines=True,
+    )
+    for name in ("left", "right"):
+        embeddings = ros.inbox(Embedding, f"embedder/{name}/embedding")
+        Film(ros.camera(f"{name}/image_raw").wait_matched(), embeddings).roll("red")
+    store, known = PlanStore(tmp_path, allow_untrusted=True), Bundle.load(bundle)
+    for graph in ENGINE_GRAPHS:
+        plan = store.find(identify(known, graph, probe_gpu(), "10.3.0", clips=2))
+        assert {tensor.shape[0] for tensor in plan.manifest.outputs.values()} == {2}
+    assert ros.transition("embedder", "shutdown")
+    assert gpu.leaks() == {}
 
 
 def test_a_build_ends_when_the_node_is_shut_down(
