@@ -12,6 +12,11 @@ PHRASES, SENTENCES = "phrases", "sentences"
 DECODERS = (PHRASES, SENTENCES)
 
 
+def available_decoders(bundle: Bundle) -> tuple[str, ...]:
+    """Return which of :data:`DECODERS` a bundle has."""
+    return DECODERS if bundle.words is not None else (PHRASES,)
+
+
 def choose_decoder(name: str, bundle: Bundle) -> Decoder:
     """Load one of :data:`DECODERS` from a bundle, without the rest of the model.
 
