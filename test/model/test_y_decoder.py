@@ -131,6 +131,29 @@ def test_the_graph_says_the_same(tmp_path) -> None:
     assert stored < 1.1 * sum(value.numel() for value in decoder.parameters())
 
 
+@torch.no_grad()
+def test_a_graph_that_says_something_else_is_not_exported(tmp_path) -> None:
+    pytest.importorskip("onnxscript", reason="the export needs onnxscript")
+    from support.tiny_model import contents, random_clips
+    from vljepa_ros.model.export.errors import ExportError
+    from vljepa_ros.model.export.graphs import y_decoder_graph
+    from vljepa_ros.model.export.onnx_file import write_graph
+    from vljepa_ros.model.export.parity import Parity
+
+    written = random_decoder(replace(CONFIG, longest=2))
+    write_graph(y_decoder_graph(written), tmp_path / "y_decoder.onnx")
+    given, clips = contents(TINY_DEFAULT, tmp_path), random_clips(TINY_DEFAULT)
+    parity = Parity(tmp_path, tiny_model(TINY_DEFAULT), None, given, clips)
+    parity._speak(written, some_embeddings().numpy())
+    assert 0 <= parity.errors["y_decoder"] < 1e-4
+    with pytest.raises(ExportError, match="says other words than torch"):
+        parity._speak(random_decoder(written.config, seed=1), some_embeddings().numpy())
+    with torch.no_grad():
+        written.next.bias[1:] += 0.1  # hardly ever another word, but other probabilities
+    with pytest.raises(ExportError, match="y_decoder differs from torch"):
+        parity._speak(written, some_embeddings(3).numpy())
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Return a model directory with a decoder."""
