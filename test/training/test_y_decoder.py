@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested where torch is installed")
 
+from vljepa_ros.training import y_decoder  # noqa: E402
 from vljepa_ros.training.y_decoder import (  # noqa: E402
     Lessons,
     new_decoder,
@@ -79,6 +80,14 @@ def test_the_same_seed_gives_the_same_decoder() -> None:
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+def test_texts_are_moved_a_little_and_stay_unit_vectors() -> None:
+    lessons = Lessons(torch.eye(200), torch.zeros(200, 1, dtype=torch.int64))
+    moved = y_decoder._noisy(lessons, torch.Generator().manual_seed(0)).embeddings
+    torch.testing.assert_close(moved.norm(dim=-1), torch.ones(200))
+    amounts = (moved - lessons.embeddings).norm(dim=-1)
+    assert amounts.min() < 0.1 and 0.4 < amounts.max() <= y_decoder.NOISE
 
 
 def test_what_stands_after_the_end_teaches_nothing() -> None:
