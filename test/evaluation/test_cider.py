@@ -8,7 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from vljepa_ros.evaluation.cider import cider, words
+from vljepa_ros.evaluation import cider as cider_module
+from vljepa_ros.evaluation.cider import Corpus, cider, words
 
 WORDS = ["a", "the", "robot", "opens", "closes", "drawer", "red", "cup", "slowly", "and", "holds"]
 
@@ -21,7 +22,8 @@ def sentence(draw: random.Random, longest: int = 14) -> str:
 def test_scores_equal_those_of_pycocoevalcap(seed: int) -> None:
     reference = pytest.importorskip("pycocoevalcap.cider.cider")
     draw = random.Random(seed)
-    references = [[sentence(draw) for _ in range(draw.randint(1, 5))] for _ in range(20)]
+    references = [[sentence(draw) for _ in range(draw.randint(1, 5))] for _ in range(15)]
+    references += references[:5]
     candidates = [
         draw.choice([draw.choice(own), sentence(draw), f"{own[0]} {sentence(draw)}", "unheard"])
         for own in references
@@ -33,6 +35,39 @@ def test_scores_equal_those_of_pycocoevalcap(seed: int) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.mean() == pytest.approx(mean, abs=1e-6)
     assert found.max() > 1
+
+
+def test_a_corpus_scores_any_sentence_against_any_clip() -> None:
+    draw = random.Random(0)
+    references = [[sentence(draw) for _ in range(3)] for _ in range(4)] * 2
+    corpus = Corpus(references)
+    for candidate in (references[0][0], sentence(draw)):
+        expected = cider([candidate] * 8, references)
+        found = [corpus.score(candidate, clip) for clip in references]
+        np.testing.assert_array_equal(found, expected)
+        assert expected.max() > 0
+
+
+def test_a_score_is_kept_for_all_references_together() -> None:
+    corpus = Corpus([["it waits", "it turns"], ["it waits", "the robot stops"]])
+    first = corpus.score("it turns", ["it waits", "it turns"])
+    assert first > corpus.score("it turns", ["it waits", "the robot stops"])
+
+
+def test_what_was_scored_once_is_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[list[str]] = []
+    ngrams = cider_module._ngrams
+    monkeypatch.setattr(
+        cider_module, "_ngrams", lambda tokens: counted.append(tokens) or ngrams(tokens)
+    )
+    references = [["a robot waits", "it waits"], ["a robot turns"]]
+    cider(["it waits", "a robot turns"] * 50, references * 50)
+    assert len(counted) == 2 * len(references[0] + references[1])
+
+
+def test_a_sentence_without_references_is_refused() -> None:
+    with pytest.raises(ValueError, match="reference"):
+        Corpus([["a"], ["b"]]).score("a", [])
 
 
 def test_the_clips_own_words_score_ten_and_foreign_ones_nothing() -> None:

@@ -19,6 +19,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vljepa_ros.stream.pieces import OpenPiece, Piece
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
 _NS = 1_000_000_000
@@ -72,6 +73,8 @@ class Decode:
         reason: why now.
         distance: cosine distance between the newest average and the anchor; 0 for FIRST.
         embedding: unit vector (dimension) that stands for the state.
+        ended: the samples since the decode before, which are final now; None for the first decode
+            and for FORCED, which ends nothing.
     """
 
     stamp_ns: int
@@ -79,6 +82,7 @@ class Decode:
     reason: Reason
     distance: float
     embedding: NDArray[np.float32]
+    ended: Piece | None = None
 
 
 class _Average:
@@ -113,6 +117,8 @@ class ChangeDetector:
         """Forget the stream; the next sample is the first one."""
         self._smoothed: _Average | None = None
         self._candidate: _Average | None = None
+        self._open: OpenPiece | None = None
+        self._pending: OpenPiece | None = None  # samples of the candidate
         self._confirmed = 0
         self._anchor: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._stamp_ns = self._decoded_ns = self._since_ns = 0
@@ -136,7 +142,17 @@ class ChangeDetector:
         self._smoothed.add(sample, stamp_ns, self.config.smoothing_s)
         distance = self._distance(self._smoothed)
         self._follow_candidate(sample, distance)
-        return self._due(distance)
+        return self._due(sample, distance)
+
+    def finish(self) -> Piece | None:
+        """Return the samples since the last decode, or None before any sample.
+
+        This only looks, for a stream that ends here.
+        """
+        if self._open is None:
+            return None
+        piece = self._open.closed(self._stamp_ns)
+        return piece.joined(self._pending.closed(self._stamp_ns)) if self._pending else piece
 
     def force(self) -> Decode | None:
         """Return the state as it is now, or None before any sample.
@@ -161,40 +177,53 @@ class ChangeDetector:
         return sample
 
     def _start(self, sample: NDArray[np.float32], stamp_ns: int) -> Decode:
+        ended = self.finish()
         self.reset()
         self._smoothed = _Average(sample, stamp_ns)
         self._stamp_ns = self._since_ns = stamp_ns
         self._anchor = sample
-        return self._decode(self._smoothed, Reason.FIRST, 0.0)
+        self._open = OpenPiece(stamp_ns, sample)
+        return self._decode(self._smoothed, Reason.FIRST, 0.0, ended)
 
     def _follow_candidate(self, sample: NDArray[np.float32], distance: float) -> None:
+        assert self._open is not None, "there was a first sample"
         if distance <= self.config.threshold:
-            self._candidate, self._confirmed = None, 0
+            if self._pending is not None:
+                self._open.absorb(self._pending)
+            self._open.add(sample)
+            self._candidate, self._pending, self._confirmed = None, None, 0
             return
         self._confirmed += 1
-        if self._candidate is None:
+        if self._candidate is None or self._pending is None:
             self._candidate = _Average(sample, self._stamp_ns)
+            self._pending = OpenPiece(self._stamp_ns, sample)
         else:
             self._candidate.add(sample, self._stamp_ns, self.config.smoothing_s)
+            self._pending.add(sample)
 
-    def _due(self, distance: float) -> Decode | None:
+    def _due(self, sample: NDArray[np.float32], distance: float) -> Decode | None:
         config = self.config
         silence_s = (self._stamp_ns - self._decoded_ns) / _NS
-        if self._smoothed is None or silence_s < config.min_gap_s:
+        if self._smoothed is None or self._open is None or silence_s < config.min_gap_s:
             return None
         if self._candidate is not None and self._confirmed >= config.confirmations:
             self._smoothed = self._candidate
             self._since_ns = self._candidate.since_ns
-            return self._decode(self._candidate, Reason.CHANGE, distance)
+            ended, self._open = self._open.closed(self._since_ns), self._pending
+            return self._decode(self._candidate, Reason.CHANGE, distance, ended)
         if self._candidate is None and 0 < config.refresh_s <= silence_s:
-            return self._decode(self._smoothed, Reason.REFRESH, distance)
+            ended = self._open.closed(self._stamp_ns)
+            self._open = OpenPiece(self._stamp_ns, sample)
+            return self._decode(self._smoothed, Reason.REFRESH, distance, ended)
         return None
 
-    def _decode(self, average: _Average, reason: Reason, distance: float) -> Decode:
+    def _decode(
+        self, average: _Average, reason: Reason, distance: float, ended: Piece | None
+    ) -> Decode:
         self._anchor = average.direction
         self._decoded_ns = self._stamp_ns
-        self._candidate, self._confirmed = None, 0
-        return Decode(self._stamp_ns, self._since_ns, reason, distance, self._anchor)
+        self._candidate, self._pending, self._confirmed = None, None, 0
+        return Decode(self._stamp_ns, self._since_ns, reason, distance, self._anchor, ended)
 
     def _distance(self, average: _Average) -> float:
         cosine = float(np.dot(average.direction, self._anchor))
