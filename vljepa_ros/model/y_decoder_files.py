@@ -8,6 +8,7 @@ has another space, so the decoder does not go along and is trained anew.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -30,17 +31,18 @@ def save_decoder(folder: Path, decoder: YDecoder) -> None:
         OSError: a file cannot be written.
     """
     weights, config = folder / DECODER_WEIGHTS, folder / DECODER_CONFIG
-    part = weights.with_name(weights.name + ".part")
+    parts = {path: path.with_name(path.name + ".part") for path in (weights, config)}
     try:
-        save_file(decoder.state_dict(), part)
-        config.unlink(missing_ok=True)  # from here on until the end, one file alone is refused
-        config_part = config.with_name(config.name + ".part")
-        config_part.write_text(json.dumps(decoder.config.to_dict(), indent=1) + "\n", "utf-8")
-        part.chmod(config_part.stat().st_mode)  # safetensors writes for its user alone
-        part.replace(weights)
-        config_part.replace(config)
+        save_file(decoder.state_dict(), parts[weights])
+        content = json.dumps(decoder.config.to_dict(), indent=1, ensure_ascii=False) + "\n"
+        parts[config].write_text(content, encoding="utf-8")
+        shutil.copymode(parts[config], parts[weights])  # safetensors writes for its user alone
+        config.unlink(missing_ok=True)  # until both are in place, one alone is refused
+        for path, part in parts.items():
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def decoder_config(folder: Path, embedding: int) -> YDecoderConfig | None:

@@ -30,7 +30,7 @@ from .episodes import QUERY_NAMES, StoredEpisode, clip_indices, load_episodes
 from .features import cache_features, feature_path
 from .simulation import language
 
-EVERY = 8  # frames
+EVERY = 4  # frames
 
 _COLUMNS = ("clips", "exact", "right", "cider", "formed", "distinct", "kept", "ms")
 
