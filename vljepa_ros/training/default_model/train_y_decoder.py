@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from ...model.directory import load_model, open_directory
 from ...model.vljepa import Tokens, VLJepaModel
@@ -79,7 +80,8 @@ def _predictions(
     """Return embeddings (N, D) of random clips, and the canonical sentence of each label."""
     rows = np.random.default_rng(0).permutation(len(clips))[:CLIPS]
     parts = np.array_split(rows, max(1, len(rows) // BATCH))
-    embeddings = torch.cat([_embed(model, clips, part, questions) for part in parts])
+    bar = tqdm(parts, "predictions", unit="batch")
+    embeddings = torch.cat([_embed(model, clips, part, questions) for part in bar])
     labels = vocabulary.all()
     targets = clips.targets[np.concatenate(parts)].reshape(-1)
     return embeddings.flatten(0, 1), [language.canonical(labels[target]) for target in targets]
