@@ -82,12 +82,15 @@ def test_the_same_seed_gives_the_same_decoder() -> None:
     assert not torch.equal(weights(1), weights(2))
 
 
-def test_texts_are_moved_a_little_and_stay_unit_vectors() -> None:
-    lessons = Lessons(torch.eye(200), torch.zeros(200, 1, dtype=torch.int64))
+def test_texts_are_moved_aside_and_toward_others_and_stay_unit_vectors() -> None:
+    count = 20
+    texts = torch.eye(400)[:count]
+    lessons = Lessons(texts, torch.zeros(count, 1, dtype=torch.int64))
     moved = y_decoder._noisy(lessons, torch.Generator().manual_seed(0)).embeddings
-    torch.testing.assert_close(moved.norm(dim=-1), torch.ones(200))
-    amounts = (moved - lessons.embeddings).norm(dim=-1)
-    assert amounts.min() < 0.1 and 0.4 < amounts.max() <= y_decoder.NOISE
+    torch.testing.assert_close(moved.norm(dim=-1), torch.ones(count))
+    assert (moved[:, count:].norm(dim=-1) > 0).all(), "aside: where no text is"
+    toward = (moved @ texts.T).fill_diagonal_(0).max(1).values
+    assert (toward > 0.2).any() and ((moved - texts).norm(dim=-1) > 0.02).all()
 
 
 def test_what_stands_after_the_end_teaches_nothing() -> None:

@@ -2,8 +2,8 @@
 """Y-Decoder: an embedding to a sentence, word by word.
 
 The paper says no more of its own than that it reads the predicted embedding and is left out of the
-training. This one is a gated recurrent unit over whole words: a robot's sentences are short and of
-few words, and it costs a robot a millisecond.
+training. This one is a gated recurrent unit over whole words, for a robot says short sentences of
+few words.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class YDecoder(nn.Module):
             chance, word = chances[:, first:].max(-1)
             word = (word + first) * speaking
             log_probability = log_probability + chance * speaking
-            speaking = speaking * (word != END)
+            speaking = (word != END).long()  # what ended stays so
             spoken.append(word)
         return torch.stack(spoken, 1), log_probability.exp()
 

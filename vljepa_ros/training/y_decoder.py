@@ -25,6 +25,7 @@ STEPS = 2000
 BATCH = 256
 RATE = 3e-3
 NOISE = 0.5  # greatest length of what is added to a text's unit embedding
+MIX = 0.4  # greatest share of another text in it
 
 _PADDING = -1
 
@@ -119,11 +120,13 @@ def _batch(
 
 
 def _noisy(lessons: Lessons, generator: torch.Generator) -> Lessons:
-    """Move each embedding in a random direction, by up to NOISE, and back to unit length."""
-    shape = lessons.embeddings.shape
-    direction = normalize(torch.randn(shape, generator=generator), dim=-1)
-    amount = NOISE * torch.rand(shape[0], 1, generator=generator)
-    moved = lessons.embeddings + amount * direction
+    """Move each embedding toward another and in a random direction, and back to unit length."""
+    given = lessons.embeddings
+    count = len(given)
+    others = given[torch.randperm(count, generator=generator)]
+    direction = normalize(torch.randn(given.shape, generator=generator), dim=-1)
+    toward, aside = torch.rand(2, count, 1, generator=generator)
+    moved = given + MIX * toward * (others - given) + NOISE * aside * direction
     return Lessons(normalize(moved, dim=-1), lessons.sentences)
 
 
