@@ -21,11 +21,11 @@ from ..model.words import Words
 from ..model.y_decoder import YDecoder, YDecoderConfig
 
 WIDTH = 192
-STEPS = 2000
+STEPS = 1200
 BATCH = 256
 RATE = 3e-3
 NOISE = 0.5  # greatest length of what is added to a text's unit embedding
-MIX = 0.4  # greatest share of another text in it
+MIX = 0.45  # greatest share of another text in it
 
 _PADDING = -1
 
