@@ -86,7 +86,7 @@ def test_texts_are_moved_aside_and_toward_others_and_stay_unit_vectors() -> None
     count = 20
     texts = torch.eye(400)[:count]
     lessons = Lessons(texts, torch.zeros(count, 1, dtype=torch.int64))
-    moved = y_decoder._noisy(lessons, torch.Generator().manual_seed(0)).embeddings
+    moved = y_decoder._moved(lessons, torch.Generator().manual_seed(0)).embeddings
     torch.testing.assert_close(moved.norm(dim=-1), torch.ones(count))
     assert (moved[:, count:].norm(dim=-1) > 0).all(), "aside: where no text is"
     toward = (moved @ texts.T).fill_diagonal_(0).max(1).values

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training of a Y-Decoder, on embeddings and the sentences to be said about them.
 
-Embeddings of texts need no clips, so any list of sentences is enough. They get noise, so that what
-lies near a sentence is said like it. Predicted embeddings lie a little apart from those of texts:
+Embeddings of texts need no clips, so any list of sentences is enough. They are moved a little, so
+that what lies near a sentence is said like it, and not as a bit of two. Predicted embeddings lie a little apart from those of texts:
 where there are some, every second example is one.
 """
 
@@ -114,12 +114,12 @@ def _batch(
     texts: Lessons, predictions: Lessons | None, generator: torch.Generator
 ) -> list[Lessons]:
     if predictions is None:
-        return [_noisy(texts.draw(BATCH, generator), generator)]
+        return [_moved(texts.draw(BATCH, generator), generator)]
     half = BATCH // 2
-    return [_noisy(texts.draw(half, generator), generator), predictions.draw(half, generator)]
+    return [_moved(texts.draw(half, generator), generator), predictions.draw(half, generator)]
 
 
-def _noisy(lessons: Lessons, generator: torch.Generator) -> Lessons:
+def _moved(lessons: Lessons, generator: torch.Generator) -> Lessons:
     """Move each embedding toward another and in a random direction, and back to unit length."""
     given = lessons.embeddings
     count = len(given)
