@@ -2,8 +2,8 @@
 """The training of a Y-Decoder, on embeddings and the sentences to be said about them.
 
 Embeddings of texts need no clips, so any list of sentences is enough. They are moved a little, so
-that what lies near a sentence is said like it, and not as a bit of two. Predicted embeddings lie a little apart from those of texts:
-where there are some, every second example is one.
+that what lies near a sentence is said like it, and not as a bit of two. Predicted embeddings lie
+somewhat apart from those of texts: where there are some, every second example is one.
 """
 
 from __future__ import annotations
