@@ -170,6 +170,22 @@ def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, tmp_pat
     assert not {" manipulator", " hand"} & set(decoder.words), "held-out subjects"
 
 
+def test_what_is_left_out_is_counted():
+    vocabulary = Vocabulary(
+        {name: ("rest:", "act:turns the dial") if name == "action" else () for name in QUERY_NAMES}
+    )
+    heard, unheard = train_y_decoder._split(vocabulary)
+    assert not set(heard) & set(unheard)
+    assert {"the robot is not moving", "the robot turns the dial"} <= set(heard)
+    assert 8 * len(unheard) <= len(heard) <= 10 * len(unheard)
+    spoken = ["it waits", "it turns the dial", "it stands still", "it hops"]
+    wanted = ["it waits", "it rotates the dial", "it twists the dial", "it waits"]
+    assert train_y_decoder._report(wanted, spoken, vocabulary) == (
+        "of 4 sentences that were left out, 25.0% are said word for word and "
+        "50.0% in words of the same meaning"
+    )
+
+
 def test_a_prediction_is_paired_with_the_sentence_of_its_clip(parts):
     clips, _, vocabulary = parts
     torch.manual_seed(0)
