@@ -85,13 +85,13 @@ def bare_calls(count: int) -> float:
                 frame.to_ndarray(format="rgb24"), height=size.height, width=size.width
             )
             start = time.process_time()
-            features = model.backend.encode_frame(small)
+            (features,) = model.backend.encode_frames(small[None])
             spent += time.process_time() - start
             window.push(round(i / RATE_HZ * 1e9), features)
             if (cut := window.clip()) is None:
                 spent = 0.0
                 continue
-            features = np.stack(cut.frames)
+            features = np.stack(cut.frames)[None]
             start = time.process_time()
             model.backend.embed(features, tokens, mask)
             spent += time.process_time() - start

@@ -24,6 +24,7 @@ from launch_ros.actions import Node
 
 SHARE = Path(__file__).parent.parent
 NODES = ("embedder", "describer", "visualizer")
+_PLACE = "{camera}"  # in image_topic
 
 # name: (default, description)
 ARGUMENTS = {
@@ -40,9 +41,15 @@ ARGUMENTS = {
     "log_level": ("info", "Log level of the nodes: debug, info, warn, error or fatal."),
     "use_respawn": ("false", "Start a node again when its process ends."),
     "use_composition": ("true", "Run embedder and describer in one process."),
-    "image_topic": ("image_raw", "Camera topic; with compressed images without its /compressed."),
+    "image_topic": (
+        "image_raw",
+        "Camera topic; with compressed images without its /compressed. With several cameras "
+        "{camera} in it stands for their names; image_raw is {camera}/image_raw then.",
+    ),
     "image_transport": ("", "raw or compressed; empty: as params_file says."),
     "bundle": ("", "Folder of the model bundle; empty: as params_file says."),
+    "decoder": ("", "What finds the words: phrases or sentences; empty: as params_file says."),
+    "cameras": ("", "Names of several cameras, as left,right; empty: as params_file says."),
     "build_only": ("false", "Build the TensorRT engines of the bundle, start no node, and end."),
     "visualizer": ("false", "Also run the visualizer: overlay image and text markers."),
     "rviz": ("false", "Also run rviz2 with the visualizer's picture and markers."),
@@ -77,14 +84,16 @@ def start_nodes(context: LaunchContext) -> list[Node]:
 
 def _common(given: dict[str, str]) -> dict[str, Any]:
     """Return what all our nodes are started with."""
-    topic = given["image_topic"]
+    parameters = _parameters(given)
+    topics = _image_topics(given, _cameras(_embedder(given, parameters)))
     return {
         "package": "vljepa_ros",
         "namespace": given["namespace"],
-        "parameters": [_written(_parameters(given))],
+        "parameters": [_written(parameters)],
         "remappings": [
-            ("image_raw", topic),
-            ("image_raw/compressed", f"{topic}/compressed"),
+            (f"{name}{kind}", f"{topic}{kind}")
+            for name, topic in topics.items()
+            for kind in ("", "/compressed")
         ],
         "arguments": ["--ros-args", "--log-level", given["log_level"]],
         "respawn": _flag(given, "use_respawn"),
@@ -96,16 +105,45 @@ def _common(given: dict[str, str]) -> dict[str, Any]:
 
 def _build(given: dict[str, str]) -> Node:
     """Return the process that builds the engines which the embedder would look for."""
-    section = _parameters(given)[f"{_prefix(given['namespace'])}/embedder"]["ros__parameters"]
+    section = _embedder(given, _parameters(given))
+    cameras = _cameras(section)
+    several = ["--cameras", str(len(cameras))] if cameras else []
     bundle = ["--bundle", section["bundle"]] if section.get("bundle") else []
     untrusted = ["--allow-untrusted"] if section.get("allow_untrusted_engines") else []
     return Node(
         package="vljepa_ros",
         executable="build_engine",
-        arguments=[*bundle, *untrusted],
+        arguments=[*bundle, *several, *untrusted],
         output="screen",
         emulate_tty=True,
     )
+
+
+def _embedder(given: dict[str, str], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the embedder's parameters."""
+    section: dict[str, Any] = parameters[f"{_prefix(given['namespace'])}/embedder"]
+    return dict(section["ros__parameters"])
+
+
+def _cameras(section: dict[str, Any]) -> list[str]:
+    """Return the names of the cameras; none where there is one without a name."""
+    return [name for name in section.get("cameras") or [] if name]
+
+
+def _image_topics(given: dict[str, str], cameras: list[str]) -> dict[str, str]:
+    """Return the topic of each topic of images that the nodes have.
+
+    Raises:
+        ValueError: one topic is given for several cameras.
+    """
+    topic = given["image_topic"]
+    if not cameras:
+        return {"image_raw": topic}
+    if topic == ARGUMENTS["image_topic"][0]:
+        return {}
+    if _PLACE not in topic:
+        raise ValueError(f"image_topic:={topic} is for several cameras and needs a {_PLACE}")
+    return {f"{name}/image_raw": topic.replace(_PLACE, name) for name in cameras}
 
 
 def _rviz(given: dict[str, str]) -> Node:
@@ -142,11 +180,13 @@ def _overrides(given: dict[str, str], node: str) -> dict[str, Any]:
     """Return the parameters of `node` that arguments set."""
     values: dict[str, Any] = {name: _flag(given, name) for name in ("use_sim_time", "autostart")}
     accepted = {
-        "embedder": ("bundle", "image_transport"),
-        "describer": ("bundle",),
+        "embedder": ("bundle", "image_transport", "cameras"),
+        "describer": ("bundle", "decoder", "cameras"),
         "visualizer": ("image_transport",),
     }
     values.update({name: given[name] for name in accepted.get(node, ()) if given[name]})
+    if "cameras" in values:
+        values["cameras"] = [name.strip() for name in values["cameras"].split(",")]
     return values
 
 

@@ -52,7 +52,7 @@ def test_a_list_of_sentences_becomes_a_bundle_that_speaks(
     assert main(["export", "--model", str(model), "--out", out]) == 0
     assert "y_decoder: differs from torch by" in capsys.readouterr().out
     loaded = VLJepa.load(out)
-    decoder = choose_decoder("sentences", loaded.bundle)
+    decoder = choose_decoder("sentences", loaded.bundle, loaded.phrases)
     for text in sentences:
         spoken = decoder.best("thing", loaded.embed_text(text))
         assert spoken.text == text and 0.5 < spoken.score <= 1

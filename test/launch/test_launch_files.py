@@ -160,6 +160,15 @@ def test_arguments_that_are_not_given_leave_the_file_alone(tmp_path: Path) -> No
     assert (read["bundle"], read["image_transport"]) == ("/mine", "compressed")
 
 
+def test_decoder_and_cameras_reach_the_describer_only_where_given(tmp_path: Path) -> None:
+    given = parameters(described(VLJEPA, decoder="sentences", cameras="left, right").nodes[0])
+    assert given["/describer"]["decoder"] == "sentences"
+    assert given["/describer"]["cameras"] == ["left", "right"]
+    file = own_file(tmp_path, describer={"decoder": "sentences", "cameras": ["wrist"]})
+    kept = parameters(described(VLJEPA, params_file=file).nodes[0])["/describer"]
+    assert (kept["decoder"], kept["cameras"]) == ("sentences", ["wrist"])
+
+
 def test_respawn_and_log_level_reach_the_processes() -> None:
     node = described(VLJEPA, use_respawn="true", log_level="debug").nodes[0]
     assert node.respawn is True

@@ -72,13 +72,12 @@ def test_the_stream_of_frames_is_described(paper: Path) -> None:
     embedder = ClipEmbedder(model, ["*"])
     clip = random_clips(TINY_PAPER, 1)[0]
     results = [
-        embedder.add(Frame(second * 10**9, "camera", image, restart=False))
+        embedder.add({"": Frame(second * 10**9, "camera", image, restart=False)})
         for second, image in enumerate(clip)
     ]
-    assert results[:-1] == [None, None, None]
-    assert results[-1] is not None
+    assert results[:-1] == [{}, {}, {}]
     expected = model.embed(list(clip), list(QUERIES.values()))
-    np.testing.assert_array_equal(list(results[-1].vectors.values()), expected)
+    np.testing.assert_array_equal(list(results[-1][""].vectors.values()), expected)
 
 
 def test_the_manifest_tells_what_was_exported(paper: Path) -> None:

@@ -84,7 +84,7 @@ def test_pixels_and_one_query_per_pass(paper) -> None:
             visual_tokens=visual,
             query_tokens=queries.values[i : i + 1].numpy(),
             query_mask=queries.mask[i : i + 1].numpy(),
-        )[0][0]
+        )[0][0, 0]
         for i in range(3)
     ]
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -99,13 +99,41 @@ def test_features_and_any_number_of_queries_in_one_pass(default, count: int) -> 
     with torch.no_grad():
         expected = model.embed(features, Tokens(queries.values[None], queries.mask[None]))[0]
     (visual,) = run(folder / "x.onnx", features=features.numpy())
-    (found,) = run(
+    ((found,),) = run(
         folder / "p.onnx",
         visual_tokens=visual,
         query_tokens=queries.values.numpy(),
         query_mask=queries.mask.numpy(),
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("clips", [2, 5])
+@pytest.mark.parametrize("size", ["paper", "default"])
+def test_clips_in_one_run_are_what_they_are_one_by_one(
+    size: str, clips: int, request: pytest.FixtureRequest
+) -> None:
+    model, folder = request.getfixturevalue(size)
+    config = model.config
+    joint = config.predictor.joint
+    batch = random_clips(config, clips) if joint else random_features(config, clips)
+    queries = random_queries(config, 1 if joint else 3)
+    asked = {"query_tokens": queries.values.numpy(), "query_mask": queries.mask.numpy()}
+
+    def embed(some: np.ndarray) -> np.ndarray:
+        (visual,) = run(folder / "x.onnx", **{"frames" if joint else "features": some})
+        return run(folder / "p.onnx", visual_tokens=visual, **asked)[0]
+
+    single = np.concatenate([embed(batch[i : i + 1]) for i in range(clips)])
+    found = embed(batch)
+    assert found.shape == (clips, len(queries.values), config.embedding)
+    np.testing.assert_allclose(found, single, atol=1e-5)
+    assert not np.allclose(single[0], single[1], atol=1e-2), "clips must matter"
+
+
+def random_features(config, count: int) -> np.ndarray:
+    x = config.x_encoder
+    return torch.randn(count, config.clip_frames, x.channels, x.grid, x.grid).numpy()
 
 
 @pytest.mark.parametrize("length", [1, 2, 9, 16])
@@ -158,10 +186,14 @@ def constant_work(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def test_static_graphs_ask_for_no_shape(paper) -> None:
-    _, folder = paper
-    for name in ("x", "p"):
-        assert "Shape" not in set(operators(onnx.load(folder / f"{name}.onnx")))
+@pytest.mark.parametrize(("size", "shapes"), [("paper", 1), ("default", 2)])
+def test_graphs_ask_at_most_for_the_numbers_of_clips_and_queries(
+    size: str, shapes: int, request: pytest.FixtureRequest
+) -> None:
+    _, folder = request.getfixturevalue(size)
+    x, p = (operators(onnx.load(folder / f"{name}.onnx")) for name in ("x", "p"))
+    assert (x["Shape"], x["Gather"]) == (0, 0)
+    assert (p["Shape"], p["Gather"]) == (shapes, 0)
 
 
 def test_a_block_of_v_jepa_takes_38_nodes(paper, tmp_path: Path) -> None:

@@ -4,57 +4,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from support.colour_bundle import COLOURS, DIMENSION, LEVELS, phrase
+from support.colour_bundle import DIMENSION, phrase
 from support.film import MS, PERIOD, START
 from support.ros import DEADLINE_S, Bench, Inbox
-from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription
+from support.speaker import COUNTING, SPACE, Speaker, meaning
+from vljepa_msgs.msg import ModelInfo, Query, StateDescription
 from vljepa_msgs.srv import Describe
-from vljepa_ros.nodes.conversions import to_floats, to_ns, to_stamp
+from vljepa_ros.nodes.conversions import to_ns
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.qos import latched, reliable
+from vljepa_ros.nodes.qos import latched
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.stream.vectors import unit
-
-SPACE = "colour-1"
-_AXES = {word: index for index, word in enumerate((*COLOURS, *LEVELS))}
-
-
-class Speaker:
-    """Publishes embeddings that say a word, one period apart."""
-
-    def __init__(self, ros: Bench, describer: Describer) -> None:
-        self.next_ns = START
-        self._ros = ros
-        self._describer = describer
-        self._publisher = ros.node.create_publisher(Embedding, "embedder/embedding", reliable(10))
-        ros.wait(lambda: self._publisher.get_subscription_count() == 1, "the describer listens")
-
-    def say(self, word: str, times: int, query: str = "colour", **changes: Any) -> list[int]:
-        """Publish, wait until each has been taken, and return the stamps."""
-        vector = np.full(DIMENSION, 0.01, dtype=np.float32)
-        vector[_AXES[word]] = 1.0
-        return [self.publish(unit(vector), query, **changes) for _ in range(times)]
-
-    def publish(self, vector: Any, query: str = "colour", space_id: str = SPACE) -> int:
-        """Publish one vector, wait until it has been taken, and return its stamp."""
-        stamp, taken = self.next_ns, self._taken()
-        message = Embedding(space_id=space_id, query=query, data=to_floats(vector))
-        message.header.stamp = to_stamp(stamp)
-        message.header.frame_id = "front"
-        self._publisher.publish(message)
-        self._ros.wait(lambda: self._taken() == taken + 1, "it is taken")
-        self.next_ns += PERIOD
-        return stamp
-
-    def _taken(self) -> int:
-        stream = self._describer._stream  # no topic tells when an embedding has been taken
-        return stream.embeddings.rate.total if stream else 0
 
 
 @pytest.fixture
@@ -65,9 +32,7 @@ def states(ros: Bench) -> Inbox:
 @pytest.fixture
 def describer(ros: Bench, bundle: str, states: Inbox) -> Describer:
     """A describer without smoothing, so that a test can count samples."""
-    return ros.add(
-        Describer, bundle=bundle, smoothing_s=0.0, confirmations=2, min_gap_s=0.0, threshold=0.2
-    )
+    return ros.add(Describer, bundle=bundle, **COUNTING)
 
 
 @pytest.fixture
@@ -112,9 +77,8 @@ def test_a_change_that_leads_to_the_same_words_is_counted_and_not_told(
     describer: Describer, speaker: Speaker, states: Inbox
 ) -> None:
     speaker.say("red", 3)
-    leaning = np.full(DIMENSION, 0.01, dtype=np.float32)
-    leaning[_AXES["red"]], leaning[-1] = 1.0, 0.9  # farther than the threshold, still red
-    for _ in range(3):
+    leaning = meaning("red") + 2.0 * np.eye(DIMENSION)[-1]  # far enough, and still red
+    for _ in range(6):
         speaker.publish(unit(leaning))
     speaker.say("blue", 3)
     states.wait(2)
@@ -147,6 +111,25 @@ def test_describe_tells_the_state_now_and_publishes_it(
     assert answer.state.header.frame_id == "front"
     assert states.wait(2)[1] == answer.state
     assert describe(ros, "").success  # the only query needs no name
+
+
+def test_describe_answers_within_one_period_and_waits_for_no_embedding(
+    ros: Bench, speaker: Speaker
+) -> None:
+    newest = speaker.say("green", 3)[-1]
+    client = ros.node.create_client(Describe, "describer/describe")
+    assert client.wait_for_service(DEADLINE_S)
+    took_s = []
+    for _ in range(5):
+        answered = threading.Event()
+        began_s = time.monotonic()
+        future = client.call_async(Describe.Request(query="colour"))
+        future.add_done_callback(lambda _, event=answered: event.set())
+        assert answered.wait(DEADLINE_S)
+        took_s.append(time.monotonic() - began_s)
+        assert to_ns(future.result().state.header.stamp) == newest
+    ros.node.destroy_client(client)
+    assert min(took_s) < PERIOD * 1e-9  # the others may wait for a busy machine
 
 
 def test_describe_says_why_it_cannot(ros: Bench, bundle: str, speaker: Speaker) -> None:
@@ -241,7 +224,7 @@ def test_a_query_that_asks_something_else_is_described_anew(
 
 def test_thresholds_are_changed_while_running(ros: Bench, speaker: Speaker, states: Inbox) -> None:
     speaker.say("red", 3)
-    assert ros.set_parameters("describer", confirmations=100, min_gap_s=2.5).successful
+    assert ros.set_parameters("describer", confirmations=40, min_gap_s=2.5).successful
     speaker.say("blue", 20)
     assert ros.set_parameters("describer", confirmations=1).successful
     speaker.say("blue", 10)
@@ -253,15 +236,15 @@ def test_thresholds_are_changed_while_running(ros: Bench, speaker: Speaker, stat
 @pytest.mark.parametrize(
     "change",
     [
-        {"threshold": 0.0},
-        {"threshold": 2.5},
-        {"threshold": float("nan")},
+        {"evidence_s": 0.0},
+        {"evidence_s": 2.5},
+        {"evidence_s": float("nan")},
         {"confirmations": 0},
         {"min_gap_s": -1.0},
-        {"smoothing_s": 1e9},
-        {"threshold": "high"},
+        {"evidence_s": 1e9},
+        {"evidence_s": "high"},
         {"bundle": "/elsewhere"},
-        {"threshold": 0.3, "refresh_s": -1.0},
+        {"evidence_s": 0.3, "refresh_s": -1.0},
     ],
 )
 def test_bad_parameters_are_refused_and_the_old_ones_stay(

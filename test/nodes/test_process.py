@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from support.colour_bundle import phrase
 from support.film import Film
 from support.ros import DEADLINE_S, Bench
-from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
-from vljepa_ros.nodes.qos import latched
+from support.speaker import SPACE, meaning
+from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription
+from vljepa_ros.nodes.conversions import to_floats
+from vljepa_ros.nodes.qos import latched, reliable
 
 ROOT = Path(__file__).resolve().parents[2]
 END_S = 5.0  # generous: the machine may be loaded; a node that waits for something takes for ever
@@ -124,6 +127,29 @@ def test_both_nodes_in_one_process_work_and_end_on_a_signal(
     ends_quietly(process, number)
 
 
+@SIGNALS
+def test_a_describer_that_ends_on_a_signal_publishes_the_last_segment(
+    ros: Bench, bundle: str, start: type[Process], number: int
+) -> None:
+    states = ros.inbox(StateDescription, "describer/state", latched(10))
+    segments = ros.inbox(Segment, "describer/segment", reliable(100))
+    process = start("describer", *with_bundle(bundle))
+    embeddings = ros.node.create_publisher(Embedding, "embedder/embedding", reliable(10))
+    ros.wait(lambda: embeddings.get_subscription_count() == 1, "the describer listens")
+    ros.wait(lambda: segments_matched(ros), "the segments have their reader")
+    message = Embedding(space_id=SPACE, query="colour", data=to_floats(meaning("red")))
+    embeddings.publish(message)
+    states.wait(1)
+    ends_quietly(process, number)
+    (segment,) = segments.wait(1)
+    assert (segment.text, segment.samples) == (phrase("red"), 1)
+
+
+def segments_matched(ros: Bench) -> bool:
+    """Tell whether the describer is known to publish segments; they are not latched."""
+    return ros.node.count_publishers("/describer/segment") == 1
+
+
 def test_ctrl_c_that_comes_again_is_one(ros: Bench, bundle: str, start: type[Process]) -> None:
     """A terminal sends it to the whole group, and ros2 launch sends it again."""
     infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
@@ -141,15 +167,15 @@ def test_a_signal_while_the_model_computes_ends_the_process(
         "import sys\n"
         "from vljepa_ros.nodes.embedder import main\n"
         "from vljepa_ros.runtime.onnx_backend import OnnxBackend\n"
-        "encode, calls = OnnxBackend.encode_frame, []\n"
-        "def slow(self, frame):\n"
+        "encode, calls = OnnxBackend.encode_frames, []\n"
+        "def slow(self, frames):\n"
         "    calls.append(1)\n"
         "    if len(calls) > 4:  # the others are those of loading\n"
         "        print('computing', file=sys.stderr, flush=True)\n"
         "        while True:\n"
-        "            encode(self, frame)\n"
-        "    return encode(self, frame)\n"
-        "OnnxBackend.encode_frame = slow\n"
+        "            encode(self, frames)\n"
+        "    return encode(self, frames)\n"
+        "OnnxBackend.encode_frames = slow\n"
         "sys.exit(main())\n"
     )
     infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))

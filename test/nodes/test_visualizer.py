@@ -46,9 +46,17 @@ class Robot:
     def embeds(self, stamp_ns: int, query: str = "action") -> None:
         self.embedding.publish(Embedding(header=header(stamp_ns), query=query))
 
-    def says(self, text: str, since_ns: int, query: str = "action", score: float = 0.8) -> None:
+    def says(
+        self,
+        text: str,
+        since_ns: int,
+        query: str = "action",
+        score: float = 0.8,
+        reason: int = StateDescription.CHANGE,
+    ) -> None:
         message = StateDescription(header=header(since_ns), query=query, text=text, score=score)
         message.since = to_stamp(since_ns)
+        message.reason = reason
         self.state.publish(message)
 
     def drops(self, count: int) -> None:
@@ -171,6 +179,17 @@ def test_markers_stand_in_the_cameras_frame(ros: Bench, robot: Robot) -> None:
         assert marker.lifetime.sec > 0
     assert first.pose.position.y < second.pose.position.y  # y points down
     assert first.id != second.id
+
+
+def test_a_look_on_request_does_not_replace_the_state(ros: Bench, robot: Robot) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    ros.add(Visualizer)
+    robot.asks("action", "object")
+    robot.says("reaching", START)
+    robot.says("a glimpse", START, reason=StateDescription.FORCED)
+    robot.says("the drawer is open", START, query="object")
+    message = markers.wait_for(lambda one: len(one.markers) == 2, "two texts")
+    assert message.markers[0].text.startswith("action?\nreaching")
 
 
 def test_compressed_images_are_drawn(ros: Bench, robot: Robot) -> None:

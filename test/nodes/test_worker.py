@@ -135,3 +135,17 @@ def test_stop_does_not_wait_for_ever_and_drops_late_errors(
     monkeypatch.setattr("vljepa_ros.nodes.worker._PATIENCE_S", DEADLINE_S)
     assert job.worker.stop(), "stopping twice is fine"
     assert job.errors == []
+
+
+def test_draining_waits_for_what_is_in_hand_and_what_waits(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert job.worker.drain()
+    job.hold()
+    monkeypatch.setattr("vljepa_ros.nodes.worker._PATIENCE_S", 0.01)
+    assert not job.worker.drain()
+    job.worker.offer("last")
+    monkeypatch.setattr("vljepa_ros.nodes.worker._PATIENCE_S", DEADLINE_S)
+    job.release.set()
+    assert job.worker.drain()
+    assert job._handled == ["hold", "last"]

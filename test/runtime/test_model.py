@@ -233,7 +233,7 @@ def test_two_threads_get_what_one_gets(model: VLJepa) -> None:
         for index in range(100):
             name = names[index % len(names)]
             got = model.embed(clip(model, name), TEXTS)
-            model.phrases.add("colour", phrase(name), model.embed_text(phrase(name)))
+            model.phrases.add("colour", {phrase(name): model.embed_text(phrase(name))})
             text = model.describe("colour", got[0]).text
             fresh = model.embed_text(f"{name} {index}")
             scores = model.answer(got[0], [phrase(other) for other in names])
@@ -316,9 +316,9 @@ def test_a_graph_of_another_dimension_is_refused_when_loading(copy: Path) -> Non
 
 def _append_first_columns(predictor: onnx.ModelProto, count: int) -> None:
     """Let the predictor give the first ``count`` columns of ``all``."""
-    for name, value in (("from", 0), ("to", count), ("axis", 1)):
+    for name, value in (("from", 0), ("to", count), ("axis", 2)):
         constant = onnx.numpy_helper.from_array(np.array([value], dtype=np.int64), name)
         predictor.graph.initializer.append(constant)
     cut = onnx.helper.make_node("Slice", ["all", "from", "to", "axis"], ["embeddings"])
     predictor.graph.node.append(cut)
-    predictor.graph.output[0].type.tensor_type.shape.dim[1].dim_value = count
+    predictor.graph.output[0].type.tensor_type.shape.dim[2].dim_value = count

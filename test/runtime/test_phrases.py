@@ -61,8 +61,8 @@ def test_rows_are_scaled_to_unit_length() -> None:
 
 def test_an_added_phrase_is_a_candidate_of_its_query_and_of_the_whole_bank() -> None:
     phrases = bank()
-    phrases.add("action", "lifts", [0.0, 0.0, 2.0])
-    phrases.add("new", "spins", [0.0, -1.0, 0.0])
+    phrases.add("action", {"lifts": [0.0, 0.0, 2.0]})
+    phrases.add("new", {"spins": [0.0, -1.0, 0.0]})
     assert phrases.best("action", [0, 0, 1]).text == "lifts"
     assert phrases.best("unknown", [0, -1, 0]).text == "spins"
     assert phrases.texts["action"] == ("waits", "reaches", "lifts")
@@ -71,7 +71,7 @@ def test_an_added_phrase_is_a_candidate_of_its_query_and_of_the_whole_bank() -> 
 
 def test_adding_a_text_again_replaces_its_embedding() -> None:
     phrases = bank()
-    phrases.add("action", "waits", [0.0, 0.0, 1.0])
+    phrases.add("action", {"waits": [0.0, 0.0, 1.0]})
     assert phrases.texts["action"] == ("waits", "reaches")
     assert phrases.best("action", [0, 0, 1]).text == "waits"
     assert phrases.best("action", [1, 0.1, 0]).text == "reaches"
@@ -85,7 +85,7 @@ def test_an_unusable_embedding_is_refused(bad: Any) -> None:
     with pytest.raises(ValueError, match="embedding"):
         phrases.best("action", bad)
     with pytest.raises(ValueError, match="embedding"):
-        phrases.add("action", "text", bad)
+        phrases.add("action", {"text": bad})
     assert phrases.texts["action"] == ("waits", "reaches")
 
 

@@ -197,15 +197,15 @@ def _write_reference(root: Path, clip_frames: int) -> None:
     """Write a clip that fades from red to yellow, and what ONNX Runtime makes of it."""
     clip = np.stack([colour_frame("red")] * clip_frames)
     clip[..., 1] = np.linspace(0, 255, clip_frames)[:, None, None]
-    features = [_run(root, "frame_encoder", frame=frame[None]) for frame in clip]
-    visual = _run(root, "x_encoder", features=np.stack(features, axis=1))
+    features = _run(root, "frame_encoder", frame=clip)
+    visual = _run(root, "x_encoder", features=features[None])
     ids = [_tokenizer().encode(text).ids for text in QUERIES.values()]
     tokens = np.zeros((len(ids), MAX_QUERY_TOKENS, _STATE), np.float32)
     mask = np.zeros((len(ids), MAX_QUERY_TOKENS), np.bool_)
     for row, query in enumerate(ids):
         tokens[row, : len(query)], mask[row, : len(query)] = _word_states()[query], True
     feed = {"visual_tokens": visual, "query_tokens": tokens, "query_mask": mask}
-    Reference(clip, _run(root, "predictor", **feed)).save(root / "reference.npz")
+    Reference(clip, _run(root, "predictor", **feed)[0]).save(root / "reference.npz")
 
 
 def _run(root: Path, graph: str, **feed: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -263,7 +263,8 @@ def _frame_encoder() -> onnx.ModelProto:
     mean = g.add("ReduceMean", [pixels], axes=[1, 2], keepdims=1)
     channels = g.add("Transpose", [mean], perm=[0, 3, 1, 2])
     g.add("Div", [channels, g.constant(255.0)], "features")
-    return g.model({"frame": (TensorProto.UINT8, [1, SIZE, SIZE, 3])}, {"features": [1, 3, 1, 1]})
+    frame: _Shape = ["B", SIZE, SIZE, 3]
+    return g.model({"frame": (TensorProto.UINT8, frame)}, {"features": ["B", 3, 1, 1]})
 
 
 def _x_encoder(clip_frames: int, *, pixels: bool = False) -> onnx.ModelProto:
@@ -276,21 +277,21 @@ def _x_encoder(clip_frames: int, *, pixels: bool = False) -> onnx.ModelProto:
     start, end, axis = (g.constant([v], np.int64) for v in (-_NEWEST, clip_frames, 1))
     newest = g.add("Slice", [clip, start, end, axis])
     mean = g.add("ReduceMean", [newest], axes=[1], keepdims=1)
-    g.add("Reshape", [mean, g.constant([1, 1, 3], np.int64)], "visual_tokens")
+    g.add("Reshape", [mean, g.constant([-1, 1, 3], np.int64)], "visual_tokens")
     inputs: dict[str, tuple[int, _Shape]] = {
-        "features": (TensorProto.FLOAT, [1, clip_frames, 3, 1, 1])
+        "features": (TensorProto.FLOAT, ["B", clip_frames, 3, 1, 1])
     }
     if pixels:
-        inputs = {"frames": (TensorProto.UINT8, [1, clip_frames, SIZE, SIZE, 3])}
-    return g.model(inputs, {"visual_tokens": [1, 1, 3]})
+        inputs = {"frames": (TensorProto.UINT8, ["B", clip_frames, SIZE, SIZE, 3])}
+    return g.model(inputs, {"visual_tokens": ["B", 1, 3]})
 
 
 def _predictor(queries: int | str = "Q") -> onnx.ModelProto:
     g = _GraphWriter()
-    rgb = g.add("ReduceMean", ["visual_tokens"], axes=[1], keepdims=1)  # (1, 1, 3)
+    rgb = g.add("ReduceMean", ["visual_tokens"], axes=[1], keepdims=1)  # (B, 1, 3)
     prototypes = g.constant([np.array(list(COLOURS.values())) / 255.0])  # (1, colours, 3)
     colours = _nearness(g, g.add("Sub", [prototypes, rgb]))
-    luminance = g.add("MatMul", [rgb, g.constant(np.array([_LUMINANCE]).T)])  # (1, 1, 1)
+    luminance = g.add("MatMul", [rgb, g.constant(np.array([_LUMINANCE]).T)])  # (B, 1, 1)
     levels = g.constant(np.array(list(LEVELS.values())).reshape(1, -1, 1))
     brightness = _nearness(g, g.add("Sub", [levels, luminance]))
     asked_colour, asked_brightness = _asked(g)
@@ -301,19 +302,19 @@ def _predictor(queries: int | str = "Q") -> onnx.ModelProto:
             g.add("MatMul", [asked_brightness, _placed(g, brightness, len(COLOURS), len(LEVELS))]),
         ],
     )
-    g.add("Div", [total, g.add("ReduceL2", [total], axes=[1], keepdims=1)], "embeddings")
+    g.add("Div", [total, g.add("ReduceL2", [total], axes=[2], keepdims=1)], "embeddings")
     return g.model(
         {
-            "visual_tokens": (TensorProto.FLOAT, [1, 1, 3]),
+            "visual_tokens": (TensorProto.FLOAT, ["B", 1, 3]),
             "query_tokens": (TensorProto.FLOAT, [queries, MAX_QUERY_TOKENS, _STATE]),
             "query_mask": (TensorProto.BOOL, [queries, MAX_QUERY_TOKENS]),
         },
-        {"embeddings": [queries, DIMENSION]},
+        {"embeddings": ["B", queries, DIMENSION]},
     )
 
 
 def _nearness(g: _GraphWriter, differences: str) -> str:
-    """Softmax over how near each prototype is: (1, prototypes, n) to (1, prototypes)."""
+    """Softmax over how near each prototype is: (B, prototypes, n) to (B, prototypes)."""
     squared = g.add("ReduceSumSquare", [differences], axes=[2], keepdims=0)
     return g.add("Softmax", [g.add("Mul", [squared, g.constant(-_SHARPNESS)])], axis=1)
 
@@ -332,8 +333,9 @@ def _asked(g: _GraphWriter) -> tuple[str, str]:
 
 
 def _placed(g: _GraphWriter, weights: str, start: int, count: int) -> str:
-    """Put (1, count) weights on the axes of the space from ``start``: (1, DIMENSION)."""
-    return g.add("MatMul", [weights, g.constant(np.eye(DIMENSION)[start : start + count])])
+    """Put (B, count) weights on the axes of the space from ``start``: (B, 1, DIMENSION)."""
+    placed = g.add("MatMul", [weights, g.constant(np.eye(DIMENSION)[start : start + count])])
+    return g.add("Unsqueeze", [placed, g.constant([1], np.int64)])
 
 
 def _y_encoder() -> onnx.ModelProto:

@@ -9,6 +9,7 @@ thread, as CUDA's do, and an error that poisons a context stays.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -48,7 +49,8 @@ class CudaFailure(Exception):
 class FakeGpu:
     """One GPU. ``memory`` counts bytes; ``works`` False is a machine without a driver.
 
-    ``threads`` are the threads that used it, ``waits`` how often each kind of wait happened.
+    ``threads`` are the threads that used it, ``waits`` how often each kind of wait happened,
+    ``entered`` how often each routine was called.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class FakeGpu:
         self.retained = 0
         self.threads: set[int] = set()
         self.waits: dict[str, int] = {}
+        self.entered: Counter[str] = Counter()
         self._contexts = threading.local()
         self._depths: dict[int, int] = {}
         self._allocations: dict[int, NDArray[np.uint8]] = {}
@@ -110,6 +113,7 @@ class FakeGpu:
 
     def enter(self, routine: str, *, context: bool = True) -> None:
         """Begin a call of the driver: raise what it fails with, if anything."""
+        self.entered[routine] += 1
         if not self.works:
             raise CudaFailure(routine, NO_DEVICE)
         if self._poison is not None:

@@ -200,12 +200,28 @@ class IHostMemory(bytes):
 
 
 class ITensor:
-    def __init__(self, info: onnx.ValueInfoProto) -> None:
+    def __init__(self, info: onnx.ValueInfoProto, model: onnx.ModelProto | None = None) -> None:
         kind = info.type.tensor_type
         self.name = info.name
         self.dtype = _FROM_ONNX[kind.elem_type]
         self._free_names = [size.dim_param for size in kind.shape.dim]
-        self.shape = Dims([s.dim_value if s.HasField("dim_value") else -1 for s in kind.shape.dim])
+        self._sizes = kind.shape.dim
+        self._model = model
+
+    @property
+    def shape(self) -> Dims:
+        return Dims([s.dim_value if s.HasField("dim_value") else -1 for s in self._sizes])
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        """Fix free sizes of a network's input, and with them those of the same name elsewhere."""
+        assert self._model is not None, "only the network's own inputs take a shape"
+        pairs = zip(self._sizes, _sizes(shape), strict=True)
+        fixed = {size.dim_param: n for size, n in pairs if size.dim_param and n >= 0}
+        for tensor in (*self._model.graph.input, *self._model.graph.output):
+            for size in tensor.type.tensor_type.shape.dim:
+                if size.dim_param in fixed:
+                    size.dim_value = fixed[size.dim_param]
 
 
 class INetworkDefinition:
@@ -223,7 +239,7 @@ class INetworkDefinition:
 
     def get_input(self, index: int) -> ITensor:
         assert self._model is not None
-        return ITensor(self._model.graph.input[index])
+        return ITensor(self._model.graph.input[index], self._model)
 
     def get_output(self, index: int) -> ITensor:
         assert self._model is not None

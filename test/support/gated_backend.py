@@ -19,7 +19,8 @@ from vljepa_ros.runtime.onnx_backend import OnnxBackend
 class Gate:
     """What the next frames meet: an open or a closed gate, a failure, or no numbers.
 
-    ``model_closed`` tells whether a model behind it was closed.
+    ``model_closed`` tells whether a model behind it was closed, ``batches`` how many frames each
+    run of the frame encoder took.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class Gate:
         self.failing = False
         self.not_finite = False
         self.model_closed = False
+        self.batches: list[int] = []
         self._open = threading.Event()
         self._open.set()
 
@@ -56,11 +58,12 @@ class _GatedBackend(OnnxBackend):
         super().__init__(bundle, threads)
         self._gate = gate
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._gate.hold()
+        self._gate.batches.append(len(frames))
         if self._gate.failing:
             raise BackendError("the test lets it fail")
-        return super().encode_frame(frame)
+        return super().encode_frames(frames)
 
     def embed(self, *arrays: Any) -> NDArray[np.float32]:
         embeddings = super().embed(*arrays)

@@ -18,6 +18,7 @@ IDENTITY = PlanIdentity(
     space_id="colour-1",
     onnx_sha256="0" * 64,
     precision="fp32",
+    clips=1,
     queries=(1, 2, 64),
     tensorrt="10.3.0",
     cuda="12.6",

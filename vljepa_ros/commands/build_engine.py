@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         help="folder that keeps them; default: $VLJEPA_ENGINES or ~/.cache/vljepa_ros/engines",
     )
     parser.add_argument(
+        "--cameras",
+        type=_count,
+        default=1,
+        help="number of cameras that the embedder is to look at; default: %(default)s",
+    )
+    parser.add_argument(
         "--allow-untrusted",
         action="store_true",
         help="use a folder of engines that others can write: whoever can may run code here",
@@ -63,14 +69,23 @@ def _build(args: argparse.Namespace) -> None:
     store = PlanStore(args.engines, allow_untrusted=args.allow_untrusted)
     store.prepare()
     bundle = Bundle.load(args.bundle or default_bundle_path())
-    plans = ensure_engines(bundle, store, gpu, allow_build=True, progress=_print)
+    plans = ensure_engines(bundle, store, gpu, args.cameras, allow_build=True, progress=_print)
     lost = [graph for graph, plan in plans.items() if plan.path is None]
     if lost:
         raise OSError(f"engines that could not be kept: {', '.join(lost)}")
-    options = EngineOptions(folder=store.root, allow_untrusted=args.allow_untrusted)
+    options = EngineOptions(
+        folder=store.root, cameras=args.cameras, allow_untrusted=args.allow_untrusted
+    )
     VLJepa.load(bundle.root, backend=TENSORRT, engines=options).close()
-    for plan in ensure_engines(bundle, store, gpu).values():
+    for plan in ensure_engines(bundle, store, gpu, args.cameras).values():
         print(_line(plan), flush=True)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
 
 
 def _print(news: BuildNews) -> None:

@@ -21,7 +21,10 @@ from .x_encoder import Kept
 
 
 class Predictor(nn.Module):
-    """(B, N, visual), (B, Q, L, query width), (B, Q, L) -> unit embeddings (B, Q, embedding)."""
+    """(B, N, visual), (B, Q, L, query width), (B, Q, L) -> unit embeddings (B, Q, embedding).
+
+    Queries that are the same for all clips may come once, as (1, Q, L, query width).
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -65,7 +68,10 @@ class Predictor(nn.Module):
     ) -> Tensor:
         """Do what :meth:`forward` does, with the rotary tables of both kinds of tokens."""
         run = self._joint if self.config.joint else self._shared
-        x, q = run(self.visual_in(visual), self.query_in(query_tokens), mask, seen, asked)
+        clips = visual.shape[0]
+        query = self.query_in(query_tokens).expand(clips, -1, -1, -1)
+        mask = mask.expand(clips, -1, -1)
+        x, q = run(self.visual_in(visual), query, mask, seen, asked)
         weight = mask.to(q.dtype)[..., None]
         total, count = (self.norm(q) * weight).sum(-2), weight.sum(-2)
         if self.config.pool_visual:
@@ -97,10 +103,7 @@ class Predictor(nn.Module):
         for block in self.blocks:
             own = block.project(visual, seen)
             ask, *offer = block.project(q, asked)
-            context = (
-                t.repeat_interleave(queries, 0) if batch > 1 else t.expand(queries, -1, -1, -1)
-                for t in own[1:]
-            )
+            context = (t[:, None].expand(-1, queries, -1, -1, -1).flatten(0, 1) for t in own[1:])
             keys, values = (torch.cat(pair, 2) for pair in zip(context, offer, strict=True))
             q = block.mix(q, ask, keys, values, real)
             if block is not self.blocks[-1]:  # nothing reads the visual tokens after the last

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -53,32 +54,40 @@ class Tally:
         self._logger = logger
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._last_warning = ""
+        self._last_warning = deque(["none"], maxlen=1)
+        self._prefix = ""
+
+    def part(self, name: str) -> Tally:
+        """Return a tally whose causes begin with ``name``; it counts into this one."""
+        part = copy(self)
+        part._prefix = f"{self._prefix}{name}: "
+        return part
 
     def count(self, cause: str) -> None:
         """Count something that is part of normal work, such as a frame replaced by a newer one."""
         with self._lock:
-            self._counts[cause] += 1
+            self._counts[self._prefix + cause] += 1
 
     def warn(self, cause: str, detail: str) -> None:
         """Count a fault, and log ``detail`` the first time that this cause shows."""
+        cause, detail = self._prefix + cause, self._prefix + detail
         with self._lock:
             self._counts[cause] += 1
             first = self._counts[cause] == 1
-            self._last_warning = detail
+            self._last_warning.append(detail)
         if first:
             self._logger.warning(f"{detail} (logged once; /diagnostics counts '{cause}')")
 
     def __getitem__(self, cause: str) -> int:
         """Return how often ``cause`` was counted."""
         with self._lock:
-            return self._counts[cause]
+            return self._counts[self._prefix + cause]
 
     def values(self) -> dict[str, object]:
         """Return all counts for a report, and the last fault."""
         with self._lock:
             counts: dict[str, object] = dict(sorted(self._counts.items()))
-            return {**counts, "last fault": self._last_warning or "none"}
+            return {**counts, "last fault": self._last_warning[0]}
 
 
 class Rate:

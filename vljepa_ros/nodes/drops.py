@@ -16,6 +16,11 @@ def drops_of(report: DiagnosticArray, node: str) -> dict[str, int] | None:
     """
     for status in report.status:
         if status.name == node.lstrip("/"):
-            counted = [pair for pair in status.values if pair.key.startswith(_COUNTED)]
+            counted = [pair for pair in status.values if _is_drop(pair.key)]
             return {pair.key: int(pair.value) for pair in counted}
     return None
+
+
+def _is_drop(key: str) -> bool:
+    """Whether a count is of images left out; of several cameras the name stands before it."""
+    return any(cause in key for cause in _COUNTED)

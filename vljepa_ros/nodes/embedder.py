@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The embedder node: images in, one embedding per query and tick out.
+"""The embedder node: images of one or more cameras in, one embedding per query and tick out.
 
 The subscription's callback decides by stamp, decodes and shrinks; the worker thread runs the model
-and publishes. Where the model is slower than the camera, the newest frame wins and the others are
-counted.
+and publishes. Frames of several cameras that wait go through the model in one run. Where the model
+is slower than a camera, the camera's newest frame wins and the others are counted.
 """
 
 from __future__ import annotations
@@ -14,33 +14,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.clock import JumpHandle
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
-
 from vljepa_msgs.msg import Embedding, ModelInfo, Query
 from vljepa_ros.nodes import qos
-from vljepa_ros.nodes.clock_jumps import on_clock_jump
-from vljepa_ros.nodes.conversions import to_floats, to_stamp
-from vljepa_ros.nodes.diagnostics import Health, Level, Rate
-from vljepa_ros.nodes.image_intake import ImageIntake
+from vljepa_ros.nodes.camera_feed import CameraFeed
+from vljepa_ros.nodes.camera_names import camera_names
+from vljepa_ros.nodes.diagnostics import Health, Level
 from vljepa_ros.nodes.lifecycle import ManagedNode
-from vljepa_ros.nodes.listener import SILENCE_S, Listener
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.parameters import Phase
 from vljepa_ros.nodes.run import run
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.nodes.worker import Worker
 from vljepa_ros.runtime.backend import DeviceLostError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded
+from vljepa_ros.runtime.clip_embedder import ONE_CAMERA, ClipEmbedder
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tensorrt.backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.engines import BuildNews
-from vljepa_ros.stream.frame import Frame, newest
+from vljepa_ros.stream.frame import Frame, newest_of_each
 
 MAX_FAILURES = 5  # of the model in a row, after which the node deactivates itself
 _PACE = ("rate_hz", "max_gap_s")
-_NS_PER_MS = 1e6
+_REPLACED = "frames replaced by newer ones"
+_Frames = Mapping[str, Frame]  # by camera
 
 
 @dataclass(frozen=True)
@@ -49,18 +44,9 @@ class _Loaded:
 
     model: VLJepa
     clips: ClipEmbedder
-    worker: Worker[Frame]
-    embeddings: Any  # LifecyclePublisher
+    worker: Worker[_Frames]
+    embeddings: Mapping[str, Any]  # LifecyclePublisher by camera
     info: Any  # LifecyclePublisher
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """What lives from activate to deactivate."""
-
-    intake: ImageIntake
-    listener: Listener
-    jumps: JumpHandle
 
 
 class Embedder(ManagedNode):
@@ -71,23 +57,23 @@ class Embedder(ManagedNode):
         super().__init__("embedder", EMBEDDER, **options)
         self._model: VLJepa | None = None  # from load to cleanup
         self._loaded: _Loaded | None = None
-        self._stream: _Stream | None = None
-        self._clips = Rate()
-        self._published_s = 0.0
+        self._feeds: dict[str, CameraFeed] = {}  # by camera; from activate to deactivate
         self._failures = 0
-        self._age_ms = self._model_ms = 0.0
+        self._model_ms = 0.0
         self._latest_news: tuple[str, int | None] = ("", None)
         self._text_services = TextServices(self, self._engine)
 
     def load(self) -> None:
         """Load the model and run it once."""
         began_s = time.monotonic()
+        cameras = self._cameras({})
         try:
             self._model = model = VLJepa.load(
                 self.parameters["bundle"] or None,
                 backend=self.parameters["backend"],
                 threads=self.parameters["threads"],
                 engines=EngineOptions(
+                    cameras=len(cameras),
                     allow_build=self.parameters["allow_build"],
                     allow_untrusted=self.parameters["allow_untrusted_engines"],
                     cuda_graphs=self.parameters["cuda_graphs"],
@@ -106,11 +92,12 @@ class Embedder(ManagedNode):
         """Start the worker and offer the topics."""
         model = self._model
         assert model is not None, "load made it"
+        cameras = self._cameras({})
         self._loaded = _Loaded(
             model=model,
-            clips=ClipEmbedder(model, self.parameters["queries"]),
+            clips=ClipEmbedder(model, self.parameters["queries"], cameras),
             worker=Worker(self._compute, on_error=self._on_model_error, wake=self.wake),
-            embeddings=self.create_lifecycle_publisher(Embedding, "~/embedding", qos.reliable(10)),
+            embeddings={camera: self._offer_embeddings(camera) for camera in cameras},
             info=self.create_lifecycle_publisher(ModelInfo, "~/model_info", qos.latched(1)),
         )
 
@@ -118,27 +105,17 @@ class Embedder(ManagedNode):
         """Subscribe to the images and tell which model looks at them."""
         loaded = self._require_loaded()
         self._failures = 0
-        self._published_s = time.monotonic()
-        intake = ImageIntake(
-            **self._pace(loaded, {}),
-            size=loaded.model.bundle.frame,
-            tally=self.tally,
-            now_ns=self._now_ns,
-        )
-        kind, topic = Image, "image_raw"
-        if self.parameters["image_transport"] == "compressed":
-            # As image_transport does it: a remapping of the base topic holds here too.
-            kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
-        listener = Listener(self, kind, topic, self._on_image, qos.sensor_data(), self.tally)
-        self._stream = _Stream(intake, listener, on_clock_jump(self, intake.restart))
+        pace, bundle = self._pace(loaded, {}), loaded.model.bundle
+        for camera, publisher in loaded.embeddings.items():
+            feed = CameraFeed(self, camera, publisher, bundle, pace, self._on_frame)
+            self._feeds[camera] = feed
         self._publish_info(loaded)
 
     def do_deactivate(self) -> None:
-        """Unsubscribe and forget the stream."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.listener.close()
-            stream.jumps.unregister()
+        """Unsubscribe and forget the streams."""
+        feeds, self._feeds = self._feeds, {}
+        for feed in feeds.values():
+            feed.close()
         if self._loaded is not None:
             self._loaded.worker.clear()
             self._loaded.worker.post(self._loaded.clips.clear)
@@ -152,8 +129,8 @@ class Embedder(ManagedNode):
                 self.get_logger().warning(
                     "the model is still computing and is left to end by itself"
                 )
-            self.destroy_lifecycle_publisher(loaded.embeddings)
-            self.destroy_lifecycle_publisher(loaded.info)
+            for publisher in (*loaded.embeddings.values(), loaded.info):
+                self.destroy_lifecycle_publisher(publisher)
         if model is not None:
             model.close()
 
@@ -165,26 +142,22 @@ class Embedder(ManagedNode):
 
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
         """Take new queries or a new pace; configure and activate read the others."""
+        self._cameras(changed)
         loaded = self._loaded
         if loaded is not None and "queries" in changed:
             loaded.clips.use_queries(changed["queries"])
             self._publish_info(loaded)
-        if loaded is not None and self._stream is not None:
+        if loaded is not None:
             pace = self._pace(loaded, changed)
             if pace != self._pace(loaded, {}):
-                self._stream.intake.set_pace(**pace)
+                for feed in self._feeds.values():
+                    feed.set_pace(pace)
 
     def health(self) -> Health:
         """Report rates, ages and counts."""
-        loaded, stream = self._require_loaded(), self._stream
-        assert stream is not None, "only an active node is asked"
-        silence = stream.listener.complaint()
-        clips_hz = self._clips.read()
+        loaded, feeds = self._require_loaded(), self._feeds.values()
         values = {
-            "topic": stream.listener.topic,
-            "images_hz": stream.listener.rate.read(),
-            "clips_hz": clips_hz,
-            "age_ms": self._age_ms,
+            **{key: value for feed in feeds for key, value in feed.values().items()},
             "model_ms": self._model_ms,
             "model": f"{loaded.model.bundle.name} {loaded.model.bundle.version}",
             "space_id": loaded.model.bundle.space_id,
@@ -193,49 +166,48 @@ class Embedder(ManagedNode):
             "queries": ", ".join(loaded.clips.queries),
             **self.tally.values(),
         }
-        if silence:
-            return Health(Level.STALE, silence, values)
+        return Health(*self._judgement(), values)
+
+    def _judgement(self) -> tuple[Level, str]:
+        """Say how bad it is: one silent camera is a warning, as the others are still seen."""
+        complaints = {name: feed.silence() for name, feed in self._feeds.items()}
+        silent = [complaint for complaint in complaints.values() if complaint]
+        if len(silent) == len(complaints):
+            return Level.STALE, "; ".join(silent)
         if self._failures:
-            return Health(Level.WARN, f"the model failed {self._failures} times in a row", values)
-        if time.monotonic() - self._published_s > SILENCE_S:
-            return Health(Level.WARN, "images come, but no embedding goes out", values)
-        return Health(Level.OK, f"{clips_hz:.1f} clips per second", values)
+            return Level.WARN, f"the model failed {self._failures} times in a row"
+        faults = [complaints[name] or feed.fault() for name, feed in self._feeds.items()]
+        if any(faults):
+            return Level.WARN, "; ".join(filter(None, faults))
+        return (
+            Level.OK,
+            f"{sum(feed.clips_hz for feed in self._feeds.values()):.1f} clips per second",
+        )
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        """Take an image; in the executor."""
-        if self._stream is None or self._loaded is None:
-            return
-        frame = self._stream.intake.take(message)
-        if frame is not None and self._loaded.worker.offer(frame, merge=newest):
-            self.tally.count("frames replaced by newer ones")
+    def _on_frame(self, camera: str, frame: Frame) -> None:
+        """Take a frame of a camera; in the executor."""
+        if self._loaded is not None:
+            self._loaded.worker.offer({camera: frame}, merge=self._merged)
 
-    def _compute(self, frame: Frame) -> None:
-        """Run the model on a frame and publish; in the worker."""
-        loaded = self._require_loaded()
+    def _merged(self, waiting: _Frames, new: _Frames) -> _Frames:
+        """Let each camera's newest frame wait, and count those that it replaces."""
+        for camera in waiting.keys() & new.keys():
+            self._feeds[camera].tally.count(_REPLACED)
+        return newest_of_each(waiting, new)
+
+    def _compute(self, frames: _Frames) -> None:
+        """Run the model on the frames of some cameras and publish; in the worker."""
+        loaded, feeds = self._require_loaded(), self._feeds
         began_s = time.monotonic()
-        embedded = loaded.clips.add(frame)
+        found = loaded.clips.add(frames)
         self._model_ms = (time.monotonic() - began_s) * 1e3
         self._failures = 0
-        if embedded is not None:
-            self._publish(loaded, embedded, frame.frame_id)
+        for camera in found.keys() & feeds.keys():  # none where the node was deactivated
+            feeds[camera].publish(found[camera], frames[camera].frame_id)
 
-    def _publish(self, loaded: _Loaded, embedded: Embedded, frame_id: str) -> None:
-        header = Header(stamp=to_stamp(embedded.end_ns), frame_id=frame_id)
-        window_start = to_stamp(embedded.start_ns)
-        for query, vector in embedded.vectors.items():
-            loaded.embeddings.publish(
-                Embedding(
-                    header=header,
-                    window_start=window_start,
-                    space_id=loaded.model.bundle.space_id,
-                    query=query,
-                    normalized=True,
-                    data=to_floats(vector),
-                )
-            )
-        self._clips.tick()
-        self._published_s = time.monotonic()
-        self._age_ms = (self._now_ns() - embedded.end_ns) / _NS_PER_MS
+    def _offer_embeddings(self, camera: str) -> Any:
+        topic = f"~/{camera}/embedding" if camera else "~/embedding"
+        return self.create_lifecycle_publisher(Embedding, topic, qos.reliable(10))
 
     def _publish_info(self, loaded: _Loaded) -> None:
         bundle, backend = loaded.model.bundle, loaded.model.backend
@@ -289,17 +261,18 @@ class Embedder(ManagedNode):
         wanted = {name: changed.get(name, self.parameters[name]) for name in _PACE}
         return {**wanted, "rate_hz": wanted["rate_hz"] or loaded.model.bundle.stream_rate_hz}
 
+    def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the cameras, as they are or as they are about to be; one empty name for none."""
+        return camera_names(changed.get("cameras", self.parameters["cameras"])) or ONE_CAMERA
+
     def _require_loaded(self) -> _Loaded:
         if self._loaded is None:
             raise RuntimeError("the node is not configured")
         return self._loaded
 
-    def _engine(self) -> tuple[VLJepa, ClipEmbedder, Worker[Frame]] | None:
+    def _engine(self) -> tuple[VLJepa, ClipEmbedder, Worker[_Frames]] | None:
         loaded = self._loaded
         return None if loaded is None else (loaded.model, loaded.clips, loaded.worker)
-
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
 
 
 def main() -> int:

@@ -127,6 +127,11 @@ class ManagedNode(LifecycleNode):
         self.get_logger().fatal(f"ending the process: {cause}")
         self.context.try_shutdown()
 
+    def leave(self) -> None:
+        """Deactivate, if the node is active, because the process ends; in the executor."""
+        if self.phase is Phase.ACTIVE:
+            self.trigger_deactivate()
+
     def wake(self) -> None:
         """Make the executor look again, from any thread: something that it waits for is done."""
         if self.executor is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from vljepa_ros.nodes.parameters import Change, ParameterSpec
 from vljepa_ros.runtime.choose import AUTO, BACKENDS
-from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
+from vljepa_ros.runtime.choose_signal import ANSWERS, COMPARISONS
+from vljepa_ros.stream.change import LOOK_BACK, ChangeConfig
 
 _DAY_S = 86_400.0
 _CHANGE = ChangeConfig()
@@ -52,6 +54,13 @@ EMBEDDER = (
     ),
     IMAGE_TRANSPORT,
     ParameterSpec(
+        "cameras",
+        [""],
+        "Names of the cameras that are looked at, each on topics of its own: NAME/image_raw to "
+        "~/NAME/embedding; one empty name is a single camera without a name.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
         "backend",
         AUTO,
         "What runs the model: tensorrt, onnxruntime, or auto for the first that the machine has.",
@@ -86,31 +95,24 @@ EMBEDDER = (
     ),
 )
 
-DESCRIBER = (
-    BUNDLE,
+# One per field of ChangeConfig, under its name.
+DETECTOR = (
     ParameterSpec(
-        "threshold",
-        _CHANGE.threshold,
-        "Cosine distance to the last described embedding above which a sample is a change.",
+        "evidence_s",
+        _CHANGE.evidence_s,
+        "How long in seconds a wholly different answer has to last to be a change in a stream "
+        "without noise; more makes fewer and later descriptions.",
         Change.LIVE,
-        minimum=0.0,
-        maximum=2.0,
-    ),
-    ParameterSpec(
-        "smoothing_s",
-        _CHANGE.smoothing_s,
-        "Time constant in seconds of the average over embeddings; 0 is none.",
-        Change.LIVE,
-        minimum=0.0,
-        maximum=60.0,
+        minimum=0.001,
+        maximum=10.0,
     ),
     ParameterSpec(
         "confirmations",
         _CHANGE.confirmations,
-        "Samples in a row above the threshold that make a change.",
+        "Least number of embeddings in a row that make a new state.",
         Change.LIVE,
         minimum=1,
-        maximum=1000,
+        maximum=LOOK_BACK,
     ),
     ParameterSpec(
         "min_gap_s",
@@ -128,4 +130,32 @@ DESCRIBER = (
         minimum=0.0,
         maximum=_DAY_S,
     ),
+)
+
+DESCRIBER = (
+    BUNDLE,
+    ParameterSpec(
+        "decoder",
+        PHRASES,
+        "What finds the words: phrases takes the nearest phrase of the bundle's bank, sentences "
+        "speaks with the bundle's text decoder.",
+        Change.UNCONFIGURED,
+        choices=DECODERS,
+    ),
+    ParameterSpec(
+        "compare",
+        ANSWERS,
+        "What of two embeddings is compared to find changes: answers are the probabilities of the "
+        "query's phrases, embedding the vector itself, for streams that no phrase describes.",
+        Change.UNCONFIGURED,
+        choices=COMPARISONS,
+    ),
+    ParameterSpec(
+        "cameras",
+        [""],
+        "Names of the cameras whose embeddings are described, each on topics of its own; "
+        "one empty name is a single camera without a name.",
+        Change.UNCONFIGURED,
+    ),
+    *DETECTOR,
 )

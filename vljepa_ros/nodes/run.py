@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main function of every node: spin until asked to end, and end without noise.
 
-A signal ends the context, and with it spinning, in the place where that is expected; Python's own
-answer to Ctrl-C, an exception at whatever line runs, is switched off. From then on signals are
-ignored: a terminal and `ros2 launch` both send one, and the second must not kill a process that is
-already ending. Entities are not destroyed by hand where the interpreter can end normally; the
-middleware's own shutdown does that.
+A signal deactivates the nodes, which may have last words to publish, and then ends the context,
+and with it spinning, in the place where that is expected. rclpy's own handlers end the context at
+once, and Python's own answer to Ctrl-C is an exception at whatever line runs; both are switched
+off. Later signals are ignored: a terminal and `ros2 launch` both send one, and the second must not
+kill a process that is already ending. Entities are not destroyed by hand where the interpreter can
+end normally; the middleware's own shutdown does that.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ import cv2
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from vljepa_ros.nodes.lifecycle import ManagedNode
 from vljepa_ros.nodes.parameters import ParameterError
 from vljepa_ros.nodes.worker import THREADS
 
 _FATAL, _BAD_USAGE = 1, 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE_S = 2.0  # for a callback that runs when a signal comes, and for last words
 
 
 def run(*factories: Callable[[], ManagedNode]) -> int:
@@ -36,12 +40,14 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
         The exit status: 0, 1 where only a new process can go on, so that a launch file's respawn
         starts one, or 2 where a parameter cannot be used.
     """
-    signal.signal(signal.SIGINT, lambda *_: None)  # rclpy's handler calls this after its own work
+    first_signal = _catch_signals()
     cv2.setNumThreads(1)  # to shrink one frame takes less than to wake other threads for it
     nodes: list[ManagedNode] = []
     try:
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         executor = SingleThreadedExecutor()
+        watch = threading.Thread(target=_end_on, args=(first_signal, executor, nodes), daemon=True)
+        watch.start()
         for factory in factories:
             nodes.append(factory())
             executor.add_node(nodes[-1])
@@ -58,6 +64,36 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
     return 0
 
 
+def _catch_signals() -> int:
+    """Return a file descriptor that can be read from when a signal has come.
+
+    A handler in Python would not do: it waits until the thread that spins leaves the middleware.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+def _end_on(first_signal: int, executor: SingleThreadedExecutor, nodes: list[ManagedNode]) -> None:
+    """Wait for a signal, deactivate the nodes in the executor, and end the context."""
+    os.read(first_signal, 1)
+    left = threading.Event()
+
+    def leave() -> None:
+        try:
+            for node in nodes:
+                node.leave()
+        finally:
+            left.set()
+
+    executor.create_task(leave)
+    left.wait(_PATIENCE_S)
+    rclpy.try_shutdown()
+
+
 def _end(nodes: list[ManagedNode]) -> None:
     """Stop the nodes' threads; leave at once where one is stuck in a model, or a device is lost.
 
@@ -66,7 +102,7 @@ def _end(nodes: list[ManagedNode]) -> None:
     in the graph, and a camera counts a dead subscriber, until their lease ends after 20 s, and
     their shared memory is left behind.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     for node in nodes:
         node.close()

@@ -86,7 +86,9 @@ class TextServices:
                 raise RefusedError(f"{len(request.answers)} answers; 1 to {MAX_ANSWERS} are asked")
             answers = [clean_text(answer, limit=MAX_TEXT) for answer in request.answers]
             question = clean_text(request.question, limit=MAX_TEXT)
-            stamp_ns, scores = await worker.call(partial(clips.ask, question, answers))
+            stamp_ns, scores = await worker.call(
+                partial(clips.ask, question, answers, request.camera)
+            )
         except (ValueError, BackendError, WorkerStoppedError) as error:
             response.message = self._refuse(error)
             return response

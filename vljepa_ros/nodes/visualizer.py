@@ -219,6 +219,8 @@ class Visualizer(ManagedNode):
         self._board.add_embedding(message.query, self._newest_ns)
 
     def _on_state(self, message: StateDescription) -> None:
+        if message.reason == StateDescription.FORCED:
+            return  # a look on request; what stands is what was told before
         self._frame_id = message.header.frame_id
         state = StateView(message.text, to_ns(message.since), message.score)
         self._board.add_state(message.query, state)

@@ -50,7 +50,7 @@ class Worker(Generic[_Item]):
         self._changed = threading.Condition()
         self._items: dict[Hashable, _Item] = {}
         self._calls: deque[tuple[Callable[[], object], Future]] = deque()
-        self._stopping = False
+        self._stopping = self._busy = False
         self._thread = threading.Thread(target=self._loop, name=f"{THREADS} worker", daemon=True)
         self._thread.start()
 
@@ -73,7 +73,7 @@ class Worker(Generic[_Item]):
             if replaced and merge is not None:
                 item = merge(self._items[kind], item)
             self._items[kind] = item
-            self._changed.notify()
+            self._changed.notify_all()
         return replaced
 
     def call(self, function: Callable[[], _Result]) -> Future:
@@ -88,7 +88,7 @@ class Worker(Generic[_Item]):
                 future.set_exception(WorkerStoppedError("the node has stopped"))
             else:
                 self._calls.append((function, future))
-                self._changed.notify()
+                self._changed.notify_all()
         return future
 
     def post(self, function: Callable[[], object]) -> None:
@@ -100,6 +100,15 @@ class Worker(Generic[_Item]):
         with self._changed:
             self._items.clear()
 
+    def drain(self) -> bool:
+        """Wait until all is done; return False where that takes longer than a second."""
+
+        def is_done() -> bool:
+            return not (self._busy or self._calls or self._items) or self._stopping
+
+        with self._changed:
+            return self._changed.wait_for(is_done, _PATIENCE_S)
+
     def stop(self) -> bool:
         """End the thread; return False where it is still busy after a second.
 
@@ -110,7 +119,7 @@ class Worker(Generic[_Item]):
             self._stopping = True
             self._items.clear()
             calls, self._calls = self._calls, deque()
-            self._changed.notify()
+            self._changed.notify_all()
         for _, future in calls:
             future.set_exception(WorkerStoppedError("the node has stopped"))
         self._thread.join(_PATIENCE_S)
@@ -123,9 +132,12 @@ class Worker(Generic[_Item]):
     def _next(self) -> Callable[[], None] | None:
         """Wait for work; None is the end."""
         with self._changed:
+            self._busy = False
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._calls or self._items or self._stopping)
             if self._stopping:
                 return None
+            self._busy = True
             if self._calls:
                 function, future = self._calls.popleft()
                 return lambda: answer(function, future)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every backend does: features of one frame, and embeddings of one clip for all queries.
+"""What every backend does: features of frames, and embeddings of clips for all queries.
 
-The split is where the caching is. A frame passes :meth:`Backend.encode_frame` once, whatever the
+The split is where the caching is. A frame passes :meth:`Backend.encode_frames` once, whatever the
 number of clips that it is part of; a clip passes the X-Encoder in :meth:`Backend.embed` once,
 whatever the number of queries. A model without a trunk looks at the pixels of all frames of a clip
 at once: there is nothing to do for one frame, and the clip is made of frames.
+
+Frames and clips of several cameras go through the model together, one beside the other: none
+sees another.
 """
 
 from __future__ import annotations
@@ -38,28 +41,28 @@ class Backend(Protocol):
     def precision(self) -> str:
         """Arithmetic that the graphs use, such as ``fp32``."""
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
-        """Turn one RGB frame (H, W, 3) of the bundle's size into what a clip is made of.
+    def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of.
 
         Returns:
-            Features float32 (C, h, w), or a copy of the frame where the model has no trunk.
+            Features float32 (B, C, h, w), or the frames where the model has no trunk.
         """
 
     def embed(
         self,
-        clip: NDArray[Any],
+        clips: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """Turn one clip into one unit embedding per query.
+        """Turn clips into one unit embedding per clip and query.
 
         Args:
-            clip: results of :meth:`encode_frame` (T, ...), oldest frame first.
+            clips: results of :meth:`encode_frames` (B, T, ...), oldest frame first.
             query_tokens: (Q, L, E), zero padded.
             query_mask: (Q, L), True on real tokens.
 
         Returns:
-            (Q, dimension), in the order of the queries.
+            (B, Q, dimension), in the order of the clips and queries.
         """
 
     def close(self) -> None:

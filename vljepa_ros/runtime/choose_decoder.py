@@ -17,17 +17,15 @@ def available_decoders(bundle: Bundle) -> tuple[str, ...]:
     return DECODERS if bundle.words is not None else (PHRASES,)
 
 
-def choose_decoder(name: str, bundle: Bundle) -> Decoder:
-    """Load one of :data:`DECODERS` from a bundle, without the rest of the model.
-
-    ``phrases`` is the phrase bank, which every bundle has; ``sentences`` is the text decoder.
+def choose_decoder(name: str, bundle: Bundle, phrases: PhraseBank) -> Decoder:
+    """Return one of :data:`DECODERS`: the bundle's phrase bank, or its text decoder, loaded.
 
     Raises:
         ValueError: there is no such decoder.
         BundleError: the bundle has no text decoder, or its files cannot be used.
     """
     if name == PHRASES:
-        return PhraseBank.from_bundle(bundle)
+        return phrases
     if name == SENTENCES:
         return TextDecoder.from_bundle(bundle)
     raise ValueError(f"no decoder {name!r}; there are {', '.join(DECODERS)}")

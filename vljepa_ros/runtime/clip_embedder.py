@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in, embeddings of the newest clip out. Knows the model and time, not ROS.
+"""Frames in, embeddings of the newest clips out. Knows the model and time, not ROS.
 
-Every frame passes the frame encoder once; its features wait in the window for the clips that they
-are part of.
+Every frame passes the frame encoder once; its features wait in the window of its camera for the
+clips that they are part of. What several cameras saw at the same time goes through the model in
+one run. Where there is one camera, its name is empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,11 @@ from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.clip_window import Clip, ClipWindow
 from vljepa_ros.stream.frame import Frame
 
+ONE_CAMERA = ("",)
+
 
 class NoClipError(ValueError):
-    """A question came before the first clip was complete."""
+    """A question came before the first clip was complete, or about no camera that there is."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +37,28 @@ class Embedded:
 
 
 class ClipEmbedder:
-    """Runs the model on a stream, in one thread; queries may be replaced from another."""
+    """Runs the model on the streams of cameras, in one thread.
 
-    def __init__(self, model: VLJepa, queries: Sequence[str]) -> None:
+    Queries, which are the same for all cameras, may be replaced from another thread.
+    """
+
+    def __init__(
+        self, model: VLJepa, queries: Sequence[str], cameras: Sequence[str] = ONE_CAMERA
+    ) -> None:
         """Start without a frame.
 
         Args:
             model: a loaded model.
             queries: what it is asked, as :mod:`.queries` describes.
+            cameras: their names.
 
         Raises:
             ValueError: a query cannot be used.
         """
         self._model = model
-        self._window = ClipWindow(model.bundle.clip.frames, model.bundle.clip.rate_hz)
-        self._clip: Clip | None = None
+        shape = model.bundle.clip
+        self._windows = {name: ClipWindow(shape.frames, shape.rate_hz) for name in cameras}
+        self._clips: dict[str, Clip] = {}
         self.use_queries(queries)
 
     @property
@@ -67,37 +78,67 @@ class ClipEmbedder:
             self._model.encode_query(text)  # now, and not while a clip waits
         self._queries = queries
 
-    def add(self, frame: Frame) -> Embedded | None:
-        """Take the next frame; return the embeddings, or None until the first clip is complete.
+    def add(self, frames: Mapping[str, Frame]) -> dict[str, Embedded]:
+        """Take the next frame of some cameras, at least of one.
+
+        Returns:
+            The embeddings by camera, but for those whose first clip is not complete yet.
 
         Raises:
             BackendError: the model failed.
         """
-        if frame.restart:
-            self.clear()
-        self._window.push(frame.stamp_ns, self._model.encode_frame(frame.image))
-        clip = self._clip = self._window.clip()
-        if clip is None:
-            return None
+        for camera, frame in frames.items():
+            if frame.restart:
+                self._windows[camera].clear()
+        features = self._model.encode_frames([frame.image for frame in frames.values()])
+        for (camera, frame), seen in zip(frames.items(), features, strict=True):
+            self._push(camera, frame.stamp_ns, seen)
+        clips = {camera: self._clips[camera] for camera in frames if camera in self._clips}
+        if not clips:
+            return {}
         queries = self._queries
-        vectors = self._model.embed(clip.frames, list(queries.values()))
-        return Embedded(clip.start_ns, clip.end_ns, dict(zip(queries, vectors, strict=True)))
+        found = self._model.embed_clips(
+            [clip.frames for clip in clips.values()], list(queries.values())
+        )
+        return {
+            camera: Embedded(clip.start_ns, clip.end_ns, dict(zip(queries, vectors, strict=True)))
+            for (camera, clip), vectors in zip(clips.items(), found, strict=True)
+        }
 
-    def ask(self, question: str, answers: Sequence[str]) -> tuple[int, NDArray[np.float32]]:
-        """Return the stamp (ns) of the newest clip and the score of each answer about it.
+    def ask(
+        self, question: str, answers: Sequence[str], camera: str = ""
+    ) -> tuple[int, NDArray[np.float32]]:
+        """Return the stamp (ns) of a camera's newest clip and the score of each answer about it.
+
+        An empty name stands for the only camera.
 
         Raises:
-            NoClipError: there is no clip yet.
+            NoClipError: there is no clip yet, or no such camera.
             ValueError: the question or an answer is empty, or there is no answer.
             BackendError: the model failed.
         """
-        clip = self._clip
+        if not camera and len(self._windows) == 1:
+            (camera,) = self._windows
+        if camera not in self._windows:
+            known = ", ".join(filter(None, self._windows)) or "a single one, which has no name"
+            raise NoClipError(f"no camera {camera!r}; there is {known}")
+        clip = self._clips.get(camera)
         if clip is None:
             raise NoClipError("no clip is complete yet: are images coming?")
         (vector,) = self._model.embed(clip.frames, [question])
         return clip.end_ns, self._model.answer(vector, answers)
 
     def clear(self) -> None:
-        """Forget the stream."""
-        self._window.clear()
-        self._clip = None
+        """Forget the streams."""
+        for window in self._windows.values():
+            window.clear()
+        self._clips.clear()
+
+    def _push(self, camera: str, stamp_ns: int, seen: NDArray[Any]) -> None:
+        window = self._windows[camera]
+        window.push(stamp_ns, seen)
+        clip = window.clip()
+        if clip is None:
+            self._clips.pop(camera, None)
+        else:
+            self._clips[camera] = clip

@@ -108,17 +108,23 @@ class VLJepa:
         return_freed_memory()
         return model
 
-    def encode_frame(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        """Turn an RGB image (H, W, 3) of any size into what a clip is made of.
+    def encode_frames(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[Any]:
+        """Turn RGB images (H, W, 3) of any size, at least one, into what clips are made of.
 
-        That is features float32 (C, h, w), or a frame uint8 of the bundle's size where the model
-        has no trunk.
+        That is features float32 (B, C, h, w), or frames uint8 (B, height, width, 3) of the
+        bundle's size where the model has no trunk.
 
         Raises:
             BackendError: the model is closed or failed.
         """
         size = self.bundle.frame
-        return self.backend.encode_frame(fit_frame(image, height=size.height, width=size.width))
+        frames = [fit_frame(image, height=size.height, width=size.width) for image in images]
+        return self.backend.encode_frames(np.stack(frames))
+
+    def encode_frame(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """Do what :meth:`encode_frames` does, for one image."""
+        features: NDArray[Any] = self.encode_frames([image])[0]
+        return features
 
     def encode_query(self, text: str) -> QueryTokens:
         """Return the tokens of a query; a text that was seen before is not encoded again.
@@ -132,27 +138,38 @@ class VLJepa:
     def embed(
         self, clip: Sequence[NDArray[Any]], query_texts: Sequence[str]
     ) -> NDArray[np.float32]:
-        """Embed one clip for all queries with one visual pass.
+        """Do what :meth:`embed_clips` does, for one clip: (Q, dimension)."""
+        embeddings: NDArray[np.float32] = self.embed_clips([clip], query_texts)[0]
+        return embeddings
+
+    def embed_clips(
+        self, clips: Sequence[Sequence[NDArray[Any]]], query_texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Embed clips for all queries with one visual pass.
 
         Args:
-            clip: ``bundle.clip.frames`` results of :meth:`encode_frame`, oldest first.
+            clips: at least one; each is ``bundle.clip.frames`` results of :meth:`encode_frames`,
+                oldest first.
             query_texts: the questions; none gives an empty result without any work.
 
         Returns:
-            (Q, dimension), unit length, in the order of the queries.
+            (B, Q, dimension), unit length, in the order of the clips and queries.
 
         Raises:
             ValueError: the number of frames is not the bundle's.
             TextError: a query is empty, or the bundle has no tokens for it.
             BackendError: the model is closed, failed, or gave values that are not finite.
         """
-        if len(clip) != self.bundle.clip.frames:
-            raise ValueError(f"{len(clip)} frames, expected {self.bundle.clip.frames}")
+        length = self.bundle.clip.frames
+        for clip in clips:
+            if len(clip) != length:
+                raise ValueError(f"{len(clip)} frames, expected {length}")
         if not query_texts:
-            return np.empty((0, self.bundle.dimension), dtype=np.float32)
+            return np.empty((len(clips), 0, self.bundle.dimension), dtype=np.float32)
         queries = [self.encode_query(text) for text in query_texts]
+        frames = np.stack([frame for clip in clips for frame in clip])
         embeddings = self.backend.embed(
-            np.stack(clip),
+            frames.reshape(len(clips), length, *frames.shape[1:]),
             np.stack([query.tokens for query in queries]),
             np.stack([query.mask for query in queries]),
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The backend that runs anywhere: ONNX Runtime on the CPU.
 
-It knows nothing of images, clips or texts: arrays in, arrays out. The visual tokens of a clip are
-computed once and shared by all queries of the call.
+It knows nothing of images, clips or texts: arrays in, arrays out. The visual tokens of the
+clips are computed once and shared by all queries of the call.
 """
 
 from __future__ import annotations
@@ -36,27 +36,25 @@ class OnnxBackend:
         self._predictor = OnnxGraph(bundle, "predictor", threads)
         self._one_by_one = self._predictor.sizes("query_mask")[0] == 1
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
-        """Turn one RGB frame (H, W, 3) of the bundle's size into what a clip is made of."""
+    def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of."""
         if self._frame_encoder is None:
-            return frame.copy()  # the caller may use its memory for the next frame
-        (features,) = self._frame_encoder.run({"frame": frame[np.newaxis]})
-        result: NDArray[np.float32] = features[0]
-        return result
+            return frames
+        return self._frame_encoder.run({"frame": frames})[0]
 
     def embed(
         self,
-        clip: NDArray[Any],
+        clips: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """Turn a clip (T, ...) and queries (Q, L, E) into embeddings (Q, dimension)."""
-        (visual,) = self._x_encoder.run({self._clip: clip[np.newaxis]})
+        """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension)."""
+        (visual,) = self._x_encoder.run({self._clip: clips})
         if not self._one_by_one:
             return self._predict(visual, query_tokens, query_mask)
-        # Visual tokens look at the query, so every query is a pass of its own.
+        # Visual tokens look at the query, so every query is a pass of its own, for all clips.
         each = zip(query_tokens[:, np.newaxis], query_mask[:, np.newaxis], strict=True)
-        return np.concatenate([self._predict(visual, tokens, mask) for tokens, mask in each])
+        return np.concatenate([self._predict(visual, tokens, mask) for tokens, mask in each], 1)
 
     def close(self) -> None:
         """Release the graphs. Later calls raise :class:`~.backend.BackendError`."""

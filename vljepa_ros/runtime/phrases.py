@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,12 @@ class _Rows:
     embeddings: NDArray[np.float32]
 
 
+class _Compared(NamedTuple):
+    texts: tuple[str, ...]
+    cosines: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+
 class PhraseBank:
     """Phrases by query name. May be read and added to from several threads."""
 
@@ -56,7 +63,7 @@ class PhraseBank:
         count = sum(len(phrases) for phrases in texts.values())
         if rows.ndim != 2 or len(rows) != count or count == 0:
             raise ValueError(f"{count} phrases, but embeddings of shape {rows.shape}")
-        self._logit_scale = logit_scale
+        self.logit_scale = logit_scale
         self._dimension = rows.shape[1]
         self._lock = threading.Lock()
         self._rows = _split(texts, rows)
@@ -91,17 +98,24 @@ class PhraseBank:
         with self._lock:
             return self._all.embeddings
 
-    def add(self, query: str, text: str, embedding: ArrayLike) -> None:
-        """Add a phrase to a query, or replace the embedding of one that it has.
+    def add(self, query: str, embeddings: Mapping[str, ArrayLike]) -> None:
+        """Add phrases to a query, and replace the embeddings of those that it has; all or none.
+
+        Args:
+            query: its name.
+            embeddings: one (dimension) by the phrase's text.
 
         Raises:
-            ValueError: the embedding has another dimension or is not usable.
+            ValueError: an embedding has another dimension or is not usable.
         """
-        row = self._row(embedding)
+        new = {text: self._row(embedding) for text, embedding in embeddings.items()}
         with self._lock:
-            rows = {**self._rows, query: _with_row(self._rows.get(query), text, row)}
-            self._rows = rows
-            self._all = _joined(rows)
+            rows = self._rows.get(query)
+            for text, row in new.items():
+                rows = _with_row(rows, text, row)
+            if rows is not None:
+                self._rows = {**self._rows, query: rows}
+                self._all = _joined(self._rows)
 
     def best(self, query: str, embedding: ArrayLike) -> Phrase:
         """Return the phrase of ``query`` nearest to ``embedding`` (dimension).
@@ -111,13 +125,25 @@ class PhraseBank:
         Raises:
             ValueError: the embedding has another dimension or is not usable.
         """
+        compared = self._compared(query, embedding)
+        index = int(compared.cosines.argmax())
+        score, cosine = compared.probabilities[index], compared.cosines[index]
+        return Phrase(compared.texts[index], float(score), float(cosine))
+
+    def probabilities(self, query: str, embedding: ArrayLike) -> NDArray[np.float32]:
+        """Return the probability of each phrase (N) that ``query`` may be answered with.
+
+        Raises:
+            ValueError: the embedding has another dimension or is not usable.
+        """
+        return self._compared(query, embedding).probabilities
+
+    def _compared(self, query: str, embedding: ArrayLike) -> _Compared:
         vector = self._row(embedding)
         with self._lock:
             rows = self._rows.get(query, self._all)
         cosines = rows.embeddings @ vector
-        index = int(cosines.argmax())
-        score = softmax(self._logit_scale * cosines)[index]
-        return Phrase(rows.texts[index], float(score), float(cosines[index]))
+        return _Compared(rows.texts, cosines, softmax(self.logit_scale * cosines))
 
     def _row(self, embedding: ArrayLike) -> NDArray[np.float32]:
         row = unit(embedding)

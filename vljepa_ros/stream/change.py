@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the moments at which an embedding stream enters a new state, from the past alone.
+"""Finds the moments at which a stream enters a new state, from the past alone.
 
-The smoothed embedding is compared with the one of the last decode, the anchor. Neighbouring frames
-would not do: their distance stays small while a slow change adds up, and a single bad frame passes
-the threshold twice. Against an anchor, drift is found and a glitch is not.
+It asks at every sample what Ward's clustering, the paper's offline method (section 4.6), asks of
+two neighbouring segments: by how much would the spread within them grow if they were one? Here the
+two are what was seen since the last decode, cut at the best place. Where the growth passes what
+the stream's own noise explains, the cut is a change, and the part after it is the new state: what
+is described holds nothing of the old one.
 
-When a distance passes the threshold, a second average starts with that sample. If the change is
-confirmed, this average is the new state: the embedding that is described, and the new anchor, hold
-nothing of the old state that is still in the smoothed one.
+The growth is a distance times a time, so a great change counts after a few samples, a small one
+later, a glitch of one sample never, and a slow drift once it has led far enough from the mean.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +26,11 @@ from numpy.typing import ArrayLike, NDArray
 from vljepa_ros.stream.pieces import OpenPiece, Piece
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
+LOOK_BACK = 60  # samples among which a change is looked for; bounds memory and work
+MEMORY_S = 3.0  # of the old state; a longer past weighs no more
+LONGEST_SAMPLE_S = 0.5  # a sample stands for no longer time
+NOISE_S = 5.0  # time constant of the noise's average
+QUIET = 0.1  # noise that doubles the evidence that a change needs
 _NS = 1_000_000_000
 
 
@@ -30,25 +39,26 @@ class ChangeConfig:
     """When a change counts. Times are by the stamps of the stream.
 
     Attributes:
-        threshold: cosine distance (0..2) to the anchor above which a sample speaks for a change.
-        smoothing_s: time constant of the exponential average in seconds; 0 is none.
-        confirmations: samples in a row above the threshold that make a change.
+        evidence_s: time in seconds for which a wholly different sample has to last in a stream
+            without noise; one that differs half as much needs twice the time.
+        confirmations: least number of samples that make a new state.
         min_gap_s: shortest time in seconds between two decodes.
         refresh_s: longest time in seconds without a decode; 0 is no limit.
     """
 
-    threshold: float = 0.05
-    smoothing_s: float = 0.05
+    evidence_s: float = 0.04
     confirmations: int = 2
     min_gap_s: float = 0.3
     refresh_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.threshold <= 2.0:
-            raise ValueError(f"threshold must be above 0 and at most 2, not {self.threshold}")
-        if self.confirmations < 1:
-            raise ValueError(f"confirmations must be at least 1, not {self.confirmations}")
-        for name in ("smoothing_s", "min_gap_s", "refresh_s"):
+        if not 0.0 < self.evidence_s < math.inf:
+            raise ValueError(f"evidence_s must be above 0 and finite, not {self.evidence_s}")
+        if not 1 <= self.confirmations <= LOOK_BACK:
+            raise ValueError(
+                f"confirmations must be from 1 to {LOOK_BACK}, not {self.confirmations}"
+            )
+        for name in ("min_gap_s", "refresh_s"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
                 raise ValueError(f"{name} must be a finite number of at least 0, not {value}")
@@ -71,7 +81,8 @@ class Decode:
         stamp_ns: stamp of the newest sample.
         since_ns: stamp of the sample with which the state began.
         reason: why now.
-        distance: cosine distance between the newest average and the anchor; 0 for FIRST.
+        distance: cosine distance (0..2) between this embedding and that of the decode before; 0
+            for FIRST.
         embedding: unit vector (dimension) that stands for the state.
         ended: the samples since the decode before, which are final now; None for the first decode
             and for FORCED, which ends nothing.
@@ -85,24 +96,82 @@ class Decode:
     ended: Piece | None = None
 
 
-class _Average:
-    """Exponential average of unit vectors over time."""
+class _Sample(NamedTuple):
+    stamp_ns: int
+    embedding: NDArray[np.float32]
+    signal: NDArray[np.float64]
 
-    def __init__(self, sample: NDArray[np.float32], stamp_ns: int) -> None:
-        self.since_ns = stamp_ns
-        self._sum = sample.astype(np.float64)
-        self._stamp_ns = stamp_ns
 
-    def add(self, sample: NDArray[np.float32], stamp_ns: int, smoothing_s: float) -> None:
-        elapsed_s = (stamp_ns - self._stamp_ns) / _NS
-        weight = -math.expm1(-elapsed_s / smoothing_s) if smoothing_s > 0 else 1.0
-        mean = (1.0 - weight) * self._sum + weight * sample
-        self._sum = mean if np.linalg.norm(mean) > 1e-6 else sample.astype(np.float64)
-        self._stamp_ns = stamp_ns
+class _Split(NamedTuple):
+    """The best cut: ``first`` recent sample after it, and by how much it lowers the spread."""
+
+    first: int
+    evidence_s: float
+    old: NDArray[np.float64]
+    new: NDArray[np.float64]
+
+    def parts_from_old(self, sample: _Sample) -> bool:
+        """Whether a sample is nearer to the mean after the cut than to the one before it."""
+        between = (self.old + self.new) / 2
+        return float((sample.signal - between) @ (self.new - self.old)) > 0
+
+
+class _Spread:
+    """Sums of a state's signals, from which the spread on both sides of any cut follows.
+
+    Every recent sample remembers the sums before it, so that a cut costs one subtraction.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._weight_s = 0.0
+        self._total = np.zeros(size)
+        self._weights_before: deque[float] = deque(maxlen=LOOK_BACK)
+        self._totals_before: deque[NDArray[np.float64]] = deque(maxlen=LOOK_BACK)
 
     @property
-    def direction(self) -> NDArray[np.float32]:
-        return unit(self._sum)
+    def size(self) -> int:
+        """Dimension of the signals."""
+        return self._total.size
+
+    def add(self, signal: NDArray[np.float64], weight_s: float) -> None:
+        """Take the next sample."""
+        self._weights_before.append(self._weight_s)
+        self._totals_before.append(self._total)
+        self._weight_s += weight_s
+        self._total = self._total + weight_s * signal
+
+    def best_split(self, confirmations: int) -> _Split | None:
+        """Return the cut that Ward would close last, with enough samples after it."""
+        count = len(self._weights_before) + 1 - confirmations
+        before = np.array(self._weights_before)[:count]
+        first = int(np.searchsorted(before, 0.0, side="right"))  # something must lie before it
+        if first >= count:
+            return None
+        before = before[first:]
+        after = self._weight_s - before
+        earlier = np.array(self._totals_before)[first:count]
+        old, new = earlier / before[:, None], (self._total - earlier) / after[:, None]
+        remembered = np.minimum(before, MEMORY_S)
+        weight = remembered * after / (remembered + after)
+        growth = weight * 0.5 * np.einsum("kd,kd->k", new - old, new - old)
+        best = int(growth.argmax())
+        return _Split(first + best, float(growth[best]), old[best], new[best])
+
+    def keep_after(self, index: int) -> None:
+        """Forget the samples before the recent one of number ``index``."""
+        weight_s, total = self._weights_before[index], self._totals_before[index]
+        weights = [weight - weight_s for weight in self._weights_before][index:]
+        totals = [before - total for before in self._totals_before][index:]
+        self._weights_before = deque(weights, LOOK_BACK)
+        self._totals_before = deque(totals, LOOK_BACK)
+        self._weight_s, self._total = self._weight_s - weight_s, self._total - total
+
+    def keep_mean(self) -> None:
+        """Let what was seen stand for the state, without a place in it for a change."""
+        scale = min(1.0, MEMORY_S / self._weight_s)
+        self._weight_s, self._total = scale * self._weight_s, scale * self._total
+        self._weights_before.clear()
+        self._totals_before.clear()
 
 
 class ChangeDetector:
@@ -115,116 +184,214 @@ class ChangeDetector:
 
     def reset(self) -> None:
         """Forget the stream; the next sample is the first one."""
-        self._smoothed: _Average | None = None
-        self._candidate: _Average | None = None
-        self._open: OpenPiece | None = None
-        self._pending: OpenPiece | None = None  # samples of the candidate
-        self._confirmed = 0
-        self._anchor: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._recent: deque[_Sample] = deque()
+        self._spread = _Spread(0)
+        self._piece: OpenPiece | None = None  # samples older than the recent ones
+        self._step_s = math.inf
+        self._noise = self._noise_known = 0.0
+        self._signal: NDArray[np.float64] = np.empty(0)  # the newest
+        self._described: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._stamp_ns = self._decoded_ns = self._since_ns = 0
 
-    def update(self, stamp_ns: int, embedding: ArrayLike) -> Decode | None:
+    @property
+    def required_s(self) -> float:
+        """Evidence in seconds that a change needs now."""
+        return self.config.evidence_s * (1.0 + self._noise / QUIET)
+
+    def update(
+        self, stamp_ns: int, embedding: ArrayLike, signal: ArrayLike | None = None
+    ) -> Decode | None:
         """Take the next sample and return a decode if one is due.
 
         A stamp that was seen already changes nothing. A stamp before the newest one means that the
         clock or the recording started again: the detector starts anew too.
 
+        Args:
+            stamp_ns: when it was seen.
+            embedding: (dimension), what is decoded.
+            signal: (any), what is compared; two samples are wholly different where half of their
+                squared distance is 1. None is the embedding itself. Where it has another
+                dimension than before, other things are compared from now on: the state is
+                refreshed at once.
+
         Raises:
-            EmbeddingError: the embedding (dimension) is zero, not finite, or has another dimension
-                than those before it. The state stays as it was.
+            EmbeddingError: the embedding is zero, the embedding or the signal is not finite, or
+                the embedding has another dimension than those before. The state stays as it was.
         """
-        sample = self._checked(embedding)
-        if self._smoothed is None or stamp_ns < self._stamp_ns:
-            return self._start(sample, stamp_ns)
+        vector = self._checked(embedding)
+        compared = _checked_signal(vector if signal is None else signal)
+        if not self._started or stamp_ns < self._stamp_ns:
+            return self._start(stamp_ns, vector, compared)
         if stamp_ns == self._stamp_ns:
             return None
-        self._stamp_ns = stamp_ns
-        self._smoothed.add(sample, stamp_ns, self.config.smoothing_s)
-        distance = self._distance(self._smoothed)
-        self._follow_candidate(sample, distance)
-        return self._due(sample, distance)
+        step_s = (stamp_ns - self._stamp_ns) / _NS
+        weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
+        self._stamp_ns, self._step_s = stamp_ns, step_s
+        if compared.size != self._spread.size:
+            return self._compare_anew(_Sample(stamp_ns, vector, compared))
+        self._follow_noise(compared, weight_s)
+        self._append(_Sample(stamp_ns, vector, compared), weight_s)
+        return self._due()
 
     def finish(self) -> Piece | None:
-        """Return the samples since the last decode, or None before any sample.
+        """Return the samples since the last decode, or None where there are none.
 
         This only looks, for a stream that ends here.
         """
-        if self._open is None:
-            return None
-        piece = self._open.closed(self._stamp_ns)
-        return piece.joined(self._pending.closed(self._stamp_ns)) if self._pending else piece
+        return self._closed_piece(len(self._recent), self._stamp_ns)
 
     def force(self) -> Decode | None:
         """Return the state as it is now, or None before any sample.
 
-        This only looks: the anchor and all times stay, so that asking often hides no change.
+        This only looks: asking often hides no change. Where more speaks for a change than against
+        it, the new state is returned although it is not confirmed yet.
         """
-        if self._smoothed is None:
+        if not self._started:
             return None
-        average = self._candidate or self._smoothed
-        since_ns = self._candidate.since_ns if self._candidate else self._since_ns
-        distance = self._distance(average)
-        return Decode(self._stamp_ns, since_ns, Reason.FORCED, distance, average.direction)
+        since_ns, embedding = self._since_ns, self._described
+        if (first := self._likely_change()) is not None:
+            new = self._after(first)
+            since_ns, embedding = new[0].stamp_ns, _mean(new)
+        elif self._recent:
+            embedding = _mean(self._after(max(0, len(self._recent) - self.config.confirmations)))
+        distance = self._distance(embedding)
+        return Decode(self._stamp_ns, since_ns, Reason.FORCED, distance, embedding)
+
+    @property
+    def _started(self) -> bool:
+        return self._described.size > 0
 
     def _checked(self, embedding: ArrayLike) -> NDArray[np.float32]:
-        sample = unit(embedding)
-        if sample.ndim != 1:
-            raise EmbeddingError(f"an embedding must be one vector, not of shape {sample.shape}")
-        if self._smoothed is not None and sample.shape != self._anchor.shape:
+        vector = unit(embedding)
+        if vector.ndim != 1:
+            raise EmbeddingError(f"an embedding must be one vector, not of shape {vector.shape}")
+        if self._started and vector.size != self._described.size:
             raise EmbeddingError(
-                f"an embedding of dimension {sample.size}, after those of {self._anchor.size}"
+                f"an embedding of dimension {vector.size}, after those of {self._described.size}"
             )
-        return sample
+        return vector
 
-    def _start(self, sample: NDArray[np.float32], stamp_ns: int) -> Decode:
+    def _start(
+        self, stamp_ns: int, vector: NDArray[np.float32], signal: NDArray[np.float64]
+    ) -> Decode:
         ended = self.finish()
         self.reset()
-        self._smoothed = _Average(sample, stamp_ns)
+        self._spread = _Spread(signal.size)
+        self._append(_Sample(stamp_ns, vector, signal), LONGEST_SAMPLE_S)
         self._stamp_ns = self._since_ns = stamp_ns
-        self._anchor = sample
-        self._open = OpenPiece(stamp_ns, sample)
-        return self._decode(self._smoothed, Reason.FIRST, 0.0, ended)
+        self._described, self._signal = vector, signal
+        return self._decode(vector, Reason.FIRST, ended)
 
-    def _follow_candidate(self, sample: NDArray[np.float32], distance: float) -> None:
-        assert self._open is not None, "there was a first sample"
-        if distance <= self.config.threshold:
-            if self._pending is not None:
-                self._open.absorb(self._pending)
-            self._open.add(sample)
-            self._candidate, self._pending, self._confirmed = None, None, 0
-            return
-        self._confirmed += 1
-        if self._candidate is None or self._pending is None:
-            self._candidate = _Average(sample, self._stamp_ns)
-            self._pending = OpenPiece(self._stamp_ns, sample)
-        else:
-            self._candidate.add(sample, self._stamp_ns, self.config.smoothing_s)
-            self._pending.add(sample)
+    def _compare_anew(self, sample: _Sample) -> Decode:
+        while self._recent:
+            self._settle(self._recent.popleft())
+        self._settle(sample)
+        decode = self._refresh()
+        self._spread, self._signal = _Spread(sample.signal.size), sample.signal
+        self._spread.add(sample.signal, LONGEST_SAMPLE_S)
+        self._spread.keep_mean()
+        return decode
 
-    def _due(self, sample: NDArray[np.float32], distance: float) -> Decode | None:
+    def _append(self, sample: _Sample, weight_s: float) -> None:
+        if len(self._recent) == LOOK_BACK:
+            self._settle(self._recent.popleft())
+        self._recent.append(sample)
+        self._spread.add(sample.signal, weight_s)
+
+    def _follow_noise(self, signal: NDArray[np.float64], weight_s: float) -> None:
+        """Average the variance from one sample to the next, to which a change adds only once.
+
+        The variance within a state would grow with every change that is missed, so that the
+        next one is missed too.
+        """
+        step, self._signal = signal - self._signal, signal
+        share = -math.expm1(-weight_s / NOISE_S)
+        self._noise_known += share * (1.0 - self._noise_known)
+        share = share / self._noise_known if self._noise_known else 0.0  # a first step is all
+        self._noise += share * (0.25 * float(step @ step) - self._noise)
+
+    def _due(self) -> Decode | None:
         config = self.config
         silence_s = (self._stamp_ns - self._decoded_ns) / _NS
-        if self._smoothed is None or self._open is None or silence_s < config.min_gap_s:
+        if silence_s < config.min_gap_s:
             return None
-        if self._candidate is not None and self._confirmed >= config.confirmations:
-            self._smoothed = self._candidate
-            self._since_ns = self._candidate.since_ns
-            ended, self._open = self._open.closed(self._since_ns), self._pending
-            return self._decode(self._candidate, Reason.CHANGE, distance, ended)
-        if self._candidate is None and 0 < config.refresh_s <= silence_s:
-            ended = self._open.closed(self._stamp_ns)
-            self._open = OpenPiece(self._stamp_ns, sample)
-            return self._decode(self._smoothed, Reason.REFRESH, distance, ended)
+        split = self._spread.best_split(config.confirmations)
+        if split and split.evidence_s > self.required_s and self._is_confirmed(split):
+            return self._change_at(split.first)
+        if 0 < config.refresh_s <= silence_s and self._likely_change() is None:
+            return self._refresh()
         return None
 
-    def _decode(
-        self, average: _Average, reason: Reason, distance: float, ended: Piece | None
-    ) -> Decode:
-        self._anchor = average.direction
-        self._decoded_ns = self._stamp_ns
-        self._candidate, self._pending, self._confirmed = None, None, 0
-        return Decode(self._stamp_ns, self._since_ns, reason, distance, self._anchor, ended)
+    def _is_confirmed(self, split: _Split) -> bool:
+        """Whether the newest samples belong to the new state: after a glitch they do not."""
+        newest = self._after(max(split.first, len(self._recent) - self.config.confirmations))
+        return all(split.parts_from_old(sample) for sample in newest)
 
-    def _distance(self, average: _Average) -> float:
-        cosine = float(np.dot(average.direction, self._anchor))
+    def _likely_change(self) -> int | None:
+        """Return where a new state begins, if more speaks for it than against it."""
+        split = self._spread.best_split(1)
+        return split.first if split and split.evidence_s > self.required_s / 2 else None
+
+    def _change_at(self, index: int) -> Decode:
+        new = self._after(index)
+        ended = self._closed_piece(index, new[0].stamp_ns)
+        self._since_ns = new[0].stamp_ns
+        self._recent, self._piece = deque(new), None
+        self._spread.keep_after(index)
+        return self._decode(_mean(new), Reason.CHANGE, ended)
+
+    def _refresh(self) -> Decode:
+        """Describe what was seen since the last decode; from now on it is the past."""
+        ended = self.finish()
+        embedding = self._described if ended is None else _direction(ended.mean, self._described)
+        self._recent.clear()
+        self._spread.keep_mean()
+        self._piece = None
+        return self._decode(embedding, Reason.REFRESH, ended)
+
+    def _decode(
+        self, embedding: NDArray[np.float32], reason: Reason, ended: Piece | None
+    ) -> Decode:
+        distance = 0.0 if reason is Reason.FIRST else self._distance(embedding)
+        self._described, self._decoded_ns = embedding, self._stamp_ns
+        return Decode(self._stamp_ns, self._since_ns, reason, distance, embedding, ended)
+
+    def _distance(self, embedding: NDArray[np.float32]) -> float:
+        cosine = float(np.dot(embedding, self._described))
         return min(2.0, max(0.0, 1.0 - cosine))
+
+    def _after(self, index: int) -> list[_Sample]:
+        return list(self._recent)[index:]
+
+    def _settle(self, sample: _Sample) -> None:
+        if self._piece is None:
+            self._piece = OpenPiece(sample.stamp_ns, sample.embedding)
+        else:
+            self._piece.add(sample.embedding)
+
+    def _closed_piece(self, count: int, end_ns: int) -> Piece | None:
+        """Return the piece of all settled samples and the first ``count`` recent ones."""
+        samples = list(self._recent)[:count]
+        piece = self._piece.closed(end_ns) if self._piece else None
+        if not samples:
+            return piece
+        mean = np.mean([s.embedding for s in samples], axis=0, dtype=np.float64)
+        recent = Piece(samples[0].stamp_ns, end_ns, np.asarray(mean), len(samples))
+        return piece.joined(recent) if piece else recent
+
+
+def _checked_signal(signal: ArrayLike) -> NDArray[np.float64]:
+    vector = np.asarray(signal, dtype=np.float64)
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise EmbeddingError(f"a signal must be one finite vector, not of {vector.shape}")
+    return vector
+
+
+def _mean(samples: Sequence[_Sample]) -> NDArray[np.float32]:
+    mean = np.mean([sample.embedding for sample in samples], axis=0, dtype=np.float64)
+    return _direction(np.asarray(mean), samples[-1].embedding)
+
+
+def _direction(mean: NDArray[np.float64], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the unit vector of a mean; of opposite embeddings nothing is left to scale."""
+    return unit(mean) if float(mean @ mean) > 1e-12 else otherwise

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,3 +23,12 @@ class Frame:
 def newest(old: Frame, new: Frame) -> Frame:
     """Return what takes the place of a frame that still waits: the new one, with its restart."""
     return replace(new, restart=True) if old.restart else new
+
+
+def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Return what takes the place of frames that still wait, by camera: the newest of each."""
+    replacing = {
+        camera: newest(old[camera], frame) if camera in old else frame
+        for camera, frame in new.items()
+    }
+    return {**old, **replacing}

@@ -17,7 +17,7 @@ class Piece:
 
     Attributes:
         start_ns: stamp of the first sample.
-        end_ns: stamp of the sample with which the next piece begins, or of the last sample.
+        end_ns: stamp of the sample with which another state begins, or of the last sample.
         mean: arithmetic mean (dimension) of the samples' unit vectors.
         samples: how many there are, at least one.
     """
@@ -56,11 +56,6 @@ class OpenPiece:
         """Take the next unit vector (dimension)."""
         self._total += sample
         self._samples += 1
-
-    def absorb(self, later: OpenPiece) -> None:
-        """Take all samples of a piece that turned out to be no state of its own."""
-        self._total += later._total
-        self._samples += later._samples
 
     def closed(self, end_ns: int) -> Piece:
         """Return what there is so far, ending at ``end_ns``."""

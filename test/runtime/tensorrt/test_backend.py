@@ -70,8 +70,8 @@ def frames(count: int) -> list[NDArray[np.uint8]]:
 def embed(backend: Backend) -> NDArray[np.float32]:
     random = np.random.default_rng(1)
     tokens = random.random((3, 8, 12), dtype=np.float32)
-    clip = np.stack([backend.encode_frame(frame) for frame in frames(4)])
-    return backend.embed(clip, tokens, random.random((3, 8)) < 0.8)
+    clip = backend.encode_frames(np.stack(frames(4)))
+    return backend.embed(clip[np.newaxis], tokens, random.random((3, 8)) < 0.8)
 
 
 @pytest.mark.parametrize("cuda_graphs", [False, True])
@@ -103,9 +103,57 @@ def test_more_queries_than_an_engine_takes_are_asked_in_turns(
 ) -> None:
     random = np.random.default_rng(1)
     tokens, mask = random.random((150, 8, 12), dtype=np.float32), random.random((150, 8)) < 0.8
-    clip = random.random((4, 3, 1, 1), dtype=np.float32)
+    clip = random.random((1, 4, 3, 1, 1), dtype=np.float32)
     expected = OnnxBackend(Bundle.load(colour_bundle)).embed(clip, tokens, mask)
     np.testing.assert_allclose(backend.embed(clip, tokens, mask), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+@pytest.mark.parametrize("cameras", [1, 2, 3])
+def test_clips_of_any_number_are_embedded_as_one_by_one(
+    gpu: FakeGpu, root: Path, folder: Path, cameras: int, cuda_graphs: bool
+) -> None:
+    """Fewer than a run takes, as many, more, and more than two runs take."""
+    options = engines_in(folder, allow_build=True, cameras=cameras, cuda_graphs=cuda_graphs)
+    model = VLJepa.load(root, backend="tensorrt", engines=options)
+    expected = VLJepa.load(root)
+    for count in (1, 2, 3, 7, 2):
+        images = frames(4 * count)
+        features = model.encode_frames(images)
+        clips = [features[first : first + 4] for first in range(0, len(images), 4)]
+        found = model.embed_clips(clips, TEXTS)
+        true = [
+            expected.embed(expected.encode_frames(images[i : i + 4]), TEXTS)
+            for i in range(0, len(images), 4)
+        ]
+        np.testing.assert_allclose(found, true, atol=1e-6)
+    model.close()
+
+
+def test_clips_of_several_cameras_share_a_run(
+    gpu: FakeGpu, colour_bundle: Path, folder: Path
+) -> None:
+    options = engines_in(folder, allow_build=True, cameras=3)
+    backend = TensorRTBackend(Bundle.load(colour_bundle), options)
+    runs = []
+    for count in (1, 3, 4):
+        clips = np.stack([backend.encode_frames(np.stack(frames(4)))] * count)
+        before = gpu.entered["enqueueV3"]
+        backend.embed(clips, np.ones((2, 8, 12), np.float32), np.ones((2, 8), bool))
+        runs.append(gpu.entered["enqueueV3"] - before)
+    assert runs == [2, 2, 4], "an X-Encoder and a Predictor for each three clips"
+    backend.close()
+
+
+def test_engines_for_another_number_of_cameras_are_not_used(
+    gpu: FakeGpu, colour_bundle: Path, folder: Path
+) -> None:
+    bundle = Bundle.load(colour_bundle)
+    build_engines(bundle, folder)
+    with pytest.raises(
+        UnusablePlan, match="nearest one is for clips 1 instead of 2; .*build_engine --cameras 2"
+    ):
+        TensorRTBackend(bundle, engines_in(folder, cameras=2))
 
 
 def test_every_call_to_the_gpu_is_on_one_thread(backend: TensorRTBackend, gpu: FakeGpu) -> None:

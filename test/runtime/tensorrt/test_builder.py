@@ -29,11 +29,12 @@ def build(
     onnx_file: Path,
     *,
     gpu: Gpu = ORIN,
+    clips: int = 1,
     queries: tuple[int, ...] = QUERIES,
     timing_cache: bytes = b"",
     report: Callable[[float], None] = lambda done: None,
 ) -> BuiltPlan:
-    return build_plan(fake_tensorrt, gpu, onnx_file, queries, timing_cache, report)
+    return build_plan(fake_tensorrt, gpu, onnx_file, clips, queries, timing_cache, report)
 
 
 def header_of(plan: BuiltPlan) -> dict[str, Any]:
@@ -72,7 +73,18 @@ def test_what_it_takes_and_gives_is_noted(gpu: FakeGpu, colour_bundle: Path) -> 
     assert frame.outputs == {"features": TensorInfo("FLOAT", (1, 3, 1, 1))}
     predictor = build(colour_bundle / "predictor.onnx")
     assert predictor.inputs["query_mask"] == TensorInfo("BOOL", (-1, MAX_QUERY_TOKENS))
-    assert predictor.outputs == {"embeddings": TensorInfo("FLOAT", (-1, 10))}
+    assert predictor.outputs == {"embeddings": TensorInfo("FLOAT", (1, -1, 10))}
+
+
+@pytest.mark.parametrize("name", ["frame_encoder", "x_encoder", "predictor"])
+def test_the_number_of_clips_is_fixed(gpu: FakeGpu, colour_bundle: Path, name: str) -> None:
+    one, three = (build(colour_bundle / f"{name}.onnx", clips=clips) for clips in (1, 3))
+    for tensors in (one, three):
+        free = [name for name, it in tensors.inputs.items() if -1 in it.shape]
+        assert free == (["query_tokens", "query_mask"] if name == "predictor" else [])
+    ((single, more),) = zip(one.outputs.values(), three.outputs.values(), strict=True)
+    assert (single.shape[0], more.shape[0]) == (1, 3)
+    assert single.shape[1:] == more.shape[1:]
 
 
 def test_only_the_number_of_queries_is_free(gpu: FakeGpu, colour_bundle: Path) -> None:
@@ -93,12 +105,14 @@ def with_free_size(source: Path, target: Path, axis: int) -> Path:
     return target
 
 
-@pytest.mark.parametrize(("axis", "queries"), [(1, QUERIES), (0, ())])
+@pytest.mark.parametrize(
+    ("name", "queries"), [("frame_encoder", QUERIES), ("predictor", QUERIES), ("predictor", ())]
+)
 def test_any_other_free_size_is_refused(
-    gpu: FakeGpu, colour_bundle: Path, tmp_path: Path, axis: int, queries: tuple[int, ...]
+    gpu: FakeGpu, colour_bundle: Path, tmp_path: Path, name: str, queries: tuple[int, ...]
 ) -> None:
-    file = with_free_size(colour_bundle / "frame_encoder.onnx", tmp_path / "free.onnx", axis)
-    with pytest.raises(BuildError, match="free sizes other than the number of queries"):
+    file = with_free_size(colour_bundle / f"{name}.onnx", tmp_path / "free.onnx", 1)
+    with pytest.raises(BuildError, match="free sizes other than the numbers of clips and queries"):
         build(file, queries=queries)
 
 

@@ -23,17 +23,19 @@ from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.stream.frame import Frame
 
 
-@pytest.fixture(scope="module", params=[VERSIONS[0], VERSIONS[-1]])
+@pytest.fixture(scope="module", params=[(VERSIONS[0], 1), (VERSIONS[-1], 2)])
 def on_engines(
     request: pytest.FixtureRequest,
     driver: Path,
     paper_bundle: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[VLJepa]:
+    """Engines of an old release for one camera, and of a new one for two."""
     folder = tmp_path_factory.mktemp("engines")
+    version, cameras = request.param
     with pytest.MonkeyPatch.context() as patch:
-        gpu = fake_nvidia.install(patch, driver, version=request.param)
-        options = engines_in(folder, allow_build=True)
+        gpu = fake_nvidia.install(patch, driver, version=version)
+        options = engines_in(folder, allow_build=True, cameras=cameras)
         model = VLJepa.load(paper_bundle, backend="tensorrt", engines=options)
         yield model
         model.close()
@@ -67,6 +69,16 @@ def test_every_query_of_every_clip_has_the_same_embedding(
     )
 
 
+def test_several_clips_are_embedded_as_one_by_one(on_engines: VLJepa, on_cpu: VLJepa) -> None:
+    questions = [*on_cpu.bundle.queries.values(), "what is open ?"]
+    length = on_cpu.bundle.clip.frames
+    clips = [[*on_cpu.encode_frames(images(on_cpu, length, seed))] for seed in range(3)]
+    true = [on_cpu.embed(clip, questions) for clip in clips]
+    for model in (on_engines, on_cpu):
+        np.testing.assert_allclose(model.embed_clips(clips, questions), true, atol=1e-5)
+    assert not np.allclose(true[0], true[1], atol=1e-2), "clips must matter, or this says nothing"
+
+
 def test_the_tasks_have_the_same_answers(on_engines: VLJepa, on_cpu: VLJepa) -> None:
     clip = images(on_cpu, 7)
     labels = ["a red door", "a green cup", "open", "closed"]
@@ -89,7 +101,7 @@ def stream(model: VLJepa) -> list[NDArray[np.float32]]:
     embedder = ClipEmbedder(model, ["*"])
     step_ns = round(1e9 / model.bundle.clip.rate_hz)
     results = [
-        embedder.add(Frame(number * step_ns, "camera", image, restart=False))
+        embedder.add({"": Frame(number * step_ns, "camera", image, restart=False)})
         for number, image in enumerate(images(model, model.bundle.clip.frames + 3))
     ]
-    return [vector for it in results if it is not None for vector in it.vectors.values()]
+    return [vector for it in results for seen in it.values() for vector in seen.vectors.values()]

@@ -12,12 +12,12 @@ import pytest
 from support.colour_bundle import build_colour_bundle, seal
 from support.plans import IDENTITY, ORIN, identity
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity, identify
+from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS, PlanIdentity, identify
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(PlanIdentity)])
 def test_every_field_counts(field: str) -> None:
-    other = (1, 3, 64) if field == "queries" else "other"
+    other = {"queries": (1, 3, 64), "clips": 2}.get(field, "other")
     changed = identity(**{field: other})
     assert changed.key != IDENTITY.key
     assert IDENTITY.differences(changed) == [
@@ -40,6 +40,13 @@ def test_only_the_predictor_depends_on_the_number_of_queries(colour_bundle: Path
     bundle = Bundle.load(colour_bundle)
     assert identify(bundle, "predictor", ORIN, "10.3.0").queries == (1, 2, 64)
     assert identify(bundle, "x_encoder", ORIN, "10.3.0").queries == ()
+
+
+def test_every_graph_depends_on_the_number_of_clips(colour_bundle: Path) -> None:
+    bundle = Bundle.load(colour_bundle)
+    for graph in ENGINE_GRAPHS:
+        one, two = (identify(bundle, graph, ORIN, "10.3.0", clips) for clips in (1, 2))
+        assert one.key != two.key
 
 
 def test_the_machine_and_the_bundle_are_in_it(colour_bundle: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_pipe_in_the_place_of_an_engine_holds_nobody_up(tmp_path: Path) -> Non
         (lambda m: m["identity"].update(space_id="x"), "space_id x instead of colour-1"),
         (lambda m: m["identity"].update(more="x"), "identity: "),
         (lambda m: m["identity"].pop("cuda"), "identity: "),
-        (lambda m: m.update(format=2), "format 2"),
+        (lambda m: m.update(format=1), "format 1"),
         (lambda m: m.update(plan_sha256="f" * 64), "sha256"),
         (lambda m: m.update(plan_bytes=10**30), "bytes"),
         (lambda m: m.update(parity="good"), "parity must be a number"),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a model as the graphs of a bundle: one clip, constant positions, static shapes.
+"""The parts of a model as the graphs of a bundle: constant positions, and static shapes but two.
+
+Free are B, the number of clips (of frames in the frame encoder), and, where queries share a pass
+of the visual tokens, Q, their number. All clips are asked the same queries.
 
 Rotary tables are buffers, so that no graph computes a sine or a range of numbers: TensorRT's
 parser stumbles over those, and every layer would compute them again.
@@ -23,6 +26,8 @@ from ..y_decoder import YDecoder
 from .text_graph import TextGraph
 
 MAX_QUERIES = 256
+MAX_CLIPS = 64
+_CLIPS = 2  # of the examples: torch takes a single one for a fixed size
 
 
 @dataclass(frozen=True)
@@ -39,35 +44,36 @@ class Graph:
 
 
 def frame_encoder_graph(trunk: FrameEncoder, config: ModelConfig) -> Graph:
-    """Return ``frame`` uint8 (1, H, W, 3) -> ``features`` float32 (1, C, h, w)."""
-    frame = torch.zeros(1, config.frame_pixels, config.frame_pixels, 3, dtype=torch.uint8)
-    return Graph(trunk, {"frame": frame}, ("features",))
+    """Return ``frame`` uint8 (B, H, W, 3) -> ``features`` float32 (B, C, h, w)."""
+    side = config.frame_pixels
+    frame = torch.zeros(_CLIPS, side, side, 3, dtype=torch.uint8)
+    return Graph(trunk, {"frame": frame}, ("features",), {"frame": _free_clips()})
 
 
 def x_encoder_graph(model: VLJepaModel) -> Graph:
-    """Return a clip -> ``visual_tokens`` float32 (1, N, width).
+    """Return clips -> ``visual_tokens`` float32 (B, N, width).
 
-    The clip is ``features`` float32 (1, T, C, h, w) where a trunk stands before, and else
-    ``frames`` uint8 (1, T, H, W, 3), which the graph normalises.
+    Clips are ``features`` float32 (B, T, C, h, w) where a trunk stands before, and else
+    ``frames`` uint8 (B, T, H, W, 3), which the graph normalises.
     """
     config = model.config
     x = config.x_encoder
     if x.trunk:
-        clip = torch.zeros(1, config.clip_frames, x.channels, x.grid, x.grid)
+        clip = torch.zeros(_CLIPS, config.clip_frames, x.channels, x.grid, x.grid)
         inputs = {"features": clip}
     else:
         side = config.frame_pixels
-        frames = torch.zeros(1, config.clip_frames, side, side, 3, dtype=torch.uint8)
+        frames = torch.zeros(_CLIPS, config.clip_frames, side, side, 3, dtype=torch.uint8)
         inputs, clip = {"frames": frames}, normalised(frames)
     module = _Seeing(model.x_encoder, model.x_encoder.rotary(clip), pixels=not x.trunk)
-    return Graph(module, inputs, ("visual_tokens",))
+    return Graph(module, inputs, ("visual_tokens",), dict.fromkeys(inputs, _free_clips()))
 
 
 def predictor_graph(model: VLJepaModel) -> Graph:
-    """Return the Predictor of one clip.
+    """Return the Predictor.
 
-    ``visual_tokens`` (1, N, width), ``query_tokens`` (Q, L, E), ``query_mask`` bool (Q, L) ->
-    ``embeddings`` (Q, D). Q is free where queries share a pass of the visual tokens. Where both
+    ``visual_tokens`` (B, N, width), ``query_tokens`` (Q, L, E), ``query_mask`` bool (Q, L) ->
+    ``embeddings`` (B, Q, D). Q is free where queries share a pass of the visual tokens. Where both
     look at each other (the paper's model) every query is a pass of its own, and Q is 1.
     """
     c = model.config
@@ -75,15 +81,16 @@ def predictor_graph(model: VLJepaModel) -> Graph:
     queries = 1 if p.joint else 2
     length = p.max_query_tokens
     inputs = {
-        "visual_tokens": torch.zeros(1, c.visual_tokens, c.x_encoder.width),
+        "visual_tokens": torch.zeros(_CLIPS, c.visual_tokens, c.x_encoder.width),
         "query_tokens": torch.zeros(queries, length, p.query_width),
         "query_mask": torch.ones(queries, length, dtype=torch.bool),
     }
     module = _Predicting(model.predictor, c.visual_tokens, length)
-    if p.joint:
-        return Graph(module, inputs, ("embeddings",))
-    q = {0: torch.export.Dim("Q", min=1, max=MAX_QUERIES)}
-    return Graph(module, inputs, ("embeddings",), {"query_tokens": q, "query_mask": q})
+    free = {"visual_tokens": _free_clips()}
+    if not p.joint:
+        q = {0: torch.export.Dim("Q", min=1, max=MAX_QUERIES)}
+        free |= {"query_tokens": q, "query_mask": q}
+    return Graph(module, inputs, ("embeddings",), free)
 
 
 def y_encoder_graph(model: VLJepaModel) -> Graph:
@@ -108,6 +115,10 @@ def y_decoder_graph(decoder: YDecoder) -> Graph:
     """
     embedding = torch.zeros(1, decoder.config.embedding)
     return Graph(_Speaking(decoder), {"embedding": embedding}, ("words", "probability"))
+
+
+def _free_clips() -> dict[int, torch.export.Dim]:
+    return {0: torch.export.Dim("B", min=1, max=MAX_CLIPS)}
 
 
 class _Seeing(nn.Module):
@@ -138,7 +149,7 @@ class _Predicting(nn.Module):
         rotary = Rotary(self.cos, self.sin)
         seen, asked = rotary.part(0, self.count), rotary.part(self.count, len(self.cos))
         queries, mask = query_tokens[None], query_mask[None]
-        return self.predictor.predict(visual, queries, mask, seen, asked)[0]
+        return self.predictor.predict(visual, queries, mask, seen, asked)
 
 
 class _Speaking(nn.Module):

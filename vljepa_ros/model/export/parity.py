@@ -81,7 +81,7 @@ class Parity:
             return [normalised(clip) for clip in clips], list(self._clips)
         run = self._graph("frame_encoder")
         true = [self._trunk(clip) for clip in clips]
-        found = [np.concatenate([run(frame=f[None])[0] for f in clip]) for clip in self._clips]
+        found = [run(frame=clip)[0] for clip in self._clips]
         self._compare("frame_encoder", true, found)
         return true, found
 
@@ -109,7 +109,7 @@ class Parity:
         def predict(visual: _Floats) -> _Floats:
             feeds = [map(np.stack, zip(*each, strict=True)) for each in passes]
             return np.concatenate(
-                [run(visual_tokens=visual, query_tokens=q, query_mask=m)[0] for q, m in feeds]
+                [run(visual_tokens=visual, query_tokens=q, query_mask=m)[0][0] for q, m in feeds]
             )
 
         predictor = self._model.predictor

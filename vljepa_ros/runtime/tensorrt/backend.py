@@ -2,8 +2,8 @@
 """The backend for a GPU: TensorRT engines, on a thread that does nothing else.
 
 Calls of any thread are handed to that one and waited for. One backend may serve several streams:
-their calls take turns, and all queries of a clip share one run of the X-Encoder. Clips of several
-streams are not batched, because the shapes of the engines are fixed.
+clips that come in one call share a run, as many as the engines were built for, and all queries
+of a clip share one run of the X-Encoder.
 """
 
 from __future__ import annotations
@@ -45,9 +45,12 @@ class EngineOptions:
     ``folder`` is where they are kept, None for the usual place; ``allow_build`` lets missing ones
     be built, which takes minutes, and ``progress`` is told how far that is; ``allow_untrusted``
     takes engines that others could have written; ``cuda_graphs`` starts a run with one call.
+    ``cameras`` is the number of clips that one run takes: engines for another number are other
+    engines. A run with fewer clips takes as long as a full one.
     """
 
     folder: Path | None = None
+    cameras: int = 1
     allow_build: bool = False
     allow_untrusted: bool = False
     cuda_graphs: bool = False
@@ -71,30 +74,30 @@ class TensorRTBackend:
         self._has_trunk = not bundle.pixels
         self._thread = DeviceThread("tensorrt", partial(_opened, bundle, options, self.gpu))
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
-        """Turn one RGB frame (H, W, 3) of the bundle's size into what a clip is made of.
+    def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of.
 
         Raises:
             DeviceLostError: the GPU is lost to this process.
             BackendError: the backend is closed, or the GPU failed.
         """
         if not self._has_trunk:
-            return frame.copy()  # the caller may use its memory for the next frame
-        return self._run(lambda chain: chain.encode_frame(frame))
+            return frames
+        return self._run(lambda chain: chain.encode_frames(frames))
 
     def embed(
         self,
-        clip: NDArray[Any],
+        clips: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """Turn a clip (T, ...) and queries (Q, L, E) into embeddings (Q, dimension).
+        """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension).
 
         Raises:
             DeviceLostError: the GPU is lost to this process.
             BackendError: the backend is closed, or the GPU failed.
         """
-        return self._run(lambda chain: chain.embed(clip, query_tokens, query_mask))
+        return self._run(lambda chain: chain.embed(clips, query_tokens, query_mask))
 
     def record_parity(self, cosine: float) -> None:
         """Note beside the stored engines how near they came to ONNX Runtime, if it can be noted.
@@ -118,7 +121,12 @@ def _opened(bundle: Bundle, options: EngineOptions, gpu: Gpu) -> Iterator[_Devic
     store = PlanStore(options.folder, allow_untrusted=options.allow_untrusted)
     with closing(Cuda()) as cuda:
         plans = ensure_engines(
-            bundle, store, gpu, allow_build=options.allow_build, progress=options.progress
+            bundle,
+            store,
+            gpu,
+            options.cameras,
+            allow_build=options.allow_build,
+            progress=options.progress,
         )
         stored = [plan for plan in plans.values() if plan.path is not None]
         with closing(EngineChain(cuda, plans, cuda_graphs=options.cuda_graphs)) as chain:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the engine of one graph, with the calls that TensorRT 10.3 to 11.4 have in common.
 
-The types in the ONNX file decide the precision, so no flag asks for one: TensorRT 11 has none. All
-shapes are fixed except for the number of queries of a predictor that was exported with a free one.
+The types in the ONNX file decide the precision, so no flag asks for one: TensorRT 11 has none. The
+number of clips, which is free in the file, is fixed here, and with it all shapes except for the
+number of queries of a predictor that was exported with a free one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vljepa_ros.runtime.tensorrt.log import collecting_logger
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 
 FREE = -1
+_QUERIES = ("query_tokens", "query_mask")  # inputs whose first size is the number of queries
 _LARGEST_WORKSPACE = 1 << 30  # bytes
 _FREE_MEMORY = "close what else uses the GPU's memory, or use the backend onnxruntime"
 _EXPORT_AGAIN = "export the bundle again, or use the backend onnxruntime"
@@ -40,6 +42,7 @@ def build_plan(
     trt: Any,
     gpu: Gpu,
     onnx: Path,
+    clips: int,
     queries: tuple[int, ...],
     timing_cache: bytes,
     report: Callable[[float], None],
@@ -50,6 +53,7 @@ def build_plan(
         trt: the module ``tensorrt``.
         gpu: the GPU of this machine, which the driver was asked for.
         onnx: the graph; its weights may lie beside it.
+        clips: that one run takes, or frames in the frame encoder.
         queries: the fewest, the usual and the most queries where their number is free.
         timing_cache: of an earlier build on this machine, or empty.
         report: is given the fraction done, 0 to 1, from any thread; what it raises ends the build.
@@ -63,6 +67,7 @@ def build_plan(
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)  # holds the network's weights: must outlive the build
     _parse(trt, parser, log, onnx)
+    _fix_clips(network, clips)
     inputs, outputs = _inputs(network), _outputs(network)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _workspace(gpu))
@@ -122,6 +127,14 @@ def _serialize(
     return plan
 
 
+def _fix_clips(network: Any, clips: int) -> None:
+    for number in range(network.num_inputs):
+        tensor = network.get_input(number)
+        first, *rest = tensor.shape
+        if first == FREE and tensor.name not in _QUERIES:
+            tensor.shape = (clips, *rest)
+
+
 def _add_profile(
     builder: Any, config: Any, onnx: Path, inputs: dict[str, TensorInfo], queries: tuple[int, ...]
 ) -> None:
@@ -129,7 +142,7 @@ def _add_profile(
     if not free:
         return
     if not queries or any(FREE in shape[1:] for shape in free.values()):
-        cause = f"{onnx} has free sizes other than the number of queries ({free})"
+        cause = f"{onnx} has free sizes other than the numbers of clips and queries ({free})"
         raise BuildError(cause, _EXPORT_AGAIN)
     profile = builder.create_optimization_profile()
     for name, (_, *rest) in free.items():

@@ -23,7 +23,7 @@ from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
 
-FREE = -1  # the number of rows that differs from run to run
+FREE = -1  # the number of queries, which differs from run to run
 _MB = 1_000_000
 _TYPES: dict[str, type[np.generic]] = {
     "FLOAT": np.float32,
@@ -35,13 +35,21 @@ _TYPES: dict[str, type[np.generic]] = {
 
 @dataclass
 class _Tensor:
-    """Where an input or output lies. ``shape`` is the largest; ``pinned`` is made when needed."""
+    """Where an input or output lies. ``pinned`` has the largest size and is made when needed."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    free: bool
     memory: DeviceMemory
     pinned: NDArray[Any] | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether its size differs from run to run."""
+        return FREE in self.shape
+
+    def sized(self, rows: int) -> tuple[int, ...]:
+        """Return the shape for a number of queries."""
+        return tuple(rows if size == FREE else size for size in self.shape)
 
 
 class Engine:
@@ -119,23 +127,25 @@ class Engine:
 
     def most_rows(self, name: str) -> int:
         """Return how many rows of an input fit into one run."""
-        return self._tensors[name].shape[0]
+        return self._tensors[name].sized(self._most_rows)[0]
 
     def write(self, name: str, array: NDArray[Any]) -> None:
-        """Copy an input of its own shape, or of fewer rows where they are free, to the GPU.
+        """Copy an input of its own shape, or of fewer queries where they are free, to the GPU.
 
         Raises:
             BackendError: it has another shape or type, or CUDA refuses.
         """
         tensor = self._tensors[name]
-        staging = self._staging(tensor)[: len(array) if tensor.free else None]
-        if array.shape != staging.shape or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        rows = min(len(array), self._most_rows)
+        fits = array.shape == tensor.sized(rows)
+        if not fits or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
             raise BackendError(
-                f"{self._graph} takes {name} {tensor.shape} {tensor.dtype}, "
+                f"{self._graph} takes {name} {tensor.sized(self._most_rows)} {tensor.dtype}, "
                 f"not {array.shape} {array.dtype}"
             )
         if tensor.free:
-            self._resize(len(array))
+            self._resize(rows)
+        staging = self._staging(tensor, rows)
         staging[...] = array
         self._cuda.upload(tensor.memory, staging)
 
@@ -159,23 +169,27 @@ class Engine:
             BackendError: the run failed.
         """
         tensor = self._tensors[name]
-        staging = self._staging(tensor)[: self._rows if tensor.free else None]
+        staging = self._staging(tensor, self._rows)
         self._cuda.download(staging, tensor.memory)
         return np.array(staging, dtype=np.float32)  # a copy: the next run writes there again
 
     def _place(self, info: TensorInfo, given: DeviceMemory | None) -> _Tensor:
-        free = info.shape[0] == FREE
-        shape = (self._most_rows, *info.shape[1:]) if free else info.shape
         dtype = np.dtype(_TYPES[info.dtype])
         if given is None:
-            given = self._cuda.allocate(prod(shape) * dtype.itemsize)
+            given = self._cuda.allocate(self._most(info.shape) * dtype.itemsize)
             self._own.append(given)
-        return _Tensor(shape, dtype, free, given)
+        return _Tensor(info.shape, dtype, given)
 
-    def _staging(self, tensor: _Tensor) -> NDArray[Any]:
+    def _most(self, shape: tuple[int, ...]) -> int:
+        """Return the largest number of values in a tensor."""
+        return prod(self._most_rows if size == FREE else size for size in shape)
+
+    def _staging(self, tensor: _Tensor, rows: int) -> NDArray[Any]:
+        """Return pinned memory in the shape for a number of queries."""
+        shape = tensor.sized(rows)
         if tensor.pinned is None:
-            tensor.pinned = self._cuda.pinned(tensor.shape, tensor.dtype)
-        return tensor.pinned
+            tensor.pinned = self._cuda.pinned((self._most(tensor.shape),), tensor.dtype)
+        return tensor.pinned[: prod(shape)].reshape(shape)
 
     def _resize(self, rows: int) -> None:
         """Tell TensorRT how many rows all inputs with a free number of them have from now on."""
@@ -184,7 +198,7 @@ class Engine:
         self._forget_capture()
         for name in self.inputs:
             if self._tensors[name].free:
-                shape = (rows, *self._tensors[name].shape[1:])
+                shape = self._tensors[name].sized(rows)
                 self._must(self._context.set_input_shape(name, shape), name)
         self._rows = rows
 

@@ -4,11 +4,14 @@
 A clip's visual tokens stay where the X-Encoder wrote them and the Predictor reads them there. The
 features of frames go back to the program, whose window decides which clips they are part of; they
 are a few kilobytes each.
+
+A run takes as many clips as the engines were built for. More are done in turns, and where there
+are fewer, the last one stands in the empty places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,37 +48,31 @@ class EngineChain:
             raise
         self._ready = False
 
-    def encode_frame(self, frame: NDArray[np.uint8]) -> _Floats:
-        """Turn a frame (H, W, 3) into features (C, h, w).
+    def encode_frames(self, frames: NDArray[np.uint8]) -> _Floats:
+        """Turn frames (B, H, W, 3) into features (B, C, h, w).
 
         Raises:
             BackendError: the GPU or TensorRT failed.
         """
         self._get_ready()
-        encoder = self._engines["frame_encoder"]
-        encoder.write("frame", frame[np.newaxis])
-        encoder.run()
-        features: _Floats = encoder.read("features")[0]
-        return features
+        return _in_turns(frames, self._engines["frame_encoder"].most_rows("frame"), self._encode)
 
-    def embed(self, clip: NDArray[Any], tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
-        """Turn a clip (T, ...) and queries (Q, L, E) into embeddings (Q, dimension).
+    def embed(self, clips: NDArray[Any], tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
+        """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension).
 
         Raises:
             BackendError: the GPU or TensorRT failed.
         """
         self._get_ready()
-        x_encoder, predictor = self._engines["x_encoder"], self._engines["predictor"]
+        x_encoder = self._engines["x_encoder"]
         (name,) = x_encoder.inputs
-        x_encoder.write(name, clip[np.newaxis])
-        x_encoder.run()
-        most = predictor.most_rows("query_mask")
-        return np.concatenate(
-            [
-                self._predict(tokens[first : first + most], mask[first : first + most])
-                for first in range(0, len(mask), most)
-            ]
-        )
+
+        def embed(batch: NDArray[Any]) -> _Floats:
+            x_encoder.write(name, batch)
+            x_encoder.run()
+            return self._answer(tokens, mask)
+
+        return _in_turns(clips, x_encoder.most_rows(name), embed)
 
     def release(self) -> None:
         """Free what runs need, and keep the weights; the next run takes it anew."""
@@ -89,6 +86,21 @@ class EngineChain:
             engine.close()
         self._engines = {}
         self._runtime = None
+
+    def _encode(self, frames: NDArray[np.uint8]) -> _Floats:
+        encoder = self._engines["frame_encoder"]
+        encoder.write("frame", frames)
+        encoder.run()
+        return encoder.read("features")
+
+    def _answer(self, tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
+        """Return the embeddings (B, Q, dimension) for the visual tokens that lie on the GPU."""
+        most = self._engines["predictor"].most_rows("query_mask")
+        parts = [
+            self._predict(tokens[first : first + most], mask[first : first + most])
+            for first in range(0, len(mask), most)
+        ]
+        return np.concatenate(parts, 1)
 
     def _predict(self, tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
         predictor = self._engines["predictor"]
@@ -107,3 +119,14 @@ class EngineChain:
                 visual["visual_tokens"] = self._engines["x_encoder"].memory("visual_tokens")
             engine.allocate(visual)
         self._ready = True
+
+
+def _in_turns(items: NDArray[Any], size: int, work: Callable[[NDArray[Any]], _Floats]) -> _Floats:
+    """Do ``work`` on ``items`` (B, ...), ``size`` at a time, and join the results (B, ...)."""
+    results = []
+    for first in range(0, len(items), size):
+        part = items[first : first + size]
+        empty = size - len(part)
+        full = np.concatenate([part, np.repeat(part[-1:], empty, 0)]) if empty else part
+        results.append(work(full)[: len(part)])
+    return np.concatenate(results)

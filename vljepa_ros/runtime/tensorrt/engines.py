@@ -44,6 +44,7 @@ def ensure_engines(
     bundle: Bundle,
     store: PlanStore,
     gpu: Gpu,
+    clips: int = 1,
     *,
     allow_build: bool = False,
     progress: Progress = lambda news: None,
@@ -58,6 +59,7 @@ def ensure_engines(
         bundle: a verified bundle.
         store: where engines are kept.
         gpu: this machine's GPU, as the driver described it.
+        clips: that one run takes, one per camera.
         allow_build: build what is missing, damaged or for something else.
         progress: is told what happens; what it raises ends the build and comes out here.
 
@@ -67,7 +69,7 @@ def ensure_engines(
         UntrustedPlan: others could have written an engine or the store.
         BuildError: TensorRT builds no engine of a graph.
     """
-    builds = _Builds(bundle, store, gpu, import_package("tensorrt"), progress)
+    builds = _Builds(bundle, store, gpu, clips, import_package("tensorrt"), progress)
     graphs = [graph for graph in ENGINE_GRAPHS if graph in bundle.graphs]
     return {graph: builds.ensure(graph, allow_build) for graph in graphs}
 
@@ -77,11 +79,12 @@ class _Builds:
     bundle: Bundle
     store: PlanStore
     gpu: Gpu
+    clips: int
     trt: Any
     progress: Progress
 
     def ensure(self, graph: str, allow_build: bool) -> VerifiedPlan:
-        identity = identify(self.bundle, graph, self.gpu, self.trt.__version__)
+        identity = identify(self.bundle, graph, self.gpu, self.trt.__version__, self.clips)
         try:
             return self.store.find(identity)
         except UnusablePlan as error:
@@ -113,6 +116,7 @@ class _Builds:
             self.trt,
             self.gpu,
             graph_path(self.bundle, graph),
+            identity.clips,
             identity.queries,
             self.store.timing_cache(identity),
             lambda done: self._tell(graph, f"building engine {100 * done:.0f} %", done),

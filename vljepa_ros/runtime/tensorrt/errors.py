@@ -10,6 +10,11 @@ BUILD = f"build it: {_COMMAND}"
 BUILD_AGAIN = f"build it again: {_COMMAND}"
 
 
+def for_cameras(remedy: str, cameras: int) -> str:
+    """Return one of the remedies above for engines that take clips of so many cameras."""
+    return remedy if cameras == 1 else f"{remedy} --cameras {cameras}"
+
+
 class TensorRTError(RuntimeError):
     """TensorRT cannot be used here, or not with this bundle."""
 

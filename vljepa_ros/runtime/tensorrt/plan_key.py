@@ -24,15 +24,17 @@ ENGINE_GRAPHS = ("frame_encoder", "x_encoder", "predictor")
 class PlanIdentity:
     """Everything that decides what an engine computes, and where it may run.
 
-    ``queries`` are the fewest, the usual and the most queries that an engine of the predictor
-    takes at once, where their number is free in its graph; the other graphs see none. ``cuda`` is
-    the newest CUDA that the driver knows.
+    ``clips`` is the number of clips, one per camera, that a run takes: shapes are fixed, because
+    that is what TensorRT is fastest with. ``queries`` are the fewest, the usual and the most
+    queries that an engine of the predictor takes at once, where their number is free in its graph;
+    the other graphs see none. ``cuda`` is the newest CUDA that the driver knows.
     """
 
     graph: str
     space_id: str
     onnx_sha256: str
     precision: str
+    clips: int
     queries: tuple[int, ...]
     tensorrt: str
     cuda: str
@@ -61,7 +63,7 @@ class PlanIdentity:
         ]
 
 
-def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str) -> PlanIdentity:
+def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str, clips: int = 1) -> PlanIdentity:
     """Return the identity of the engine for one graph of a verified bundle on this machine.
 
     Args:
@@ -69,12 +71,14 @@ def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str) -> PlanIdentit
         graph: one of :data:`ENGINE_GRAPHS` that the bundle has.
         gpu: the machine's GPU.
         tensorrt: ``tensorrt.__version__``.
+        clips: that one run takes.
     """
     return PlanIdentity(
         graph=graph,
         space_id=bundle.space_id,
         onnx_sha256=_onnx_sha256(bundle, bundle.graphs[graph]),
         precision=bundle.precision,
+        clips=clips,
         queries=_queries(bundle) if graph == "predictor" else (),
         tensorrt=tensorrt,
         cuda=gpu.cuda,

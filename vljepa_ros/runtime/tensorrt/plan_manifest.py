@@ -15,7 +15,7 @@ from typing import Any
 from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,10 @@ class PlanManifest:
 
 
 def _identity(reader: FieldReader) -> PlanIdentity:
-    texts = {name: reader.text(name) for name in reader.names() if name != "queries"}
+    numbers = {"clips": reader.whole("clips"), "queries": tuple(reader.whole_list("queries"))}
+    texts = {name: reader.text(name) for name in reader.names() if name not in numbers}
     try:
-        return PlanIdentity(queries=tuple(reader.whole_list("queries")), **texts)
+        return PlanIdentity(**numbers, **texts)  # type: ignore[arg-type]
     except TypeError as error:
         raise ManifestError(f"identity: {error}") from error
 

@@ -17,7 +17,13 @@ from pathlib import Path
 
 from vljepa_ros.runtime.manifest import ManifestError
 from vljepa_ros.runtime.tensorrt.durable import locked, make_folder, write_file, write_folder
-from vljepa_ros.runtime.tensorrt.errors import BUILD, BUILD_AGAIN, PlanError, UnusablePlan
+from vljepa_ros.runtime.tensorrt.errors import (
+    BUILD,
+    BUILD_AGAIN,
+    PlanError,
+    UnusablePlan,
+    for_cameras,
+)
 from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
 from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest
 from vljepa_ros.runtime.tensorrt.trust import Trust
@@ -79,12 +85,14 @@ class PlanStore:
         """
         folder = self.root / identity.key
         if not os.path.lexists(folder):
-            raise UnusablePlan(folder, self._nothing_for(identity), BUILD)
+            remedy = for_cameras(BUILD, identity.clips)
+            raise UnusablePlan(folder, self._nothing_for(identity), remedy)
         self._trust.check_root(self.root)
         manifest = self._manifest(folder)
         wrong = identity.differences(manifest.identity)
         if wrong:
-            raise UnusablePlan(folder / MANIFEST, f"is for {', '.join(wrong)}", BUILD_AGAIN)
+            remedy = for_cameras(BUILD_AGAIN, identity.clips)
+            raise UnusablePlan(folder / MANIFEST, f"is for {', '.join(wrong)}", remedy)
         for _ in self._pieces(folder / PLAN, manifest, _PIECE):
             pass
         return self._plan(folder, manifest)

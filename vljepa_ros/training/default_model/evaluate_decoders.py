@@ -58,7 +58,7 @@ def main() -> None:
     unseen = {query: of_unseen_wordings(model, given.labels) for query, given in answers.items()}
     print(f"{'decoder':10} {'query':8}" + "".join(f"{name:>9}" for name in _COLUMNS))
     for name in available_decoders(model.bundle):
-        decoder = choose_decoder(name, model.bundle)
+        decoder = choose_decoder(name, model.bundle, model.phrases)
         for query, given in answers.items():
             row = figures(decoder, query, given, formed)
             row["kept"] = figures(decoder, query, unseen[query], formed)["right"]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says words to a describer: embeddings of the colour bundle, with the test's own stamps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from support.colour_bundle import COLOURS, DIMENSION, LEVELS
+from support.film import PERIOD, START
+from support.ros import Bench
+from vljepa_msgs.msg import Embedding
+from vljepa_ros.nodes.conversions import to_floats, to_stamp
+from vljepa_ros.nodes.describer import Describer
+from vljepa_ros.nodes.qos import reliable
+from vljepa_ros.stream.vectors import unit
+
+SPACE = "colour-1"
+# Parameters with which a test can count samples.
+COUNTING: dict[str, Any] = {"evidence_s": 0.1, "confirmations": 2, "min_gap_s": 0.0}
+_WORDS = (*COLOURS, *LEVELS)
+
+
+def meaning(word: str) -> NDArray[np.float32]:
+    """Return an embedding (DIMENSION) of one of COLOURS or LEVELS."""
+    vector = np.full(DIMENSION, 0.01, dtype=np.float32)
+    vector[_WORDS.index(word)] = 1.0
+    return unit(vector)
+
+
+class Speaker:
+    """Publishes embeddings that say a word, one period apart."""
+
+    def __init__(self, ros: Bench, describer: Describer, camera: str = "") -> None:
+        self.next_ns = START
+        self._ros = ros
+        self._describer = describer
+        self._camera = camera
+        topic = f"embedder/{camera}/embedding" if camera else "embedder/embedding"
+        self._publisher = ros.node.create_publisher(Embedding, topic, reliable(10))
+        ros.wait(lambda: self._publisher.get_subscription_count() == 1, "the describer listens")
+
+    def say(self, word: str, times: int, query: str = "colour", **changes: Any) -> list[int]:
+        """Publish, wait until each has been taken, and return the stamps."""
+        return [self.publish(meaning(word), query, **changes) for _ in range(times)]
+
+    def publish(self, vector: Any, query: str = "colour", space_id: str = SPACE) -> int:
+        """Publish one vector, wait until it has been taken, and return its stamp."""
+        stamp, taken = self.next_ns, self._taken()
+        message = Embedding(space_id=space_id, query=query, data=to_floats(vector))
+        message.header.stamp = to_stamp(stamp)
+        message.header.frame_id = "front"
+        self._publisher.publish(message)
+        self._ros.wait(lambda: self._taken() == taken + 1, "it is taken")
+        self.next_ns += PERIOD
+        return stamp
+
+    def _taken(self) -> int:
+        # No topic tells when an embedding has been taken.
+        stream = self._describer._streams.get(self._camera)
+        return stream.listener.rate.total if stream else 0
