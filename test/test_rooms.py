@@ -45,7 +45,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "sources": ({"stream"}, ROS | TORCH),
     "runtime": ({"stream"}, (ROS - {"ament_index_python"}) | TORCH),
     "model": ({"stream", "runtime"}, ROS),
-    "training": ({"stream", "runtime", "model", "sources", "views"}, ROS),
+    "training": ({"stream", "runtime", "model", "sources", "views", "evaluation"}, ROS),
     "nodes": ({"stream", "runtime", "sources", "views"}, TORCH),
     "demo": ({"stream", "runtime", "sources", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "sources"}, ROS | TORCH),

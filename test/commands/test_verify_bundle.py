@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from support.colour_bundle import add_text_decoder, seal
 from vljepa_ros.commands.main import main
 from vljepa_ros.runtime.bundle import write_manifest
 
@@ -26,6 +27,25 @@ def test_a_sound_bundle_is_verified(bundle, capsys):
     assert "files are what the manifest says" in said
     assert "ok: all graphs run" in said
     assert "phrases embed to the bank's rows" in said
+
+
+def test_a_text_decoder_is_verified_and_shown(bundle, capsys):
+    assert main(["inspect", str(bundle)]) == 0
+    assert "decoders: phrases\n" in capsys.readouterr().out
+    add_text_decoder(bundle)
+    assert main(["verify", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "the text decoder runs; it says 0 of 8 phrases word for word" in said
+    assert main(["inspect", str(bundle)]) == 0
+    assert "decoders: phrases, sentences\n" in capsys.readouterr().out
+
+
+def test_a_text_decoder_that_does_not_run_is_found(bundle, capsys):
+    add_text_decoder(bundle)
+    (bundle / "words.json").write_text('{"words": [" it"]}')
+    seal(bundle)
+    assert main(["verify", str(bundle)]) == 1
+    assert "y_decoder.onnx: does not speak" in capsys.readouterr().err
 
 
 def test_a_changed_file_is_found(bundle, capsys):

@@ -87,6 +87,7 @@ def test_the_manifest_tells_what_was_exported(paper: Path) -> None:
     assert set(bundle.parity) == set(bundle.graphs)
     assert all(0 <= error <= 1e-4 for error in bundle.parity.values())
     assert bundle.int8_weights == ()
+    assert bundle.words is None and "words.json" not in bundle.files
     assert (bundle.clip.frames, bundle.clip.rate_hz) == (4, 1.0)
     assert (bundle.dimension, bundle.max_query_tokens, bundle.max_text_tokens) == (12, 6, 16)
 

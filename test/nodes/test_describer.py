@@ -224,7 +224,7 @@ def test_a_query_that_asks_something_else_is_described_anew(
 
 def test_thresholds_are_changed_while_running(ros: Bench, speaker: Speaker, states: Inbox) -> None:
     speaker.say("red", 3)
-    assert ros.set_parameters("describer", confirmations=40, min_gap_s=2.5).successful
+    assert ros.set_parameters("describer", confirmations=60, min_gap_s=2.5).successful
     speaker.say("blue", 20)
     assert ros.set_parameters("describer", confirmations=1).successful
     speaker.say("blue", 10)

@@ -259,7 +259,7 @@ def test_a_lost_gpu_ends_the_process_with_an_error_so_that_it_is_started_again(
         ("embedder", "rate_hz:=-5.0", "rate_hz"),
         ("embedder", "rate_hz:=fast", "rate_hz"),
         ("embedder", "image_transport:=pigeon", "one of raw, compressed"),
-        ("describer", "threshold:=.nan", "threshold"),
+        ("describer", "evidence_s:=.nan", "evidence_s"),
     ],
 )
 def test_a_parameter_that_cannot_be_used_ends_the_process_with_one_line(

@@ -161,7 +161,7 @@ def test_a_description_on_request_ends_nothing_and_hides_no_change(
 def test_other_words_at_a_refresh_end_the_segment(
     ros: Bench, speaker: Speaker, states: Inbox, segments: Inbox
 ) -> None:
-    assert ros.set_parameters("describer", evidence_s=50.0, refresh_s=1.0).successful
+    assert ros.set_parameters("describer", evidence_s=1.0, confirmations=60, refresh_s=1.0).successful
     speaker.say("red", 5)
     speaker.say("green", 10)
     refresh = states.wait(2)[1]
@@ -256,7 +256,7 @@ def test_segments_are_reliable_and_not_told_again_to_late_readers(
 def test_a_segment_whose_embeddings_cancel_out_is_counted_and_the_node_goes_on(
     ros: Bench, describer: Describer, speaker: Speaker, segments: Inbox
 ) -> None:
-    assert ros.set_parameters("describer", confirmations=40).successful
+    assert ros.set_parameters("describer", confirmations=60).successful
     speaker.publish(meaning("red"))
     speaker.publish(-meaning("red"))
     speaker.next_ns = START - 3600 * 10**9

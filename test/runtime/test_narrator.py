@@ -180,7 +180,9 @@ def test_either_decoder_speaks_live_and_in_the_end(colour_bundle: Path, tmp_path
     add_text_decoder(speaking)
     red, blue = colour("red"), colour("blue")
     for name, words in ("phrases", phrase), ("sentences", sentence):
-        narrator = Narrator(choose_decoder(name, Bundle.load(speaking)))
+        bundle = Bundle.load(speaking)
+        phrases = PhraseBank.from_bundle(bundle)
+        narrator = Narrator(choose_decoder(name, bundle, phrases))
         first = narrator.tell("colour", decode(Reason.FIRST, red, 10))
         news = narrator.tell(
             "colour", decode(Reason.CHANGE, blue, 20), ended=piece(10, 20, red, 4)

@@ -63,20 +63,22 @@ def test_an_embedding_that_cannot_be_one_is_refused(root: Path, bad: object) -> 
 
 def test_both_decoders_are_loaded_by_name(root: Path) -> None:
     bundle = Bundle.load(root)
-    decoders = [choose_decoder(name, bundle) for name in DECODERS]
-    assert [type(each) for each in decoders] == [PhraseBank, TextDecoder]
+    phrases = PhraseBank.from_bundle(bundle)
+    decoders = [choose_decoder(name, bundle, phrases) for name in DECODERS]
+    assert decoders[0] is phrases and isinstance(decoders[1], TextDecoder)
     red = np.eye(DIMENSION)[0]
     assert [each.best("colour", red).text for each in decoders] == [
         "the scene is red",
         "it looks red, surely",
     ]
     with pytest.raises(ValueError, match="no decoder 'gru'; there are phrases, sentences"):
-        choose_decoder("gru", bundle)
+        choose_decoder("gru", bundle, phrases)
 
 
 def test_a_bundle_without_a_text_decoder_says_so(colour_bundle: Path) -> None:
+    bundle = Bundle.load(colour_bundle)
     with pytest.raises(BundleError, match=r"has no y_decoder.*use the decoder 'phrases'"):
-        choose_decoder("sentences", Bundle.load(colour_bundle))
+        choose_decoder("sentences", bundle, PhraseBank.from_bundle(bundle))
 
 
 def test_the_model_still_describes_with_phrases(root: Path) -> None:

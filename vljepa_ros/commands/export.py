@@ -22,6 +22,7 @@ from ..model.export.bundle import export_bundle
 from ..model.export.contents import Choices, Contents
 from ..model.export.errors import ExportError
 from ..model.export.precision import PRECISIONS, LowPrecision
+from ..model.y_decoder_files import load_decoder
 from ..runtime.manifest import FieldReader
 from ..sources.clips import read_clips
 from ..sources.locate import open_source
@@ -138,12 +139,14 @@ def _contents(directory: ModelDirectory, args: argparse.Namespace) -> Contents:
             f"{directory.root} has no queries.json or no phrases.json: "
             "give --queries-file and --phrases-file"
         )
+    decoder = directory.decoder
     return Contents(
         queries=queries,
         phrases=phrases,
         text_tokenizer=directory.text_tokenizer,
         query_tokenizer=directory.query_tokenizer,
         licences=directory.licences,
+        decoder=None if decoder is None else load_decoder(directory.root, decoder),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..runtime.bundle import MANIFEST, Bundle
 from ..runtime.bundle_files import BundleError
+from ..runtime.choose_decoder import available_decoders
 from .main import CommandError
 
 
@@ -48,6 +49,7 @@ def _bundle(path: Path) -> Iterator[str]:
             "clip": f"{bundle.clip.frames} frames at {bundle.clip.rate_hz:g} Hz",
             "precision": _precision(bundle),
             "queries": ", ".join(bundle.queries),
+            "decoders": ", ".join(available_decoders(bundle)),
         }
     )
     for name, entry in bundle.files.items():

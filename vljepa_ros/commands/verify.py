@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import MANIFEST
 from ..runtime.bundle_files import BundleError
 from ..runtime.model import VLJepa
+from ..runtime.text_decoder import TextDecoder
 from ..stream.vectors import unit
 from .main import CommandError
 
@@ -47,6 +48,8 @@ def _bundle(path: Path) -> Iterator[str]:
         raise CommandError(str(error)) from error
     yield f"{len(model.bundle.files)} files are what the manifest says"
     yield "all graphs run"
+    if model.bundle.words is not None:
+        yield _spoken(model)
     if "y_encoder" not in model.bundle.graphs:
         yield "no graph embeds texts, so the phrases are taken as they are"
         return
@@ -68,6 +71,18 @@ def _phrase_distances(model: VLJepa) -> dict[str, float]:
         text: float(np.linalg.norm(model.embed_text(text) - row))
         for text, row in zip(texts, rows, strict=True)
     }
+
+
+def _spoken(model: VLJepa) -> str:
+    """Return how many phrases of the bank the text decoder says as they are."""
+    try:
+        decoder = TextDecoder.from_bundle(model.bundle)
+    except BundleError as error:
+        raise CommandError(str(error)) from error
+    texts = [(query, text) for query, part in model.phrases.texts.items() for text in part]
+    pairs = zip(texts, _bank_rows(model), strict=True)
+    same = sum(decoder.best(query, row).text == text for (query, text), row in pairs)
+    return f"the text decoder runs; it says {same} of {len(texts)} phrases word for word"
 
 
 def _bank_rows(model: VLJepa) -> NDArray[np.float32]:

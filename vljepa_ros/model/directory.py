@@ -9,6 +9,7 @@
 ``licences.json``         {part: licence}
 ``queries.json``          {name of a query: question}, where there are any
 ``phrases.json``          {name of a query: [phrases]}, where there are any
+``y_decoder.*``           a trained Y-Decoder, where there is one (:mod:`.y_decoder_files`)
 ========================  ====================================================
 """
 
@@ -35,6 +36,8 @@ from .checkpoints.tensors import (
 from .config import ConfigError, ModelConfig
 from .empty import empty_model
 from .vljepa import VLJepaModel
+from .y_decoder import YDecoderConfig
+from .y_decoder_files import DECODER_CONFIG, DECODER_WEIGHTS, decoder_config
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -44,6 +47,7 @@ PHRASES = "phrases.json"
 TEXT_TOKENIZER = "text_tokenizer.json"
 QUERY_TOKENIZER = "query_tokenizer.json"
 _FILES = {CONFIG, WEIGHTS, LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER}
+_FILES |= {DECODER_CONFIG, DECODER_WEIGHTS}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class ModelDirectory:
     """All of a model directory but the weights.
 
     :param query_tokenizer: None where queries pass the Y-Encoder.
+    :param decoder: what the Y-Decoder is like; None where there is none.
     """
 
     root: Path
@@ -60,6 +65,7 @@ class ModelDirectory:
     query_tokenizer: Path | None
     queries: Mapping[str, str]
     phrases: Mapping[str, Sequence[str]]
+    decoder: YDecoderConfig | None
 
 
 def save_model(
@@ -73,6 +79,8 @@ def save_model(
     phrases: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write a model directory; one that is there already is replaced when the new one is whole.
+
+    The Y-Decoder of one that is replaced goes with it, for it knows another embedding space.
 
     :param queries: question by name, ``phrases`` the known answers by the same names.
 
@@ -130,6 +138,7 @@ def open_directory(folder: Path) -> ModelDirectory:
         query_tokenizer=tokenizers[1] if len(tokenizers) > 1 else None,
         queries=_optional_json(folder / QUERIES),
         phrases=_optional_json(folder / PHRASES),
+        decoder=decoder_config(folder, config.embedding),
     )
 
 

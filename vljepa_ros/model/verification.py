@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from .checkpoints.tensors import CheckpointError
 from .config import ModelConfig
 from .directory import WEIGHTS, ModelDirectory, load_model, open_directory
 from .vljepa import Tokens, VLJepaModel
+from .y_decoder_files import DECODER_WEIGHTS, load_decoder
 
 _QUERY_LENGTH = 4
 
@@ -28,8 +29,12 @@ def verify_model(folder: Path) -> Iterator[str]:
     yield from _check_tokenizers(directory)
     model = load_model(folder)
     yield f"{len(model.state_dict())} tensors of {WEIGHTS}, none missing, left over or misshapen"
-    yield _check_finite(model, folder)
+    yield _check_finite(model, folder / WEIGHTS)
     yield _check_embeddings(model, folder)
+    if directory.decoder is not None:
+        decoder = load_decoder(folder, directory.decoder)
+        finite = _check_finite(decoder, folder / DECODER_WEIGHTS)
+        yield f"the Y-Decoder has {len(directory.decoder.words)} words, and {finite}"
 
 
 def _check_tokenizers(directory: ModelDirectory) -> Iterator[str]:
@@ -53,10 +58,10 @@ def _check_tokenizer(path: Path, rows: int) -> str:
     return f"{path.name} has token numbers up to {largest}, the table {rows} rows{special}"
 
 
-def _check_finite(model: VLJepaModel, folder: Path) -> str:
+def _check_finite(model: nn.Module, file: Path) -> str:
     wrong = [name for name, value in model.state_dict().items() if not value.isfinite().all()]
     if wrong:
-        raise CheckpointError(f"{folder / WEIGHTS}: not finite: {', '.join(wrong[:20])}")
+        raise CheckpointError(f"{file}: not finite: {', '.join(wrong[:20])}")
     return f"{sum(value.numel() for value in model.parameters()) / 1e6:.1f} M values are finite"
 
 

@@ -2,7 +2,8 @@
 """A whole VL-JEPA: X-Encoder, Predictor, Y-Encoder and what turns a query into tokens.
 
 The Y-Decoder is not in here: it reads embeddings and takes no part in the training (paper
-section 2). Today it is the phrase bank of :mod:`vljepa_ros.runtime.phrases`, for every size.
+section 2). It is the phrase bank of :mod:`vljepa_ros.runtime.phrases`, for every size, or what
+:mod:`.y_decoder` is trained to say afterwards.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ DETECTOR = (
         "without noise; more makes fewer and later descriptions.",
         Change.LIVE,
         minimum=0.001,
-        maximum=10.0,
+        maximum=1.0,
     ),
     ParameterSpec(
         "confirmations",

@@ -12,6 +12,11 @@ PHRASES, SENTENCES = "phrases", "sentences"
 DECODERS = (PHRASES, SENTENCES)
 
 
+def available_decoders(bundle: Bundle) -> tuple[str, ...]:
+    """Return which of :data:`DECODERS` a bundle has."""
+    return DECODERS if bundle.words is not None else (PHRASES,)
+
+
 def choose_decoder(name: str, bundle: Bundle, phrases: PhraseBank) -> Decoder:
     """Return one of :data:`DECODERS`: the bundle's phrase bank, or its text decoder, loaded.
 

@@ -4,7 +4,8 @@
 This class holds a bundle, a backend, the text encoder and the phrase bank together and keeps no
 state of a stream: which frames make a clip is decided by :mod:`vljepa_ros.stream`. Loading runs
 every graph once, so a bundle whose parts do not fit fails when it is loaded and not on a robot's
-first frame.
+first frame. The text decoder is not loaded here: :mod:`.choose_decoder` does that for those who
+describe.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class VLJepa:
         threads: int = 1,
         engines: EngineOptions | None = None,
     ) -> VLJepa:
-        """Verify and load a bundle, and run every graph of it once.
+        """Verify and load a bundle, and run every graph that embeds once.
 
         Args:
             path: the bundle's folder; None is the default bundle.

@@ -17,7 +17,7 @@ from vljepa_ros.model.checkpoints.minilm import load_minilm  # noqa: E402
 from vljepa_ros.model.directory import load_model, open_directory  # noqa: E402
 from vljepa_ros.model.presets import DEFAULT  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
-from vljepa_ros.training.default_model import dataset, train  # noqa: E402
+from vljepa_ros.training.default_model import dataset, train, train_y_decoder  # noqa: E402
 from vljepa_ros.training.default_model.dataset import (  # noqa: E402
     ClipSet,
     EpisodeBatches,
@@ -160,3 +160,49 @@ def test_the_result_is_a_model_directory_with_questions_and_answers(data, tmp_pa
     assert "the robot is turning the dial" in directory.phrases["task"]
     model = load_model(tmp_path / "model")
     assert all(weight.isfinite().all() for weight in model.state_dict().values())
+
+
+def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, tmp_path):
+    train.train(data, tmp_path, train.default_stage(1))
+    train_y_decoder.train(data, tmp_path / "model", steps=2)
+    decoder = open_directory(tmp_path / "model").decoder
+    assert decoder is not None and {" dial", " drawer", " robot's"} < set(decoder.words)
+    assert not {" manipulator", " hand"} & set(decoder.words), "held-out subjects"
+
+
+def test_what_is_left_out_is_counted():
+    vocabulary = Vocabulary(
+        {name: ("rest:", "act:turns the dial") if name == "action" else () for name in QUERY_NAMES}
+    )
+    heard, unheard = train_y_decoder._split(vocabulary)
+    assert not set(heard) & set(unheard)
+    assert {"the robot is not moving", "the robot turns the dial"} <= set(heard)
+    assert 8 * len(unheard) <= len(heard) <= 10 * len(unheard)
+    spoken = ["it waits", "it turns the dial", "it stands still", "it hops"]
+    wanted = ["it waits", "it rotates the dial", "it twists the dial", "it waits"]
+    assert train_y_decoder._report(wanted, spoken, vocabulary) == (
+        "of 4 sentences that were left out, 25.0% are said word for word and "
+        "50.0% in words of the same meaning"
+    )
+
+
+def test_a_prediction_is_paired_with_the_sentence_of_its_clip(parts):
+    clips, _, vocabulary = parts
+    torch.manual_seed(0)
+    model = VLJepaModel(DEFAULT).eval()
+    text = FrozenText(model.y_encoder, load_minilm(model), DEFAULT.predictor.max_query_tokens)
+    questions = train_y_decoder._questions(text)
+    found, said = train_y_decoder._predictions(model, clips, questions, vocabulary)
+    assert len(found) == len(said) == len(clips) * len(QUERY_NAMES)
+    every = np.arange(len(clips))
+    with torch.no_grad():
+        seen = train_y_decoder._embed(model, clips, every, questions).flatten(0, 1)
+    tasks = {
+        "drawer-open": "the robot is opening the drawer",
+        "dial-turn": "the robot is turning the dial",
+    }
+    first = list(tasks)[1]  # in the order of names
+    for row, sentence in zip(found, said, strict=True):
+        clip, query = divmod(int((seen @ row).argmax()), len(QUERY_NAMES))
+        if QUERY_NAMES[query] == "task":
+            assert sentence == (tasks[first] if clip < FRAMES else tasks["drawer-open"])

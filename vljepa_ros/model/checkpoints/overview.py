@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..directory import CONFIG, WEIGHTS, open_directory, tensor_shapes
+from ..directory import CONFIG, WEIGHTS, ModelDirectory, open_directory, tensor_shapes
 from ..presets import PAPER
+from ..y_decoder_files import DECODER_WEIGHTS
 from . import licences
 from .tensors import CheckpointError, read_json, read_torch, transformers_files
 from .v_jepa_official import KEYS, read_v_jepa_file
@@ -59,13 +60,19 @@ def overview(path: Path) -> Overview:
     config = read_json(path / CONFIG)
     if "model_type" in config:
         return _of_transformers(path, config)
-    directory = open_directory(path)
-    return Overview(
-        kind=f"model directory, {directory.config.name}",
-        dimensions=_flat(directory.config.to_dict()),
-        groups=_groups(tensor_shapes(path / WEIGHTS)),
-        licences=directory.licences,
-    )
+    return _of_directory(open_directory(path))
+
+
+def _of_directory(directory: ModelDirectory) -> Overview:
+    dimensions = _flat(directory.config.to_dict())
+    groups = _groups(tensor_shapes(directory.root / WEIGHTS))
+    if directory.decoder is not None:
+        found = directory.decoder
+        dimensions |= {"y_decoder.width": found.width, "y_decoder.words": len(found.words)}
+        shapes = tensor_shapes(directory.root / DECODER_WEIGHTS)
+        groups += (_group("y_decoder", list(shapes.values())),)
+    kind = f"model directory, {directory.config.name}"
+    return Overview(kind, dimensions, groups, directory.licences)
 
 
 def _of_transformers(path: Path, config: Mapping[str, Any]) -> Overview:

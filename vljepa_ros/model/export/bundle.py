@@ -25,15 +25,23 @@ from ...runtime.bundle import FROM_TEXT_ENCODER, STORED, Bundle, write_manifest
 from ..config import ModelConfig
 from ..frame_encoder import FrameEncoder
 from ..vljepa import VLJepaModel
+from ..y_decoder import YDecoder
 from .contents import Choices, Contents, EncodedTexts
 from .errors import ExportError
-from .graphs import frame_encoder_graph, predictor_graph, x_encoder_graph, y_encoder_graph
+from .graphs import (
+    frame_encoder_graph,
+    predictor_graph,
+    x_encoder_graph,
+    y_decoder_graph,
+    y_encoder_graph,
+)
 from .onnx_file import write_graph
 from .parity import Parity
 from .precision import lower_precision
 
 _CARD = "README.md"
 _TOKENIZER = "tokenizer.json"
+_WORDS = "words.json"
 _PHRASES = {"texts": "phrases.json", "embeddings": "phrases.npy"}
 _REFERENCE = "reference.npz"
 _QUERIES, _TABLE, _TABLE_TOKENIZER = "query_tokens.npz", "query_table.npy", "query_tokenizer.json"
@@ -99,39 +107,52 @@ def _write(
     choices: Choices,
 ) -> Bundle:
     trunk = FrameEncoder() if model.config.x_encoder.trunk else None
-    graphs = _write_graphs(model, trunk, out, choices)
+    graphs = _write_graphs(model, trunk, contents.decoder, out, choices)
     texts = EncodedTexts(model, contents)
     bank = np.concatenate([texts.embedding(text).numpy() for text in contents.all_phrases])
     parity = Parity(out, model, trunk, contents, clips)
     parity.check(bank).save(out / _REFERENCE)
     np.save(out / _PHRASES["embeddings"], bank)
     phrases = {name: list(group) for name, group in contents.phrases.items()}
-    content = json.dumps(phrases, indent=1, ensure_ascii=False) + "\n"
-    (out / _PHRASES["texts"]).write_text(content, encoding="utf-8")
+    _write_json(out / _PHRASES["texts"], phrases)
     queries = _write_queries(model, texts, out, contents, choices)
     fields = {**_about(model), "query_tokens": queries, "graphs": graphs}
     fields |= {"parity": parity.errors, "reference": _REFERENCE}
     if choices.text_encoder:
         shutil.copyfile(contents.text_tokenizer, out / _TOKENIZER)
         fields["tokenizer"] = _TOKENIZER
+    if contents.decoder is not None:
+        _write_json(out / _WORDS, {"words": contents.decoder.config.words})
+        fields["words"] = _WORDS
     fields["queries"], fields["licences"] = dict(contents.queries), dict(contents.licences)
     fields["int8_weights"] = ["y_encoder"] if choices.int8_weights else []
     return write_manifest(out, fields)
 
 
 def _write_graphs(
-    model: VLJepaModel, trunk: FrameEncoder | None, out: Path, choices: Choices
+    model: VLJepaModel,
+    trunk: FrameEncoder | None,
+    decoder: YDecoder | None,
+    out: Path,
+    choices: Choices,
 ) -> dict[str, str]:
     graphs = {"x_encoder": x_encoder_graph(model), "predictor": predictor_graph(model)}
     if trunk is not None:
         graphs["frame_encoder"] = frame_encoder_graph(trunk, model.config)
     if choices.text_encoder:
         graphs["y_encoder"] = y_encoder_graph(model)
+    if decoder is not None:
+        graphs["y_decoder"] = y_decoder_graph(decoder)
     files = {name: f"{name}.onnx" for name in sorted(graphs)}
     for name, file in files.items():
         int8 = choices.int8_weights and name == "y_encoder"
         write_graph(graphs[name], out / file, int8=int8)
     return files
+
+
+def _write_json(path: Path, values: Any) -> None:
+    content = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(content, encoding="utf-8")
 
 
 def _write_queries(

@@ -12,17 +12,19 @@ from torch import Tensor
 
 from ...runtime.tokens import Tokens
 from ..vljepa import VLJepaModel
+from ..y_decoder import YDecoder
 from .precision import LowPrecision
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Texts, tokenizers and licences of a bundle.
+    """Texts, tokenizers and licences of a bundle, and what speaks.
 
     :param queries: question by name; ``phrases`` are the known answers, by the same names.
     :param text_tokenizer: tokenizer.json of the Y-Encoder.
     :param query_tokenizer: that of the table of query tokens, where the model has one.
     :param licences: licence by part.
+    :param decoder: the Y-Decoder, where the model has one.
     """
 
     queries: Mapping[str, str]
@@ -30,6 +32,7 @@ class Contents:
     text_tokenizer: Path
     query_tokenizer: Path | None
     licences: Mapping[str, str]
+    decoder: YDecoder | None = None
 
     @property
     def all_phrases(self) -> list[str]:

@@ -22,6 +22,7 @@ from ..predictor import Predictor
 from ..rotary import Rotary
 from ..vljepa import VLJepaModel
 from ..x_encoder import XEncoder
+from ..y_decoder import YDecoder
 from .text_graph import TextGraph
 
 MAX_QUERIES = 256
@@ -107,6 +108,15 @@ def y_encoder_graph(model: VLJepaModel) -> Graph:
     return Graph(module, {"input_ids": ids}, outputs, {"input_ids": length})
 
 
+def y_decoder_graph(decoder: YDecoder) -> Graph:
+    """Return the greedy search of a sentence, unrolled to the longest one of L words.
+
+    ``embedding`` float32 (1, D) -> ``words`` int64 (1, L) and ``probability`` float32 (1).
+    """
+    embedding = torch.zeros(1, decoder.config.embedding)
+    return Graph(_Speaking(decoder), {"embedding": embedding}, ("words", "probability"))
+
+
 def _free_clips() -> dict[int, torch.export.Dim]:
     return {0: torch.export.Dim("B", min=1, max=MAX_CLIPS)}
 
@@ -140,3 +150,14 @@ class _Predicting(nn.Module):
         seen, asked = rotary.part(0, self.count), rotary.part(self.count, len(self.cos))
         queries, mask = query_tokens[None], query_mask[None]
         return self.predictor.predict(visual, queries, mask, seen, asked)
+
+
+class _Speaking(nn.Module):
+    """The Y-Decoder as it speaks, which is not how it is trained."""
+
+    def __init__(self, decoder: YDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        return self.decoder.speak(embedding)

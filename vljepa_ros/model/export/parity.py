@@ -22,6 +22,7 @@ from ...runtime.reference import Reference, same_order
 from ..frame_encoder import FrameEncoder
 from ..pixels import normalised
 from ..vljepa import VLJepaModel
+from ..y_decoder import YDecoder
 from .contents import Contents, EncodedTexts
 from .errors import ExportError
 
@@ -56,7 +57,8 @@ class Parity:
         :param bank: embeddings of all phrases.
 
         Raises:
-            ExportError: an error is above the tolerance, or the order of phrases differs.
+            ExportError: an error is above the tolerance, the order of phrases differs, or other
+                words are said.
         """
         true, found = self._predict(*self._see(*self._frames()))
         for clip, pair in enumerate(zip(true, found, strict=True)):
@@ -68,6 +70,8 @@ class Parity:
                     )
         if (self._folder / "y_encoder.onnx").exists():
             self._read()
+        if self._contents.decoder is not None:
+            self._speak(self._contents.decoder, np.concatenate([bank, *found]))
         return Reference(self._clips[0], found[0])
 
     def _frames(self) -> tuple[list[Tensor], list[NDArray[Any]]]:
@@ -126,6 +130,15 @@ class Parity:
             true += [self._texts.query(text) for _ in states]
             found += [each[0, :limit] for each in states]
         self._compare("y_encoder", true, found)
+
+    def _speak(self, decoder: YDecoder, embeddings: _Floats) -> None:
+        """Compare what the Y-Decoder says about embeddings (n, D), and how probable it is."""
+        run = self._graph("y_decoder")
+        found = [run(embedding=each[None]) for each in embeddings]
+        words, probabilities = decoder.speak(torch.from_numpy(embeddings))
+        if not np.array_equal(words, np.concatenate([each[0] for each in found])):
+            raise ExportError("y_decoder says other words than torch")
+        self._compare("y_decoder", [probabilities], [np.concatenate([p for _, p in found])])
 
     def _graph(self, name: str) -> Callable[..., list[_Floats]]:
         session = onnxruntime.InferenceSession(

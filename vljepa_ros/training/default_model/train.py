@@ -34,6 +34,7 @@ LICENCES = {
     "x_encoder": "Apache-2.0 (trained by this repository)",
     "predictor": "Apache-2.0 (trained by this repository)",
     "y_encoder": "all-MiniLM-L6-v2, Apache-2.0, with this repository's linear head",
+    "y_decoder": "Apache-2.0 (trained by this repository)",
     "data": "Meta-World (MIT) rendered by MuJoCo (Apache-2.0)",
 }
 VALIDATION_CLIPS = 1000
