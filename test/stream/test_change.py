@@ -123,6 +123,20 @@ def test_a_gap_in_the_stream_is_no_evidence() -> None:
     assert detector.update(stamp(20) + 60 * S, axis(1)) is not None
 
 
+def test_a_sample_of_a_slow_stream_stands_for_half_a_second_at_most() -> None:
+    detector = ChangeDetector(ChangeConfig(evidence_s=0.6, confirmations=1, min_gap_s=0.0))
+    for index in range(20):
+        detector.update(START + index * 10 * S, axis(0))
+    later = [detector.update(START + index * 10 * S, axis(1)) for index in (20, 21, 22)]
+    assert [result is not None for result in later] == [False, True, False]
+
+
+def test_the_shortest_gap_is_kept_to_the_nanosecond() -> None:
+    config = ChangeConfig(evidence_s=0.01, confirmations=2, min_gap_s=1.0)
+    results = decodes(config, [axis(0)] * 2 + [axis(1)] * 8)
+    assert [result.stamp_ns for result in results] == [START, START + S]
+
+
 @pytest.mark.parametrize("confirmations", [1, 2, 5])
 def test_a_change_needs_its_confirmations(confirmations: int) -> None:
     config = ChangeConfig(evidence_s=0.01, confirmations=confirmations, min_gap_s=0.0)
@@ -160,16 +174,19 @@ def test_signals_are_compared_and_embeddings_described() -> None:
 
 def test_other_signals_refresh_the_state_and_are_compared_from_then_on() -> None:
     detector = ChangeDetector(CONFIG)
-    for index in range(20):
+    for index in range(100):
         detector.update(stamp(index), axis(0), signal=[1.0, 0.0])
     # Nothing is known of how the new signals differ from the old ones, so they are the state's.
-    refresh = detector.update(stamp(20), axis(0), signal=[1.0, 0.0, 0.0])
-    assert refresh is not None
-    assert refresh.reason is Reason.REFRESH
-    assert refresh.ended is not None
-    assert refresh.ended.samples == 20
-    results = [detector.update(stamp(i), axis(1), signal=[0, 0, 1]) for i in range(21, 40)]
-    assert [(r.reason, r.since_ns) for r in results if r] == [(Reason.CHANGE, stamp(21))]
+    refresh = detector.update(stamp(100), axis(0), signal=[1.0, 0.0, 0.0])
+    assert refresh is not None and refresh.ended is not None
+    assert (refresh.reason, refresh.ended.samples) == (Reason.REFRESH, 100)
+    same = [detector.update(stamp(i), axis(0), signal=[1, 0, 0]) for i in range(101, 200)]
+    assert same == [None] * 99
+    results = [detector.update(stamp(i), axis(1), signal=[0, 0, 1]) for i in range(200, 220)]
+    (change,) = [result for result in results if result is not None]
+    assert (change.reason, change.since_ns) == (Reason.CHANGE, stamp(200))
+    assert change.ended is not None
+    assert change.ended.samples == 100
 
 
 def test_a_state_that_its_first_sample_showed_badly_is_corrected() -> None:
@@ -187,6 +204,27 @@ def test_a_correction_ends_nothing_and_keeps_the_beginning() -> None:
     assert reasons(results) == [Reason.FIRST, Reason.CORRECTION]
     assert (results[1].since_ns, results[1].ended) == (START, None)
     assert results[1].embedding @ leaning > 0.99
+
+
+def test_a_noisy_state_is_corrected_too() -> None:
+    detector = ChangeDetector(CONFIG)
+    results = [detector.update(START, axis(1))]
+    for index in range(1, 200):
+        noise = 0.4 * axis(2 + index % 2)
+        results.append(detector.update(START + index * S // 50, axis(0) + noise))
+    assert [result.reason for result in results if result][1:]
+    forced = detector.force()
+    assert forced is not None
+    assert forced.distance < 0.1
+
+
+def test_a_refresh_begins_the_comparison_anew() -> None:
+    """Two steps, each too small to be corrected; together they would be enough."""
+    config = ChangeConfig(evidence_s=0.5, confirmations=60, min_gap_s=0.0, refresh_s=9.0)
+    steps = [0.0] * 20 + [0.45] * 25 + [1.0] * 25
+    detector = ChangeDetector(config)
+    results = [detector.update(stamp(i), axis(0), signal=[x]) for i, x in enumerate(steps)]
+    assert [r.reason for r in results if r] == [Reason.FIRST, Reason.REFRESH]
 
 
 def test_a_quiet_scene_is_refreshed_and_keeps_its_beginning() -> None:

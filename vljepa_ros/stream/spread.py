@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOOK_BACK = 60  # samples among which a cut is looked for; bounds memory and work
-MEMORY_S = 3.0  # of what lies before a cut; a longer past weighs no more
+MEMORY_S = 3.0  # what was described weighs no more, however long it lasted
 
 
 class Split(NamedTuple):
@@ -84,9 +84,9 @@ class Spread:
         after = self._weight_s - before
         earlier = np.array(self._totals_before)[first:count]
         old, new = earlier / before[:, None], (self._total - earlier) / after[:, None]
-        remembered = np.minimum(before, MEMORY_S)
-        weight = remembered * after / (remembered + after)
-        growth = weight * 0.5 * np.einsum("kd,kd->k", new - old, new - old)
+        growth = (
+            before * after / self._weight_s * 0.5 * np.einsum("kd,kd->k", new - old, new - old)
+        )
         best = int(growth.argmax())
         return Split(first + best, float(growth[best]), old[best], new[best])
 
