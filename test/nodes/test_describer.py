@@ -77,7 +77,7 @@ def test_a_change_that_leads_to_the_same_words_is_counted_and_not_told(
     describer: Describer, speaker: Speaker, states: Inbox
 ) -> None:
     speaker.say("red", 3)
-    leaning = meaning("red") + 2.0 * np.eye(DIMENSION)[-1]  # far enough, and still red
+    leaning = 1.02 * meaning("red") + meaning("green")  # far enough, and still red
     for _ in range(6):
         speaker.publish(unit(leaning))
     speaker.say("blue", 3)
@@ -85,6 +85,19 @@ def test_a_change_that_leads_to_the_same_words_is_counted_and_not_told(
     assert texts(states) == [phrase("red"), phrase("blue")]
     assert states[1].previous_text == phrase("red")
     assert describer.tally["changes without new words"] == 1
+
+
+@pytest.mark.parametrize(("compare", "changes"), [("answers", 0), ("embedding", 1)])
+def test_what_no_phrase_tells_apart_is_a_change_of_the_embedding_only(
+    ros: Bench, bundle: str, compare: str, changes: int
+) -> None:
+    describer = ros.add(Describer, bundle=bundle, compare=compare, **COUNTING)
+    speaker = Speaker(ros, describer)
+    speaker.say("red", 10)
+    nameless = meaning("red") + 2.0 * np.eye(DIMENSION)[-1]
+    for _ in range(10):
+        speaker.publish(unit(nameless))
+    assert describer.tally["changes without new words"] == changes
 
 
 def test_a_refresh_repeats_the_state_with_the_time_at_which_it_began(

@@ -122,6 +122,20 @@ def test_other_words_without_a_change_are_known_to_hold_now(narrator: Narrator) 
     assert (segment.start_ns, segment.end_ns, segment.text) == (10, 80, "the door is open")
 
 
+def test_a_correction_is_about_the_state_from_its_beginning(narrator: Narrator) -> None:
+    told(narrator, Reason.FIRST, OPEN, 0)
+    told(narrator, Reason.CHANGE, CLOSED, 50, piece(0, 50, OPEN))
+    again = Decode(60, 50, Reason.CORRECTION, 0.1, CLOSED)
+    assert narrator.tell("door", again) is None
+    news = narrator.tell("door", Decode(70, 50, Reason.CORRECTION, 0.4, OPEN))
+    assert news is not None
+    assert (news.text, news.previous_text) == ("the door is open", "the door is closed")
+    assert (news.since_ns, news.reason) == (50, Reason.CORRECTION)
+    narrator.finish("door", [piece(50, 90, OPEN)])
+    found = [(one.start_ns, one.end_ns, one.text) for one in summaries(narrator)]
+    assert found == [(0, 50, "the door is open"), (50, 90, "the door is open")]
+
+
 def test_a_look_before_anything_was_told_is_not_the_first_state(narrator: Narrator) -> None:
     assert told(narrator, Reason.FORCED, OPEN, 10).previous_text == ""
     assert narrator.states == {}

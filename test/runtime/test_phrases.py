@@ -35,6 +35,14 @@ def test_the_nearest_phrase_of_the_query_wins_with_its_probability() -> None:
     assert best.score == pytest.approx(math.exp(8) / (math.exp(6) + math.exp(8)))
 
 
+def test_the_probabilities_are_those_of_the_query_s_phrases_in_their_order() -> None:
+    found = bank(logit_scale=2.0).probabilities("object", [0.0, 0.0, 5.0])
+    weights = np.exp([2.0, 0.0, 1.6])
+    np.testing.assert_allclose(found, weights / weights.sum(), rtol=1e-6)
+    with pytest.raises(ValueError, match="expected"):
+        bank().probabilities("object", [1.0, 0.0])
+
+
 def test_each_query_has_its_own_candidates() -> None:
     best = bank(logit_scale=2.0).best("object", [0.0, 0.0, 1.0])
     weights = [math.exp(2.0), math.exp(0.0), math.exp(1.6)]

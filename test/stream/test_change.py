@@ -166,9 +166,26 @@ def test_other_signals_refresh_the_state_and_are_compared_from_then_on() -> None
     assert refresh is not None
     assert refresh.reason is Reason.REFRESH
     assert refresh.ended is not None
-    assert refresh.ended.samples == 21
+    assert refresh.ended.samples == 20
     results = [detector.update(stamp(i), axis(1), signal=[0, 0, 1]) for i in range(21, 40)]
     assert [(r.reason, r.since_ns) for r in results if r] == [(Reason.CHANGE, stamp(21))]
+
+
+def test_a_state_that_its_first_sample_showed_badly_is_corrected() -> None:
+    """One glitch at the very beginning; what was said of it must not stand for ever."""
+    results = decodes(CONFIG, [axis(1)] + [axis(0)] * 100)
+    assert results[0].embedding @ axis(0) == 0
+    assert results[-1].embedding @ axis(0) > 0.9
+    assert len(results) == 2
+
+
+def test_a_correction_ends_nothing_and_keeps_the_beginning() -> None:
+    leaning = np.array([0.8, 0.6, 0.0, 0.0])  # too little by little for a cut with much after it
+    config = replace(CONFIG, evidence_s=0.25)
+    results = decodes(config, [axis(0)] * 2 + [leaning] * 200)
+    assert reasons(results) == [Reason.FIRST, Reason.CORRECTION]
+    assert (results[1].since_ns, results[1].ended) == (START, None)
+    assert results[1].embedding @ leaning > 0.99
 
 
 def test_a_quiet_scene_is_refreshed_and_keeps_its_beginning() -> None:

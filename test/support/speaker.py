@@ -19,7 +19,7 @@ from vljepa_ros.stream.vectors import unit
 
 SPACE = "colour-1"
 # Parameters with which a test can count samples.
-COUNTING: dict[str, Any] = {"evidence_s": 0.1, "confirmations": 2, "min_gap_s": 0.0}
+COUNTING: dict[str, Any] = {"evidence_s": 0.02, "confirmations": 2, "min_gap_s": 0.0}
 _WORDS = (*COLOURS, *LEVELS)
 
 

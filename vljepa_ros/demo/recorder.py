@@ -26,6 +26,7 @@ _REASONS = {
     StateDescription.FIRST: "first",
     StateDescription.CHANGE: "change",
     StateDescription.REFRESH: "refresh",
+    StateDescription.CORRECTION: "correction",
     StateDescription.FORCED: "forced",
 }
 _QUEUE = 100

@@ -72,7 +72,7 @@ class Narrator:
     def tell(
         self, query: str, decode: Decode, over: Sequence[Piece] = (), ended: Piece | None = None
     ) -> Told | None:
-        """Describe a state, or return None where a change led to the words that stand already.
+        """Describe a state, or return None where a change or a correction left the words as they are.
 
         Args:
             query: its name.
@@ -159,7 +159,7 @@ class _Track:
         """Return what is to be said of a decode, and let it stand."""
         before = self.told
         if before is not None and words.text == before.text:
-            if decode.reason is Reason.CHANGE:
+            if decode.reason in (Reason.CHANGE, Reason.CORRECTION):
                 return None
             self.told = self._again(before, words, decode.reason)
             return self.told

@@ -72,6 +72,7 @@ class Reason(IntEnum):
     CHANGE = 1
     REFRESH = 2
     FORCED = 3
+    CORRECTION = 4
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class Decode:
         distance: cosine distance (0..2) between this embedding and that of the decode before; 0
             for FIRST.
         embedding: unit vector (dimension) that stands for the state.
-        ended: the samples since the decode before, which are final now; None for the first decode
-            and for FORCED, which ends nothing.
+        ended: the samples since the decode before, which are final now; None for the first decode,
+            for FORCED, which only looks, and for CORRECTION, which is about the same samples.
     """
 
     stamp_ns: int
@@ -157,6 +158,21 @@ class _Spread:
         growth = weight * 0.5 * np.einsum("kd,kd->k", new - old, new - old)
         best = int(growth.argmax())
         return _Split(first + best, float(growth[best]), old[best], new[best])
+
+    def be_described(self) -> None:
+        """Let the mean as it is now be what was described."""
+        self._described, self._described_s = self._total / self._weight_s, self._weight_s
+
+    def departed_s(self, noise_s: float) -> float:
+        """Return the evidence in seconds that the mean has left what was described.
+
+        ``noise_s`` is the noise times the period, by which the mean that was described was off by
+        itself; twice that explains nearly all of what happens by chance.
+        """
+        apart = self._total / self._weight_s - self._described
+        explained = 2.0 * noise_s / self._described_s
+        weight = self._weight_s * MEMORY_S / (self._weight_s + MEMORY_S)
+        return weight * (0.5 * float(apart @ apart) - explained)
 
     def keep_after(self, index: int) -> None:
         """Forget the samples before the recent one of number ``index``."""
@@ -230,6 +246,7 @@ class ChangeDetector:
         self._weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
         if self._step_s == math.inf:  # only now it is known for how long the first one stands
             self._spread.add(self._signal, self._weight_s)
+            self._spread.be_described()
         self._stamp_ns, self._step_s = stamp_ns, step_s
         if compared.size != self._spread.size:
             return self._compare_anew(_Sample(stamp_ns, vector, compared))
@@ -287,14 +304,13 @@ class ChangeDetector:
         return self._decode(vector, Reason.FIRST, ended)
 
     def _compare_anew(self, sample: _Sample) -> Decode:
-        while self._recent:
-            self._settle(self._recent.popleft())
-        self._settle(sample)
-        decode = self._refresh()
+        """Let a sample whose signal is of another kind stand for the state, as the first one."""
+        ended = self.finish()
+        self._recent, self._piece = deque([sample]), None
         self._spread, self._signal = _Spread(sample.signal.size), sample.signal
         self._spread.add(sample.signal, LONGEST_SAMPLE_S)
-        self._spread.keep_mean()
-        return decode
+        self._spread.be_described()
+        return self._decode(sample.embedding, Reason.REFRESH, ended)
 
     def _append(self, sample: _Sample) -> None:
         if len(self._recent) == LOOK_BACK:
@@ -322,6 +338,9 @@ class ChangeDetector:
         split = self._spread.best_split(config.confirmations)
         if split and split.evidence_s > self.required_s and self._is_confirmed(split):
             return self._change_at(split.first)
+        departed_s = self._spread.departed_s(self._noise * self._weight_s)
+        if departed_s > self.required_s and self._likely_change() is None:
+            return self._correct()
         if 0 < config.refresh_s <= silence_s and self._likely_change() is None:
             return self._refresh()
         return None
@@ -342,7 +361,18 @@ class ChangeDetector:
         self._since_ns = new[0].stamp_ns
         self._recent, self._piece = deque(new), None
         self._spread.keep_after(index)
+        self._spread.be_described()
         return self._decode(_mean(new), Reason.CHANGE, ended)
+
+    def _correct(self) -> Decode:
+        """Describe the same state anew: its mean has left what was described of it.
+
+        The first samples of a state may show it badly, and a change may be too slow for a cut.
+        """
+        self._spread.be_described()
+        seen = self.finish()
+        embedding = self._described if seen is None else _direction(seen.mean, self._described)
+        return self._decode(embedding, Reason.CORRECTION, None)
 
     def _refresh(self) -> Decode:
         """Describe what was seen since the last decode; from now on it is the past."""
@@ -350,6 +380,7 @@ class ChangeDetector:
         embedding = self._described if ended is None else _direction(ended.mean, self._described)
         self._recent.clear()
         self._spread.keep_mean()
+        self._spread.be_described()
         self._piece = None
         return self._decode(embedding, Reason.REFRESH, ended)
 
