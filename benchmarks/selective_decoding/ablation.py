@@ -23,7 +23,7 @@ from .comparison import REFERENCE_HZ
 from .experiment import StreamSet, load_streams
 from .judge import CIDER, Curve, Judge
 from .methods import METHODS, STATE, UNIFORM, Said
-from .outputs import READINGS, Outputs
+from .outputs import READINGS, Outputs, of_spans
 from .streams import Stream
 
 SETTINGS = 12
@@ -136,11 +136,9 @@ def _sticky(stream: Stream, switching: float) -> Outputs:
 
 def _outputs(stream: Stream, moments: Moments) -> Outputs:
     decoded, starts = np.array(moments, dtype=np.intp).T
-    ends = np.append(starts[1:], len(stream))
-    means = [stream.embeddings[a : b + 1].mean(axis=0) for b, a in moments]
-    return Outputs(
-        Decodings(starts + (ends - starts) // 2, starts, ends, np.stack(means)), decoded
-    )
+    means = np.stack([stream.embeddings[a : b + 1].mean(axis=0) for b, a in moments])
+    heard = Decodings(decoded, decoded, np.append(decoded[1:], len(stream)), means)
+    return Outputs(of_spans(starts, len(stream), means), heard)
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

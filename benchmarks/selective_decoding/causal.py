@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from vljepa_ros.evaluation.selective.decodings import Decodings
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
 from vljepa_ros.stream.pieces import Piece
 
-from .outputs import Outputs
+from .outputs import Outputs, of_spans
 from .streams import FRAME_RATE_HZ, Stream
 
 _FRAME_NS = round(1e9 / FRAME_RATE_HZ)
@@ -29,30 +30,31 @@ class Watched:
     @property
     def decoded(self) -> NDArray[np.intp]:
         """Frames (N) at which it decodes."""
-        return np.array([one.stamp_ns // _FRAME_NS for one in self.decodes], dtype=np.intp)
-
-    @property
-    def starts(self) -> NDArray[np.intp]:
-        """Frames (N) at which the states began that it decodes."""
-        return np.array([one.since_ns // _FRAME_NS for one in self.decodes], dtype=np.intp)
+        return _frames([one.stamp_ns for one in self.decodes])
 
     @property
     def states(self) -> Outputs:
-        """What ``~/state`` says: each state when it is found, from its first samples."""
-        return self._outputs(np.stack([one.embedding for one in self.decodes]), self.decoded)
+        """What ``~/state`` says: each state when it is found, from its first samples.
+
+        In the end a correction stands in the place of what it corrects; both were decoded.
+        """
+        told, decoded = self.decodes, self.decoded
+        ends = np.append(decoded[1:], self.frames)
+        heard = Decodings(decoded, decoded, ends, _stacked(told))
+        last = [
+            one
+            for one, after in zip(told, [*told[1:], None], strict=True)
+            if after is None or after.since_ns != one.since_ns
+        ]
+        starts = _frames([one.since_ns for one in last])
+        return Outputs(of_spans(starts, self.frames, _stacked(last)), heard)
 
     @property
     def segments(self) -> Outputs:
         """What ``~/segment`` says: each piece when it is over, from its mean."""
-        return self._outputs(np.stack([one.mean for one in self.pieces]), None)
-
-    def _outputs(
-        self, embeddings: NDArray[np.floating], heard: NDArray[np.intp] | None
-    ) -> Outputs:
-        starts = self.starts
-        ends = np.append(starts[1:], self.frames)
-        middles = starts + (ends - starts) // 2
-        return Outputs(Decodings(middles, starts, ends, embeddings), heard)
+        means = np.stack([one.mean for one in self.pieces])
+        starts = _frames([one.start_ns for one in self.pieces])
+        return Outputs(of_spans(starts, self.frames, means), None)
 
 
 def watch(stream: Stream, signals: NDArray[np.float64], config: ChangeConfig) -> Watched:
@@ -66,3 +68,11 @@ def watch(stream: Stream, signals: NDArray[np.float64], config: ChangeConfig) ->
             pieces += [decode.ended] if decode.ended else []
     last = detector.finish()
     return Watched(decodes, pieces + [last] if last else pieces, len(stream))
+
+
+def _stacked(decodes: Sequence[Decode]) -> NDArray[np.float32]:
+    return np.stack([one.embedding for one in decodes])
+
+
+def _frames(stamps_ns: Sequence[int]) -> NDArray[np.intp]:
+    return np.array([stamp_ns // _FRAME_NS for stamp_ns in stamps_ns], dtype=np.intp)

@@ -17,7 +17,7 @@ from vljepa_ros.evaluation.selective.changes import (
 )
 from vljepa_ros.evaluation.selective.uniform import uniform_starts
 from vljepa_ros.evaluation.selective.ward import ward_starts
-from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.training.default_model.simulation import language
 
 from .causal import Watched
@@ -63,10 +63,10 @@ def detect(streams: Sequence[Stream]) -> Detection:
     found = [watched(stream, DEFAULT.evidence_s) for stream in streams]
     pairs = list(zip(streams, found, strict=True))
     return Detection(
-        DelaySummary.of(np.concatenate([_delays(s, one.decoded[1:]) for s, one in pairs])),
+        DelaySummary.of(np.concatenate([_delays(s, _changes(one)) for s, one in pairs])),
         DelaySummary.of(np.concatenate([_delays(s, _right(s, one)) for s, one in pairs])),
         {
-            "causal": _counts(streams, [one.starts for one in found]),
+            "causal": _counts(streams, [one.states.decodings.starts for one in found]),
             "Ward": _counts(streams, [ward_starts(one.ward, _number(one)) for one in streams]),
             "Ward of answers": _counts(
                 streams, [ward_starts(one.ward_of_answers, _number(one)) for one in streams]
@@ -97,6 +97,12 @@ def _number(stream: Stream) -> int:
 
 def _texts(stream: Stream, found: Watched) -> list[str]:
     return [stream.words.text(one.embedding) for one in found.decodes]
+
+
+def _changes(found: Watched) -> NDArray[np.intp]:
+    is_change = [one.reason is Reason.CHANGE for one in found.decodes]
+    frames: NDArray[np.intp] = found.decoded[is_change]
+    return frames
 
 
 def _right(stream: Stream, found: Watched) -> NDArray[np.intp]:

@@ -111,7 +111,7 @@ def _settings(method: Method, streams: Sequence[Stream]) -> list[float]:
     seconds = sum(stream.seconds for stream in streams)
 
     def rate_at(value: float) -> float:
-        return sum(len(method.said(one, value).decodings) for one in streams) / seconds
+        return sum(len(method.said(one, value).decoded) for one in streams) / seconds
 
     found = settings_for(RATES_HZ, rate_at, method.knob.low, method.knob.high)
     return list(dict.fromkeys(found))

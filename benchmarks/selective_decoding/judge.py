@@ -100,7 +100,7 @@ class Judge:
     ) -> tuple[NDArray[np.float64], dict[Key, NDArray[np.float64]]]:
         """Return decodes (E) and qualities (E), both summed by episode."""
         outputs = [method(stream, setting) for stream in self.streams]
-        decodes = self._sum([one.decodings.spoken for one in outputs])
+        decodes = self._sum([one.decoded for one in outputs])
         sums: dict[Key, NDArray[np.float64]] = {}
         for reading in READINGS:
             if reading == LIVE and outputs[0].heard is None:
@@ -119,11 +119,12 @@ class Judge:
         self, stream: Stream, outputs: Outputs, reading: str
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the score of each annotation, and 100 for every frame that is right."""
-        texts = [stream.words.text(one) for one in outputs.decodings.embeddings]
-        answers = said(texts, outputs.read(reading, _middles(stream)))
+        told, matched = outputs.read(reading, _middles(stream))
+        texts = [stream.words.text(one) for one in told.embeddings]
+        answers = said(texts, matched)
         wanted = [stream.labels[start] for start in stream.starts]
         scores = [self._score(text, label) for text, label in zip(answers, wanted, strict=True)]
-        shown = said(texts, outputs.read(reading, np.arange(len(stream))))
+        shown = said(texts, outputs.read(reading, np.arange(len(stream)))[1])
         right = [
             text == self._texts[label] for text, label in zip(shown, stream.labels, strict=True)
         ]

@@ -8,13 +8,13 @@ have one knob for all streams, which is set on other streams (see ``tuning``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.evaluation.selective.decodings import Decodings, at_start, midpoint, pooled
+from vljepa_ros.evaluation.selective.decodings import at_start, midpoint, pooled
 from vljepa_ros.evaluation.selective.uniform import uniform_starts
 from vljepa_ros.evaluation.selective.ward import ward_starts
 from vljepa_ros.evaluation.selective.window_variance import (
@@ -24,7 +24,7 @@ from vljepa_ros.evaluation.selective.window_variance import (
 from vljepa_ros.stream.change import ChangeConfig
 
 from .causal import Watched, watch
-from .outputs import Outputs
+from .outputs import Outputs, of_spans
 from .streams import Stream
 
 VARIANCE_FRAMES = 3  # of 3, 5, 8 and 15 the best on the validation streams
@@ -63,7 +63,7 @@ def _pieces(stream: Stream, rate_hz: float) -> int:
 def _uniform(stream: Stream, rate_hz: float) -> Outputs:
     starts = uniform_starts(len(stream), _pieces(stream, rate_hz))
     decodings = midpoint(stream.embeddings, starts)
-    return Outputs(decodings, decodings.spoken)
+    return Outputs(decodings, decodings)
 
 
 def _uniform_pooled(stream: Stream, rate_hz: float) -> Outputs:
@@ -94,8 +94,7 @@ def _window_variance(stream: Stream, threshold: float) -> Outputs:
 def spoken_at_start(stream: Stream, starts: NDArray[np.intp]) -> Outputs:
     """Return what a method says that decodes the first frame of each span at once."""
     told = at_start(stream.embeddings, starts)
-    middles = told.starts + (told.ends - told.starts) // 2
-    return Outputs(replace(told, spoken=middles), told.starts)
+    return Outputs(of_spans(starts, len(stream), told.embeddings), told)
 
 
 @lru_cache(maxsize=128)
@@ -123,8 +122,8 @@ def true_states(stream: Stream, _: float) -> Outputs:
 
 def every_frame(stream: Stream, _: float) -> Outputs:
     """Return what the model says of each frame."""
-    frames = np.arange(len(stream))
-    return Outputs(Decodings(frames, frames, frames + 1, stream.embeddings), frames)
+    every = at_start(stream.embeddings, np.arange(len(stream)))
+    return Outputs(every, every)
 
 
 _EVIDENCE = Knob(1e-6, 3.0)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,27 +23,38 @@ READINGS = {
 
 @dataclass(frozen=True)
 class Outputs:
-    """The N outputs of a method.
+    """The outputs of a method.
 
     Attributes:
-        decodings: what is decoded of which spans.
-        heard: (N) frames at which a robot says each of the state at that moment; None where they
-            sum up what is over.
+        decodings: what stands in the end, of which spans.
+        heard: what a robot says while it happens, each at its moment; None where outputs sum up
+            what is over.
     """
 
     decodings: Decodings
-    heard: NDArray[np.intp] | None
+    heard: Decodings | None
 
-    def read(self, reading: str, frames: ArrayLike) -> NDArray[np.intp]:
-        """Return which output answers for each frame (A), -1 where none does.
+    @property
+    def decoded(self) -> NDArray[np.intp]:
+        """Frames (N) at which the outputs that were decoded stand in time."""
+        return (self.heard or self.decodings).spoken
+
+    def read(self, reading: str, frames: ArrayLike) -> tuple[Decodings, NDArray[np.intp]]:
+        """Return outputs, and which of them answers for each frame (A): -1 where none does.
 
         Raises:
             ValueError: the outputs are of the past, and were to be read live.
         """
         if reading == NEAREST:
-            return nearest(self.decodings, frames)
+            return self.decodings, nearest(self.decodings, frames)
         if reading == SPAN:
-            return spanning(self.decodings, frames)
+            return self.decodings, spanning(self.decodings, frames)
         if self.heard is None:
             raise ValueError("what sums up the past says nothing of a state that stands")
-        return live(replace(self.decodings, spoken=self.heard), frames)
+        return self.heard, live(self.heard, frames)
+
+
+def of_spans(starts: NDArray[np.intp], frames: int, embeddings: NDArray[np.floating]) -> Decodings:
+    """Return what stands in the middle of spans, whose first frames (N) ascend from 0."""
+    ends = np.append(starts[1:], frames)
+    return Decodings(starts + (ends - starts) // 2, starts, ends, embeddings)

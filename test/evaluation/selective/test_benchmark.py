@@ -99,12 +99,12 @@ def test_a_watched_stream_comes_in_the_pieces_that_pooling_would_make() -> None:
     noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
     seen = Stream(noisy, stream.labels, stream.episodes, stream.words)
     found = watch(seen, seen.answers, ChangeConfig())
-    assert found.starts.tolist() == [0, 30, 80]
     assert found.decoded.tolist() == [0, 31, 81]
-    expected = pooled(noisy, found.starts)
+    expected = pooled(noisy, [0, 30, 80])
     segments = found.segments.decodings
     np.testing.assert_allclose(segments.embeddings, expected.embeddings, rtol=1e-6)
     assert segments.spoken.tolist() == expected.spoken.tolist()
+    assert found.states.decodings.spoken.tolist() == expected.spoken.tolist()
 
 
 def test_settings_are_found_on_a_curve_that_turns() -> None:
