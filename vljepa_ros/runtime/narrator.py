@@ -72,7 +72,9 @@ class Narrator:
     def tell(
         self, query: str, decode: Decode, over: Sequence[Piece] = (), ended: Piece | None = None
     ) -> Told | None:
-        """Describe a state, or return None where a change or a correction left the words as they are.
+        """Describe a state, or return None where the words that stand already still hold.
+
+        A refresh and a look on request are told in any case.
 
         Args:
             query: its name.
