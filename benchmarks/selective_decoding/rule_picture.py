@@ -15,7 +15,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from vljepa_ros.stream.change import MEMORY_S, ChangeConfig, ChangeDetector
+from vljepa_ros.stream.change import MEMORY_S, ChangeConfig, ChangeDetector, Reason
 from vljepa_ros.stream.signals import of_answers
 
 STEP_S = 0.1
@@ -35,7 +35,8 @@ def main() -> None:
         decode = detector.update(round(frame * STEP_S * 1e9), signal, signal)
         decodes += [decode] if decode else []
         required.append(detector.required_s)
-    (cut,), (found,) = ([getattr(one, name) * 1e-9 for one in decodes[1:]] for name in _TIMES)
+    change = next(one for one in decodes if one.reason is Reason.CHANGE)
+    cut, found = change.since_ns * 1e-9, change.stamp_ns * 1e-9
     evidence = _evidence(signals, round(cut / STEP_S), round(found / STEP_S))
     figure, (above, below) = pyplot.subplots(2, 1, figsize=(8.2, 4.6), sharex=True)
     times = STEP_S * np.arange(END)
@@ -53,9 +54,6 @@ def main() -> None:
     below.set_ylim(0, 0.25)
     figure.tight_layout()
     figure.savefig(Path(sys.argv[1]), metadata={"Date": None})
-
-
-_TIMES = ("since_ns", "stamp_ns")
 
 
 def _probabilities() -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ from benchmarks.selective_decoding.tuning import settings_for
 from vljepa_ros.evaluation.selective.decodings import pooled
 from vljepa_ros.evaluation.selective.reduction import Sweep
 from vljepa_ros.runtime.phrases import PhraseBank
-from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.training.default_model.simulation import language
 
 LABELS = ("rest:", "approach:the mug", "lift:the mug", "act:turns the dial")
@@ -105,6 +105,17 @@ def test_a_watched_stream_comes_in_the_pieces_that_pooling_would_make() -> None:
     np.testing.assert_allclose(segments.embeddings, expected.embeddings, rtol=1e-6)
     assert segments.spoken.tolist() == expected.spoken.tolist()
     assert found.states.decodings.spoken.tolist() == expected.spoken.tolist()
+
+
+def test_a_correction_is_decoded_and_stands_in_the_place_of_what_it_corrects() -> None:
+    (stream,) = streams((0, 100))
+    leaning = seen_as(stream, [[1.0, 0, 0, 0]] * 2 + [[0.8, 0.6, 0, 0]] * 98)
+    found = watch(leaning, leaning.embeddings.astype(float), ChangeConfig(evidence_s=0.25))
+    assert [one.reason for one in found.decodes] == [Reason.FIRST, Reason.CORRECTION]
+    assert found.states.decoded.tolist() == found.decoded.tolist()
+    (standing,) = found.states.decodings.embeddings
+    assert standing @ leaning.embeddings[-1] > 0.99
+    assert [len(one) for one in (found.states.decodings, found.segments.decodings)] == [1, 1]
 
 
 def test_settings_are_found_on_a_curve_that_turns() -> None:
