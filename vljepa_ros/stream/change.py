@@ -47,7 +47,7 @@ class ChangeConfig:
         refresh_s: longest time in seconds without a decode; 0 is no limit.
     """
 
-    evidence_s: float = 0.04
+    evidence_s: float = 0.02
     confirmations: int = 2
     min_gap_s: float = 0.3
     refresh_s: float = 0.0
