@@ -3,7 +3,7 @@
 
 ``scripts/with_env.sh .venv python -m benchmarks.selective_decoding --data data`` after
 ``make train-venv`` and ``python -m vljepa_ros.training.default_model.make_data``; pictures also
-want ``.venv/bin/pip install matplotlib``. The first run embeds 90 000 clips, minutes on two cores.
+want ``.venv/bin/pip install matplotlib``. The first run embeds 88 600 clips.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def ablate(streams: StreamSet, data: Path, model: VLJepa, query: str) -> Iterato
         settings = np.geomspace(rule.low, rule.high, SETTINGS).tolist()
         curve = judge.curve(rule.name, rule.said, settings)
         factors = [_factor(uniform, curve, reading) for reading in READINGS]
-        yield f"{rule.name:28}" + "".join(f"{factor:10.2f}" for factor in factors)
+        cells = ["never" if math.isnan(factor) else f"{factor:.2f}" for factor in factors]
+        yield f"{rule.name:28}" + "".join(f"{cell:>10}" for cell in cells)
 
 
 def _factor(uniform: Curve, curve: Curve, reading: str) -> float:
