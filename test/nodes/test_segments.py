@@ -161,7 +161,8 @@ def test_a_description_on_request_ends_nothing_and_hides_no_change(
 def test_other_words_at_a_refresh_end_the_segment(
     ros: Bench, speaker: Speaker, states: Inbox, segments: Inbox
 ) -> None:
-    assert ros.set_parameters("describer", confirmations=60, refresh_s=1.0).successful
+    unmoved = {"evidence_s": 1.0, "confirmations": 60}
+    assert ros.set_parameters("describer", refresh_s=1.0, **unmoved).successful
     speaker.say("red", 5)
     speaker.say("green", 10)
     refresh = states.wait(2)[1]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from vljepa_ros.stream.change import (
-    LOOK_BACK,
     NOISE_S,
     QUIET,
     ChangeConfig,
@@ -23,6 +23,7 @@ from vljepa_ros.stream.change import (
     Decode,
     Reason,
 )
+from vljepa_ros.stream.spread import LOOK_BACK
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
 S = 1_000_000_000
@@ -322,6 +323,15 @@ def test_opposite_embeddings_do_not_cancel_out() -> None:
     forced = detector.force()
     assert forced is not None
     assert np.linalg.norm(forced.embedding) == pytest.approx(1.0)
+
+
+def test_memory_stays_bounded_however_long_a_state_lasts() -> None:
+    detector = ChangeDetector(CONFIG)
+    sizes = []
+    for index in range(2000):
+        detector.update(stamp(index), axis(0))
+        sizes.append(len(pickle.dumps(detector)))
+    assert max(sizes[1000:]) <= max(sizes[:100]) + 64  # digits of larger numbers
 
 
 def test_after_a_reset_another_dimension_is_welcome() -> None:

@@ -7,7 +7,8 @@ from vljepa_ros.nodes.parameters import Change, ParameterSpec
 from vljepa_ros.runtime.choose import AUTO, BACKENDS
 from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
 from vljepa_ros.runtime.choose_signal import ANSWERS, COMPARISONS
-from vljepa_ros.stream.change import LOOK_BACK, ChangeConfig
+from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.stream.spread import LOOK_BACK
 
 _DAY_S = 86_400.0
 _CHANGE = ChangeConfig()

@@ -24,10 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vljepa_ros.stream.pieces import OpenPiece, Piece
+from vljepa_ros.stream.spread import LOOK_BACK, Split, Spread
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
-LOOK_BACK = 60  # samples among which a change is looked for; bounds memory and work
-MEMORY_S = 3.0  # of the old state; a longer past weighs no more
 LONGEST_SAMPLE_S = 0.5  # a sample stands for no longer time
 NOISE_S = 5.0  # time constant of the noise's average
 QUIET = 0.1  # noise that doubles the evidence that a change needs
@@ -86,7 +85,7 @@ class Decode:
         distance: cosine distance (0..2) between this embedding and that of the decode before; 0
             for FIRST.
         embedding: unit vector (dimension) that stands for the state.
-        ended: the samples since the decode before, which are final now; None for the first decode,
+        ended: the samples since the decode before, which are final now. None where there are none,
             for FORCED, which only looks, and for CORRECTION, which is about the same samples.
     """
 
@@ -104,93 +103,6 @@ class _Sample(NamedTuple):
     signal: NDArray[np.float64]
 
 
-class _Split(NamedTuple):
-    """The best cut: ``first`` recent sample after it, and by how much it lowers the spread."""
-
-    first: int
-    evidence_s: float
-    old: NDArray[np.float64]
-    new: NDArray[np.float64]
-
-    def parts_from_old(self, sample: _Sample) -> bool:
-        """Whether a sample is nearer to the mean after the cut than to the one before it."""
-        between = (self.old + self.new) / 2
-        return float((sample.signal - between) @ (self.new - self.old)) > 0
-
-
-class _Spread:
-    """Sums of a state's signals, from which the spread on both sides of any cut follows.
-
-    Every recent sample remembers the sums before it, so that a cut costs one subtraction.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._weight_s = 0.0
-        self._total = np.zeros(size)
-        self._weights_before: deque[float] = deque(maxlen=LOOK_BACK)
-        self._totals_before: deque[NDArray[np.float64]] = deque(maxlen=LOOK_BACK)
-
-    @property
-    def size(self) -> int:
-        """Dimension of the signals."""
-        return self._total.size
-
-    def add(self, signal: NDArray[np.float64], weight_s: float) -> None:
-        """Take the next sample."""
-        self._weights_before.append(self._weight_s)
-        self._totals_before.append(self._total)
-        self._weight_s += weight_s
-        self._total = self._total + weight_s * signal
-
-    def best_split(self, confirmations: int) -> _Split | None:
-        """Return the cut that Ward would close last, with enough samples after it."""
-        count = len(self._weights_before) + 1 - confirmations
-        before = np.array(self._weights_before)[:count]
-        first = int(np.searchsorted(before, 0.0, side="right"))  # something must lie before it
-        if first >= count:
-            return None
-        before = before[first:]
-        after = self._weight_s - before
-        earlier = np.array(self._totals_before)[first:count]
-        old, new = earlier / before[:, None], (self._total - earlier) / after[:, None]
-        remembered = np.minimum(before, MEMORY_S)
-        weight = remembered * after / (remembered + after)
-        growth = weight * 0.5 * np.einsum("kd,kd->k", new - old, new - old)
-        best = int(growth.argmax())
-        return _Split(first + best, float(growth[best]), old[best], new[best])
-
-    def be_described(self) -> None:
-        """Let the mean as it is now be what was described."""
-        self._described, self._described_s = self._total / self._weight_s, self._weight_s
-
-    def departed_s(self, noise_s: float) -> float:
-        """Return the evidence in seconds that the mean has left what was described.
-
-        ``noise_s`` is the noise times the period, by which the mean that was described was off by
-        itself; twice that explains nearly all of what happens by chance.
-        """
-        apart = self._total / self._weight_s - self._described
-        explained = 2.0 * noise_s / self._described_s
-        weight = self._weight_s * MEMORY_S / (self._weight_s + MEMORY_S)
-        return weight * (0.5 * float(apart @ apart) - explained)
-
-    def keep_after(self, index: int) -> None:
-        """Forget the samples before the recent one of number ``index``."""
-        weight_s, total = self._weights_before[index], self._totals_before[index]
-        weights = [weight - weight_s for weight in self._weights_before][index:]
-        totals = [before - total for before in self._totals_before][index:]
-        self._weights_before = deque(weights, LOOK_BACK)
-        self._totals_before = deque(totals, LOOK_BACK)
-        self._weight_s, self._total = self._weight_s - weight_s, self._total - total
-
-    def keep_mean(self) -> None:
-        """Let what was seen stand for the state, without a place in it for a change."""
-        scale = min(1.0, MEMORY_S / self._weight_s)
-        self._weight_s, self._total = scale * self._weight_s, scale * self._total
-        self._weights_before.clear()
-        self._totals_before.clear()
-
-
 class ChangeDetector:
     """Watches one stream of embeddings. For one thread. ``config`` may be replaced at any time."""
 
@@ -202,7 +114,7 @@ class ChangeDetector:
     def reset(self) -> None:
         """Forget the stream; the next sample is the first one."""
         self._recent: deque[_Sample] = deque()
-        self._spread = _Spread(0)
+        self._spread = Spread(0)
         self._piece: OpenPiece | None = None  # samples older than the recent ones
         self._step_s, self._weight_s = math.inf, LONGEST_SAMPLE_S
         self._noise = self._noise_known = 0.0
@@ -297,7 +209,7 @@ class ChangeDetector:
     ) -> Decode:
         ended = self.finish()
         self.reset()
-        self._spread = _Spread(signal.size)
+        self._spread = Spread(signal.size)
         self._recent.append(_Sample(stamp_ns, vector, signal))
         self._stamp_ns = self._since_ns = stamp_ns
         self._described, self._signal = vector, signal
@@ -307,7 +219,7 @@ class ChangeDetector:
         """Let a sample whose signal is of another kind stand for the state, as the first one."""
         ended = self.finish()
         self._recent, self._piece = deque([sample]), None
-        self._spread, self._signal = _Spread(sample.signal.size), sample.signal
+        self._spread, self._signal = Spread(sample.signal.size), sample.signal
         self._spread.add(sample.signal, LONGEST_SAMPLE_S)
         self._spread.be_described()
         return self._decode(sample.embedding, Reason.REFRESH, ended)
@@ -345,10 +257,10 @@ class ChangeDetector:
             return self._refresh()
         return None
 
-    def _is_confirmed(self, split: _Split) -> bool:
+    def _is_confirmed(self, split: Split) -> bool:
         """Whether the newest samples belong to the new state: after a glitch they do not."""
         newest = self._after(max(split.first, len(self._recent) - self.config.confirmations))
-        return all(split.parts_from_old(sample) for sample in newest)
+        return all(split.is_new(sample.signal) for sample in newest)
 
     def _likely_change(self) -> int | None:
         """Return where a new state begins, if more speaks for it than against it."""
