@@ -15,8 +15,9 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from vljepa_ros.stream.change import MEMORY_S, ChangeConfig, ChangeDetector, Reason
+from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Reason
 from vljepa_ros.stream.signals import of_answers
+from vljepa_ros.stream.spread import MEMORY_S
 
 STEP_S = 0.1
 ANSWERS = ("reaches for the mug", "lifts the mug", "puts the mug down")
@@ -48,7 +49,7 @@ def main() -> None:
     above.set_ylabel("probability")
     below.set_ylabel("seconds")
     below.set_xlabel("time in s")
-    below.text(GLITCH * STEP_S + 0.2, 0.075, "a glitch of one frame", ha="center")
+    below.text(GLITCH * STEP_S + 0.2, 0.075, "one frame alone is not confirmed", ha="center")
     above.legend(loc="center left", fontsize=8)
     below.legend(loc="upper left", fontsize=8)
     below.set_ylim(0, 0.25)
