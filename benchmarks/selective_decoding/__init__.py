@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Selective decoding measured as the paper measures it: quality against decodes per second."""

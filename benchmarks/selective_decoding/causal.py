@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The describer's change detector, run over a stream, with its two outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.evaluation.selective.decodings import Decodings
+from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
+from vljepa_ros.stream.pieces import Piece
+
+from .outputs import Outputs, of_spans
+from .streams import FRAME_RATE_HZ, Stream
+
+_FRAME_NS = round(1e9 / FRAME_RATE_HZ)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """All that a detector found in a stream of ``frames`` frames."""
+
+    decodes: list[Decode]
+    pieces: list[Piece]
+    frames: int
+
+    @property
+    def decoded(self) -> NDArray[np.intp]:
+        """Frames (N) at which it decodes."""
+        return _frames([one.stamp_ns for one in self.decodes])
+
+    @property
+    def states(self) -> Outputs:
+        """What ``~/state`` says: each state when it is found, from its first samples.
+
+        In the end a correction stands in the place of what it corrects; both were decoded.
+        """
+        told, decoded = self.decodes, self.decoded
+        ends = np.append(decoded[1:], self.frames)
+        heard = Decodings(decoded, decoded, ends, _stacked(told))
+        last = [
+            one
+            for one, after in zip(told, [*told[1:], None], strict=True)
+            if after is None or after.since_ns != one.since_ns
+        ]
+        starts = _frames([one.since_ns for one in last])
+        return Outputs(of_spans(starts, self.frames, _stacked(last)), heard)
+
+    @property
+    def segments(self) -> Outputs:
+        """What ``~/segment`` says: each piece when it is over, from its mean."""
+        means = np.stack([one.mean for one in self.pieces])
+        starts = _frames([one.start_ns for one in self.pieces])
+        return Outputs(of_spans(starts, self.frames, means), None)
+
+
+def watch(stream: Stream, signals: NDArray[np.float64], config: ChangeConfig) -> Watched:
+    """Run a detector that compares ``signals`` (T, any) over a stream."""
+    detector = ChangeDetector(config)
+    decodes, pieces = [], []
+    for frame, (embedding, signal) in enumerate(zip(stream.embeddings, signals, strict=True)):
+        decode = detector.update(frame * _FRAME_NS, embedding, signal)
+        if decode is not None:
+            decodes.append(decode)
+            pieces += [decode.ended] if decode.ended else []
+    last = detector.finish()
+    return Watched(decodes, pieces + [last] if last else pieces, len(stream))
+
+
+def _stacked(decodes: Sequence[Decode]) -> NDArray[np.float32]:
+    return np.stack([one.embedding for one in decodes])
+
+
+def _frames(stamps_ns: Sequence[int]) -> NDArray[np.intp]:
+    return np.array([stamp_ns // _FRAME_NS for stamp_ns in stamps_ns], dtype=np.intp)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embeddings of a split's episodes, one after another as a camera would see them.
+
+They are computed once by the bundle's graphs and cached in the data folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.training.default_model.episodes import (
+    QUERY_NAMES,
+    StoredEpisode,
+    clip_indices,
+    load_episodes,
+)
+
+SEED = 0  # of the order of the episodes
+
+
+@dataclass(frozen=True)
+class EmbeddedSplit:
+    """All T frames of a split, its episodes in a random order.
+
+    Attributes:
+        embeddings: (T, Q, dimension) by the order of ``QUERY_NAMES``.
+        labels: (T) of each query.
+        episodes: (T) which episode a frame is of, ascending from 0.
+    """
+
+    embeddings: NDArray[np.float32]
+    labels: dict[str, list[str]]
+    episodes: NDArray[np.intp]
+
+
+def load_split(data: Path, split: str, model: VLJepa) -> EmbeddedSplit:
+    """Return a split, and compute what is not cached of it: some minutes.
+
+    Raises:
+        FileNotFoundError: the split was not rendered.
+    """
+    episodes = load_episodes(data, split)
+    order = np.random.default_rng(SEED).permutation(len(episodes))
+    episodes = [episodes[index] for index in order]
+    return EmbeddedSplit(
+        _embeddings(data, split, episodes, model),
+        {name: [label for one in episodes for label in one.labels[name]] for name in QUERY_NAMES},
+        np.repeat(np.arange(len(episodes)), [len(one) for one in episodes]),
+    )
+
+
+def _embeddings(
+    data: Path, split: str, episodes: list[StoredEpisode], model: VLJepa
+) -> NDArray[np.float32]:
+    cache = data / f"embeddings_{split}_{_digest(model.bundle)}.npz"
+    if cache.exists():
+        with np.load(cache) as stored:
+            embeddings: NDArray[np.float32] = stored["embeddings"]
+        if len(embeddings) == sum(map(len, episodes)):
+            return embeddings
+    features = _features(data, split, episodes)
+    embeddings = np.stack([*tqdm(_embed(features, model), split, len(features), unit="clip")])
+    part = cache.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, embeddings=embeddings)
+    part.replace(cache)
+    return embeddings
+
+
+def _features(data: Path, split: str, episodes: list[StoredEpisode]) -> NDArray[np.float16]:
+    # Imports torch, which nothing here needs once the embeddings are cached.
+    from vljepa_ros.training.default_model.features import cache_features, feature_path
+
+    cache_features(data, [split])
+    return np.concatenate([np.load(feature_path(one)) for one in episodes])
+
+
+def _embed(features: NDArray[np.float16], model: VLJepa) -> Iterator[NDArray[np.float32]]:
+    """Yield the embeddings (Q, dimension) of the clip that ends at each frame.
+
+    Clips do not stop at the border of an episode: neither does a camera's.
+    """
+    clip, texts = model.bundle.clip, [model.bundle.queries[name] for name in QUERY_NAMES]
+    for end in range(len(features)):
+        frames = features[clip_indices(end, clip.frames, clip.rate_hz)].astype(np.float32)
+        yield model.embed([*frames], texts)
+
+
+def _digest(bundle: Bundle) -> str:
+    """Return what tells apart bundles that embed clips differently."""
+    graphs = [bundle.graphs[name] for name in ("frame_encoder", "x_encoder", "predictor")]
+    graphs += [bundle.graphs[name] for name in ("y_encoder",) if name in bundle.graphs]
+    sums = [bundle.files[name].sha256 for name in graphs]
+    asked = [bundle.queries[name] for name in QUERY_NAMES]
+    return hashlib.sha256("\n".join(sums + asked).encode()).hexdigest()[:12]
