@@ -31,6 +31,18 @@ def test_the_same_text_again_renews_the_score_and_keeps_its_beginning() -> None:
     assert board.view(0).queries[0].states == (StateView("one", SECOND, 0.9),)
 
 
+def test_a_correction_takes_the_place_of_what_it_corrects() -> None:
+    board = StateBoard()
+    for text, since_s in (("waits", 0), ("lifts", 5), ("holds", 5), ("waits", 9)):
+        board.add_state("action", StateView(text, since_s * SECOND, 0.5))
+    (query,) = board.view(10 * SECOND).queries
+    assert [(state.text, state.since_ns) for state in query.states] == [
+        ("waits", 0),
+        ("holds", 5 * SECOND),
+        ("waits", 9 * SECOND),
+    ]
+
+
 def test_the_history_is_bounded() -> None:
     board = StateBoard()
     for number in range(1000):

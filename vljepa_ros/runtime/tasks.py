@@ -42,15 +42,15 @@ class Ranking:
 def sample_uniformly(count: int, frames: int) -> NDArray[np.intp]:
     """Return the numbers of ``frames`` images spread evenly over a clip of ``count`` images.
 
-    The first and the last image are among them. A clip of fewer images gives some of them again,
-    a single image all the time.
+    Each is the one in the middle of an equal part of the clip, as in training. A clip of fewer
+    images gives some of them again, a single image all the time.
 
     Raises:
         ValueError: the clip has no image.
     """
     if count < 1:
         raise ValueError("a clip must have at least one image")
-    return np.asarray(np.rint(np.linspace(0, count - 1, frames)), dtype=np.intp)
+    return ((np.arange(frames) + 0.5) * count / frames).astype(np.intp)
 
 
 def embed_clip(

@@ -62,9 +62,14 @@ class StateBoard:
         }
 
     def add_state(self, query: str, state: StateView) -> None:
-        """Note that `query` is in `state`; the same text again only renews the score."""
+        """Note that `query` is in `state`; the same text again only renews the score.
+
+        A state that began when the last one did takes its place.
+        """
         self._questions.setdefault(query, "")
         states = self._states.setdefault(query, deque(maxlen=_HISTORY))
+        if states and states[-1].since_ns == state.since_ns:
+            states.pop()  # it is corrected
         if states and states[-1].text == state.text:
             since_ns = min(
                 states.pop().since_ns, state.since_ns
