@@ -51,14 +51,3 @@ def said(texts: Sequence[str], matched: ArrayLike) -> list[str]:
         matched: (A) indices, or -1.
     """
     return [texts[index] if index >= 0 else "" for index in np.asarray(matched).tolist()]
-
-
-def frame_accuracy(said: Sequence[str], truth: Sequence[str]) -> float:
-    """Return the part (0..1) of the frames at which the text is the true one.
-
-    Raises:
-        ValueError: there is no frame, or not as many texts on both sides.
-    """
-    if not truth:
-        raise ValueError("there is no frame to be right at")
-    return sum(one == other for one, other in zip(said, truth, strict=True)) / len(truth)
