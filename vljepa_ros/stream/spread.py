@@ -49,10 +49,11 @@ class Spread:
     def __init__(self, size: int) -> None:
         """Start without a sample; ``size`` is the dimension of the signals."""
         self._weight_s = 0.0
-        self._total = np.zeros(size)
+        self._total: NDArray[np.float64] = np.zeros(size)
         self._weights_before: deque[float] = deque(maxlen=LOOK_BACK)
         self._totals_before: deque[NDArray[np.float64]] = deque(maxlen=LOOK_BACK)
-        self._described, self._described_s = self._total, math.inf
+        self._described = self._total
+        self._described_s = math.inf
 
     @property
     def size(self) -> int:
