@@ -52,7 +52,7 @@ class Spread:
         self._total: NDArray[np.float64] = np.zeros(size)
         self._weights_before: deque[float] = deque(maxlen=LOOK_BACK)
         self._totals_before: deque[NDArray[np.float64]] = deque(maxlen=LOOK_BACK)
-        self._described = self._total
+        self._described: NDArray[np.float64] = self._total
         self._described_s = math.inf
 
     @property
