@@ -71,30 +71,29 @@ def start_nodes(context: LaunchContext) -> list[Node]:
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
     if _flag(given, "build_only"):
         return [_build(given)]
-    common = _common(given)
+    parameters = _parameters(given)
+    cameras = _cameras(_embedder(given, parameters))
+    topics = _image_topics(given, cameras)
+    common = _common(given, parameters, topics)
     rviz = _flag(given, "rviz")
     if _flag(given, "use_composition"):
         nodes = [Node(executable="pipeline", **common)]
     else:
         nodes = [Node(executable=name, name=name, **common) for name in ("embedder", "describer")]
     if rviz or _flag(given, "visualizer"):
-        nodes.append(Node(executable="visualizer", name="visualizer", **common))
-    return [*nodes, _rviz(given)] if rviz else nodes
+        nodes += [_visualizer(common, topics, camera) for camera in cameras or [""]]
+    return [*nodes, _rviz(given, cameras)] if rviz else nodes
 
 
-def _common(given: dict[str, str]) -> dict[str, Any]:
+def _common(
+    given: dict[str, str], parameters: dict[str, Any], topics: dict[str, str]
+) -> dict[str, Any]:
     """Return what all our nodes are started with."""
-    parameters = _parameters(given)
-    topics = _image_topics(given, _cameras(_embedder(given, parameters)))
     return {
         "package": "vljepa_ros",
         "namespace": given["namespace"],
         "parameters": [_written(parameters)],
-        "remappings": [
-            (f"{name}{kind}", f"{topic}{kind}")
-            for name, topic in topics.items()
-            for kind in ("", "/compressed")
-        ],
+        "remappings": _of_images(topics),
         "arguments": ["--ros-args", "--log-level", given["log_level"]],
         "respawn": _flag(given, "use_respawn"),
         "respawn_delay": 2.0,
@@ -121,8 +120,7 @@ def _build(given: dict[str, str]) -> Node:
 
 def _embedder(given: dict[str, str], parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the embedder's parameters."""
-    section: dict[str, Any] = parameters[f"{_prefix(given['namespace'])}/embedder"]
-    return dict(section["ros__parameters"])
+    return _values(parameters, f"{_prefix(given['namespace'])}/embedder")
 
 
 def _cameras(section: dict[str, Any]) -> list[str]:
@@ -146,16 +144,46 @@ def _image_topics(given: dict[str, str], cameras: list[str]) -> dict[str, str]:
     return {f"{name}/image_raw": topic.replace(_PLACE, name) for name in cameras}
 
 
-def _rviz(given: dict[str, str]) -> Node:
+def _of_images(topics: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the remappings of topics of images, compressed or not."""
+    return [
+        (f"{name}{kind}", f"{topic}{kind}")
+        for name, topic in topics.items()
+        for kind in ("", "/compressed")
+    ]
+
+
+def _visualizer(common: dict[str, Any], topics: dict[str, str], camera: str) -> Node:
+    """Return what shows a camera; an empty name stands for the only one."""
+    seen = f"{camera}/image_raw"
+    of_camera = [
+        *_of_images({"image_raw": topics.get(seen, seen)}),
+        ("describer/state", f"describer/{camera}/state"),
+        ("embedder/embedding", f"embedder/{camera}/embedding"),
+    ]
+    remappings = [*common["remappings"], *(of_camera if camera else [])]
+    started = {**common, "remappings": remappings}
+    return Node(executable="visualizer", name=_visualizer_of(camera), **started)
+
+
+def _visualizer_of(camera: str) -> str:
+    return f"{camera}_visualizer" if camera else "visualizer"
+
+
+def _rviz(given: dict[str, str], cameras: list[str]) -> Node:
+    """Return rviz with the picture of the first camera."""
     prefix = _prefix(given["namespace"])
-    topics = ("/visualizer/overlay", "/visualizer/markers")
+    shown = _visualizer_of(cameras[0] if cameras else "")
     return Node(
         package="rviz2",
         executable="rviz2",
         namespace=given["namespace"],
         arguments=["-d", given["rviz_config"]],
         parameters=[{"use_sim_time": _flag(given, "use_sim_time")}],
-        remappings=[(topic, f"{prefix}{topic}") for topic in topics],
+        remappings=[
+            (f"/visualizer/{topic}", f"{prefix}/{shown}/{topic}")
+            for topic in ("overlay", "markers")
+        ],
         output="screen",
     )
 
@@ -170,10 +198,19 @@ def _parameters(given: dict[str, str]) -> dict[str, Any]:
         for name, section in read.items()
     }
     for name in NODES:
-        full_name = f"{prefix}/{name}"
-        values = (sections.get(full_name) or {}).get("ros__parameters") or {}
-        sections[full_name] = {"ros__parameters": {**values, **_overrides(given, name)}}
+        own = _values(sections, f"{prefix}/{name}")
+        sections[f"{prefix}/{name}"] = {"ros__parameters": {**own, **_overrides(given, name)}}
+    shared = _values(sections, f"{prefix}/visualizer")
+    for camera in _cameras(_embedder(given, sections)):
+        full_name = f"{prefix}/{_visualizer_of(camera)}"
+        own = _values(sections, full_name)
+        sections[full_name] = {"ros__parameters": {**shared, **own}}
     return sections
+
+
+def _values(sections: dict[str, Any], node: str) -> dict[str, Any]:
+    """Return the parameters of a node, none where it has no section."""
+    return (sections.get(node) or {}).get("ros__parameters") or {}
 
 
 def _overrides(given: dict[str, str], node: str) -> dict[str, Any]:

@@ -90,6 +90,42 @@ def test_the_visualizer_can_run_without_rviz() -> None:
     assert executables(described(VLJEPA, visualizer="True")) == ["pipeline", "visualizer"]
 
 
+def test_each_camera_has_a_visualizer_and_rviz_shows_the_first(tmp_path: Path) -> None:
+    file = own_file(
+        tmp_path, visualizer={"max_rate_hz": 3.0}, wrist_visualizer={"text_size_m": 1.0}
+    )
+    result = described(
+        VLJEPA,
+        cameras="front,wrist",
+        image_topic="/{camera}/color",
+        rviz="true",
+        namespace="arm",
+        params_file=file,
+    )
+    assert executables(result) == ["pipeline", "visualizer", "visualizer", "rviz2"]
+    front, wrist = result.nodes[1:3]
+    assert [front.name, wrist.name] == ["front_visualizer", "wrist_visualizer"]
+    assert wrist.remappings.items() >= {
+        ("image_raw", "/wrist/color"),
+        ("image_raw/compressed", "/wrist/color/compressed"),
+        ("describer/state", "describer/wrist/state"),
+        ("embedder/embedding", "embedder/wrist/embedding"),
+    }
+    assert parameters(front)["/arm/front_visualizer"]["max_rate_hz"] == 3.0
+    both = parameters(wrist)["/arm/wrist_visualizer"]
+    assert (both["max_rate_hz"], both["text_size_m"]) == (3.0, 1.0)
+    assert both["use_sim_time"] is False
+    assert result.node("rviz2").remappings == {
+        "/visualizer/overlay": "/arm/front_visualizer/overlay",
+        "/visualizer/markers": "/arm/front_visualizer/markers",
+    }
+
+
+def test_the_visualizers_of_cameras_look_at_the_topics_that_the_embedder_has() -> None:
+    wrist = described(VLJEPA, cameras="front,wrist", visualizer="true").nodes[2]
+    assert wrist.remappings["image_raw"] == "wrist/image_raw"
+
+
 def test_the_camera_topic_is_mapped_in_both_transports() -> None:
     node = described(VLJEPA, image_topic="/front/image").nodes[0]
     assert node.remappings == {
