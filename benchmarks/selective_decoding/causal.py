@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from vljepa_ros.evaluation.selective.decodings import Decodings
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
 from vljepa_ros.stream.pieces import Piece
+from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
 
 from .outputs import Outputs, of_spans
-from .streams import FRAME_RATE_HZ, Stream
+from .streams import Stream
 
 _FRAME_NS = round(1e9 / FRAME_RATE_HZ)
 

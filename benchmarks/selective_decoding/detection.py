@@ -18,11 +18,12 @@ from vljepa_ros.evaluation.selective.changes import (
 from vljepa_ros.evaluation.selective.uniform import uniform_starts
 from vljepa_ros.evaluation.selective.ward import ward_starts
 from vljepa_ros.stream.change import ChangeConfig, Reason
+from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.training.default_model.simulation import language
 
 from .causal import Watched
 from .methods import watched
-from .streams import FRAME_RATE_HZ, Stream
+from .streams import Stream
 
 TOLERANCE = 2  # frames
 DEFAULT = ChangeConfig()

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from vljepa_ros.evaluation.cider import Corpus
 from vljepa_ros.evaluation.selective.matching import said
 from vljepa_ros.evaluation.selective.reduction import Sweep
+from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.training.default_model.simulation import language
 
 from .methods import Said
 from .outputs import LIVE, READINGS, Outputs
-from .streams import FRAME_RATE_HZ, Stream
+from .streams import Stream
 
 CIDER, ACCURACY = "CIDEr-D", "frames right"
 MEASURES = (CIDER, ACCURACY)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw how the detector decides: ``python -m benchmarks.selective_decoding.rule_picture FILE``.
 
-A made-up stream of three answers goes through the real detector; the evidence is computed here
-anew, in the plainest way.
+A made-up stream of three answers goes through the detector, and the evidence is that of its own
+:class:`~vljepa_ros.stream.spread.Spread`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Reason
 from vljepa_ros.stream.signals import of_answers
-from vljepa_ros.stream.spread import MEMORY_S
+from vljepa_ros.stream.spread import Spread
 
 STEP_S = 0.1
 ANSWERS = ("reaches for the mug", "lifts the mug", "puts the mug down")
@@ -71,15 +71,13 @@ def _probabilities() -> NDArray[np.float64]:
 
 def _evidence(signals: NDArray[np.float64], cut: int, found: int) -> NDArray[np.float64]:
     """Return at each frame the evidence of the best place to cut what was seen since a decode."""
-    evidence = np.zeros(len(signals))
-    for now in range(2, len(signals)):
-        begin = 0 if now <= found else cut
-        for first in range(begin + 1, now):  # two samples after it at least
-            step = signals[first : now + 1].mean(axis=0) - signals[begin:first].mean(axis=0)
-            old_s = min(MEMORY_S, (first - begin) * STEP_S)
-            new_s = (now + 1 - first) * STEP_S
-            time_s = old_s * new_s / (old_s + new_s)
-            evidence[now] = max(evidence[now], 0.5 * float(step @ step) * time_s)
+    spread, evidence = Spread(signals.shape[1]), np.zeros(len(signals))
+    for now, signal in enumerate(signals):
+        spread.add(signal, STEP_S)
+        split = spread.best_split(ChangeConfig().confirmations)
+        evidence[now] = split.evidence_s if split else 0.0
+        if now == found:
+            spread.keep_after(cut)
     return evidence
 
 

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from vljepa_ros.evaluation.selective.ward import ward_order
 from vljepa_ros.runtime.choose_signal import ANSWERS, EMBEDDING, choose_signal
 from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
 
-FRAME_RATE_HZ = 10.0
 PAPER_STREAM_S = 360.0  # mean length of the paper's videos
 
 

@@ -14,15 +14,8 @@ pytest.importorskip("torch", reason="the model is tested where torch is installe
 pytest.importorskip("onnxscript", reason="the export needs onnxscript")
 pytest.importorskip("transformers", reason="the text towers are those of transformers")
 
-from support.tiny_model import (
-    PHRASES,
-    QUERIES,
-    TINY_PAPER,
-    tiny_model,
-    tokenizer_file,
-)
+from support.tiny_model import tiny_directory
 from vljepa_ros.commands.main import main
-from vljepa_ros.model.directory import save_model
 from vljepa_ros.runtime.model import VLJepa
 
 STAND_IN = Path(__file__).resolve().parents[1] / "support" / "modelopt_stand_in"
@@ -30,18 +23,7 @@ STAND_IN = Path(__file__).resolve().parents[1] / "support" / "modelopt_stand_in"
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    words = tokenizer_file(folder)
-    save_model(
-        folder / "tiny",
-        tiny_model(TINY_PAPER),
-        licences={"all": "Apache-2.0"},
-        text_tokenizer=words,
-        query_tokenizer=words,
-        queries=QUERIES,
-        phrases=PHRASES,
-    )
-    return folder / "tiny"
+    return tiny_directory(tmp_path_factory.mktemp("model"))
 
 
 def test_a_model_directory_becomes_a_bundle_of_the_clip_that_was_asked_for(

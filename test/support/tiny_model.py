@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from vljepa_ros.model.config import ModelConfig, RotaryScaling
+from vljepa_ros.model.directory import save_model
 from vljepa_ros.model.export.contents import Contents
 from vljepa_ros.model.presets import DEFAULT, PAPER
 from vljepa_ros.model.vljepa import VLJepaModel
@@ -103,6 +104,21 @@ def tokenizer_file(folder: Path) -> Path:
     path = folder / "words.json"
     tokenizer.save(str(path))
     return path
+
+
+def tiny_directory(folder: Path) -> Path:
+    """Write a model directory of the paper's shape, whole, and return it."""
+    words = tokenizer_file(folder)
+    save_model(
+        folder / "tiny",
+        tiny_model(TINY_PAPER),
+        licences={"all": "Apache-2.0"},
+        text_tokenizer=words,
+        query_tokenizer=words,
+        queries=QUERIES,
+        phrases=PHRASES,
+    )
+    return folder / "tiny"
 
 
 def contents(config: ModelConfig, folder: Path) -> Contents:
