@@ -30,6 +30,7 @@ from benchmarks.selective_decoding.outputs import LIVE, NEAREST, SPAN
 from benchmarks.selective_decoding.report import as_data, lines
 from benchmarks.selective_decoding.streams import Stream, Words, cut
 from benchmarks.selective_decoding.tuning import settings_for
+from vljepa_ros.evaluation.cider import cider
 from vljepa_ros.evaluation.selective.decodings import pooled
 from vljepa_ros.evaluation.selective.reduction import Sweep
 from vljepa_ros.runtime.phrases import PhraseBank
@@ -67,6 +68,16 @@ def test_what_is_always_right_gets_all_there_is() -> None:
         assert curve.quality((CIDER, SPAN)) == pytest.approx(judge.ceiling)
         assert curve.quality((ACCURACY, SPAN)) == pytest.approx(100)
     assert judge.annotations.tolist() == [1, 1, 1]
+
+
+def test_the_ceiling_is_the_cider_of_the_true_phrases_as_papers_print_it() -> None:
+    seen = LABELS[:3]
+    references = [
+        language.training_paraphrases(label) + language.held_out_paraphrases(label)
+        for label in seen
+    ]
+    by_hand = 100 * cider([language.canonical(label) for label in seen], references).mean()
+    assert Judge(streams((0, 30), (1, 50), (2, 20))).ceiling == pytest.approx(by_hand)
 
 
 def test_sums_belong_to_the_episode_of_their_frame() -> None:
