@@ -13,13 +13,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.selective_decoding.ablation import ablate
+from benchmarks.selective_decoding.experiment import SETS, run
+from benchmarks.selective_decoding.outputs import READINGS
+from benchmarks.selective_decoding.report import as_data, lines
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.training.default_model.episodes import QUERY_NAMES
-
-from .ablation import ablate
-from .experiment import SETS, run
-from .outputs import READINGS
-from .report import as_data, lines
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
         figures = {one.name: as_data(one) for one in results}
         args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if args.picture:
-        from .picture import draw  # matplotlib is not for everybody
+        from benchmarks.selective_decoding.picture import draw  # matplotlib is not for everybody
 
         draw(results, args.picture)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .comparison import losses
-from .experiment import Result
-from .judge import CIDER
-from .methods import CAUSAL, UNIFORM, UNIFORM_POOLED, WARD_POOLED
-from .outputs import NEAREST
+from benchmarks.selective_decoding.comparison import losses
+from benchmarks.selective_decoding.experiment import Result
+from benchmarks.selective_decoding.judge import CIDER
+from benchmarks.selective_decoding.methods import CAUSAL, UNIFORM, UNIFORM_POOLED, WARD_POOLED
+from benchmarks.selective_decoding.outputs import NEAREST
 
 FEWER_DECODES = {"paced": 2.85, "dense": 1.8}  # the paper's factor, and one where nothing waits
 WORST_LOSS = -0.05

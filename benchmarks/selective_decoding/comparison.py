@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.selective_decoding.judge import Curve, Key
+from benchmarks.selective_decoding.methods import UNIFORM, UNIFORM_POOLED
 from vljepa_ros.evaluation.selective.reduction import (
     Interval,
     Sweep,
     reduction_factor,
     reduction_interval,
 )
-
-from .judge import Curve, Key
-from .methods import UNIFORM, UNIFORM_POOLED
 
 REFERENCE_HZ = 1.0
 FEWEST_DECODES = 30

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.selective_decoding.causal import Watched
+from benchmarks.selective_decoding.methods import watched
+from benchmarks.selective_decoding.streams import Stream
 from vljepa_ros.evaluation.selective.changes import (
     ChangeCounts,
     DelaySummary,
@@ -20,10 +23,6 @@ from vljepa_ros.evaluation.selective.ward import ward_starts
 from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.training.default_model.simulation import language
-
-from .causal import Watched
-from .methods import watched
-from .streams import Stream
 
 TOLERANCE = 2  # frames
 DEFAULT = ChangeConfig()

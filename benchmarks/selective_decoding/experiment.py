@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.selective_decoding.comparison import Reduction, reductions
+from benchmarks.selective_decoding.detection import Activity, Detection, activity, detect
+from benchmarks.selective_decoding.embeddings import load_split
+from benchmarks.selective_decoding.judge import Curve, Judge
+from benchmarks.selective_decoding.methods import METHODS, REFERENCES, Method
+from benchmarks.selective_decoding.streams import PAPER_STREAM_S, Stream, Words, cut
+from benchmarks.selective_decoding.tuning import settings_for
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.training.default_model.episodes import QUERY_NAMES
-
-from .comparison import Reduction, reductions
-from .detection import Activity, Detection, activity, detect
-from .embeddings import load_split
-from .judge import Curve, Judge
-from .methods import METHODS, REFERENCES, Method
-from .streams import PAPER_STREAM_S, Stream, Words, cut
-from .tuning import settings_for
 
 RATES_HZ = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.01)
 

@@ -14,6 +14,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.selective_decoding.causal import Watched, watch
+from benchmarks.selective_decoding.outputs import Outputs, of_spans
+from benchmarks.selective_decoding.streams import Stream
 from vljepa_ros.evaluation.selective.decodings import at_start, midpoint, pooled
 from vljepa_ros.evaluation.selective.uniform import uniform_starts
 from vljepa_ros.evaluation.selective.ward import ward_starts
@@ -22,10 +25,6 @@ from vljepa_ros.evaluation.selective.window_variance import (
     window_variances,
 )
 from vljepa_ros.stream.change import ChangeConfig
-
-from .causal import Watched, watch
-from .outputs import Outputs, of_spans
-from .streams import Stream
 
 VARIANCE_FRAMES = 3  # of 3, 5, 8 and 15 the best on the validation streams
 UNIFORM, UNIFORM_POOLED = "uniform, middle", "uniform, pooled"

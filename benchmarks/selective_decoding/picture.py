@@ -9,10 +9,17 @@ from pathlib import Path
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from .experiment import Result
-from .judge import ACCURACY, CIDER, Key
-from .methods import SEGMENT, STATE, UNIFORM, UNIFORM_POOLED, WARD, WARD_POOLED
-from .outputs import NEAREST, SPAN
+from benchmarks.selective_decoding.experiment import Result
+from benchmarks.selective_decoding.judge import ACCURACY, CIDER, Key
+from benchmarks.selective_decoding.methods import (
+    SEGMENT,
+    STATE,
+    UNIFORM,
+    UNIFORM_POOLED,
+    WARD,
+    WARD_POOLED,
+)
+from benchmarks.selective_decoding.outputs import NEAREST, SPAN
 
 ROWS: tuple[tuple[Key, str], ...] = (
     ((CIDER, NEAREST), "CIDEr-D x 100, nearest in time"),

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..evaluation import measures
-from ..evaluation.annotations import read_captions, read_labels, read_questions
-from ..evaluation.report import Report
-from ..runtime.backend import BackendError
-from ..runtime.bundle_files import BundleError
-from ..runtime.model import VLJepa
-from ..runtime.queries import parse_queries
-from ..runtime.tasks import PLACE
-from .main import CommandError
+from vljepa_ros.commands.main import CommandError
+from vljepa_ros.evaluation import measures
+from vljepa_ros.evaluation.annotations import read_captions, read_labels, read_questions
+from vljepa_ros.evaluation.report import Report
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.bundle_files import BundleError
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.queries import parse_queries
+from vljepa_ros.runtime.tasks import PLACE
 
 TASKS = {
     "classify": "open-vocabulary classification: 'label' per line",

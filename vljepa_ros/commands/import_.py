@@ -14,19 +14,19 @@ from pathlib import Path
 
 import torch
 
-from ..model.checkpoints import licences
-from ..model.checkpoints.llama import load_llama
-from ..model.checkpoints.open_vljepa import CONFIG as OPEN_VLJEPA
-from ..model.checkpoints.open_vljepa import load_open_vljepa
-from ..model.checkpoints.text_tower import load_text_tower
-from ..model.checkpoints.v_jepa_official import KEYS
-from ..model.checkpoints.x_encoder import read_x_encoder
-from ..model.config import ModelConfig
-from ..model.directory import save_model
-from ..model.empty import empty_model, initialise_rest
-from ..model.presets import PAPER, PRESETS
-from ..model.vljepa import VLJepaModel
-from .main import CommandError
+from vljepa_ros.commands.main import CommandError
+from vljepa_ros.model.checkpoints import licences
+from vljepa_ros.model.checkpoints.llama import load_llama
+from vljepa_ros.model.checkpoints.open_vljepa import CONFIG as OPEN_VLJEPA
+from vljepa_ros.model.checkpoints.open_vljepa import load_open_vljepa
+from vljepa_ros.model.checkpoints.text_tower import load_text_tower
+from vljepa_ros.model.checkpoints.v_jepa_official import KEYS
+from vljepa_ros.model.checkpoints.x_encoder import read_x_encoder
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.directory import save_model
+from vljepa_ros.model.empty import empty_model, initialise_rest
+from vljepa_ros.model.presets import PAPER, PRESETS
+from vljepa_ros.model.vljepa import VLJepaModel
 
 SEED = 0
 TOKENIZER = "tokenizer.json"

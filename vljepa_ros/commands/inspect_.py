@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..runtime.bundle import MANIFEST, Bundle
-from ..runtime.bundle_files import BundleError
-from ..runtime.choose_decoder import available_decoders
-from .main import CommandError
+from vljepa_ros.commands.main import CommandError
+from vljepa_ros.runtime.bundle import MANIFEST, Bundle
+from vljepa_ros.runtime.bundle_files import BundleError
+from vljepa_ros.runtime.choose_decoder import available_decoders
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def _precision(bundle: Bundle) -> str:
 
 
 def _checkpoint(path: Path) -> Iterator[str]:
-    from ..model.checkpoints.overview import overview
+    from vljepa_ros.model.checkpoints.overview import overview
 
     found = overview(path)
     yield found.kind

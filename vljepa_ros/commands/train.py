@@ -15,17 +15,17 @@ from pathlib import Path
 
 import torch
 
-from ..model.directory import ModelDirectory, load_model, open_directory, save_model
-from ..model.vljepa import VLJepaModel
-from ..training.clip_batches import ClipBatches
-from ..training.clips import ANNOTATIONS, ClipFolder
-from ..training.distributed import barrier, rank, started_processes, world
-from ..training.feature_cache import FeatureCache
-from ..training.sample import Source
-from ..training.stage import PAPER_STAGES, Stage, load_stages
-from ..training.tokens import Tokenize
-from ..training.trainer import SAVE_EVERY, Trainer, TrainingError
-from .main import CommandError
+from vljepa_ros.commands.main import CommandError
+from vljepa_ros.model.directory import ModelDirectory, load_model, open_directory, save_model
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.training.clip_batches import ClipBatches
+from vljepa_ros.training.clips import ANNOTATIONS, ClipFolder
+from vljepa_ros.training.distributed import barrier, rank, started_processes, world
+from vljepa_ros.training.feature_cache import FeatureCache
+from vljepa_ros.training.sample import Source
+from vljepa_ros.training.stage import PAPER_STAGES, Stage, load_stages
+from vljepa_ros.training.tokens import Tokenize
+from vljepa_ros.training.trainer import SAVE_EVERY, Trainer, TrainingError
 
 STOPPED = 3  # exit status of a run that was asked to stop and can be continued
 
@@ -148,7 +148,7 @@ def _open(folder: Path) -> Source:
     if (folder / ANNOTATIONS).is_file():
         return ClipFolder(folder)
     if any(folder.glob("*.tar")):
-        from ..training.shards import TarShards  # needs webdataset, which clips do not
+        from vljepa_ros.training.shards import TarShards  # needs webdataset, which clips do not
 
         return TarShards(folder)
     raise CommandError(f"{folder} holds neither {ANNOTATIONS} nor shards (*.tar)")

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.bundle import MANIFEST
-from ..runtime.bundle_files import BundleError
-from ..runtime.model import VLJepa
-from ..runtime.text_decoder import TextDecoder
-from ..stream.vectors import unit
-from .main import CommandError
+from vljepa_ros.commands.main import CommandError
+from vljepa_ros.runtime.bundle import MANIFEST
+from vljepa_ros.runtime.bundle_files import BundleError
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.text_decoder import TextDecoder
+from vljepa_ros.stream.vectors import unit
 
 SAME_PHRASE = 1e-3
 """Largest distance of a phrase's embedding from the bank's, both of unit length."""
@@ -91,6 +91,6 @@ def _bank_rows(model: VLJepa) -> NDArray[np.float32]:
 
 
 def _model(path: Path) -> Iterator[str]:
-    from ..model.verification import verify_model
+    from vljepa_ros.model.verification import verify_model
 
     yield from verify_model(path)

@@ -25,7 +25,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from .checkpoints.tensors import (
+from vljepa_ros.model.checkpoints.tensors import (
     CheckpointError,
     fill,
     open_safetensors,
@@ -33,11 +33,11 @@ from .checkpoints.tensors import (
     read_safetensors,
     same_names,
 )
-from .config import ConfigError, ModelConfig
-from .empty import empty_model
-from .vljepa import VLJepaModel
-from .y_decoder import YDecoderConfig
-from .y_decoder_files import DECODER_CONFIG, DECODER_WEIGHTS, decoder_config
+from vljepa_ros.model.config import ConfigError, ModelConfig
+from vljepa_ros.model.empty import empty_model
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.model.y_decoder import YDecoderConfig
+from vljepa_ros.model.y_decoder_files import DECODER_CONFIG, DECODER_WEIGHTS, decoder_config
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

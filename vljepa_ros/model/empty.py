@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from .config import ModelConfig
-from .vljepa import VLJepaModel
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.vljepa import VLJepaModel
 
 
 def empty_model(config: ModelConfig) -> VLJepaModel:

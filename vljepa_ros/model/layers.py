@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from .rotary import Rotary
+from vljepa_ros.model.rotary import Rotary
 
 _HIDDEN = -1e4  # a score that becomes 0 in the softmax, and that half precision can hold
 

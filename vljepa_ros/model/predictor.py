@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from .config import ModelConfig
-from .layers import Attention, Block, GatedMlp, RmsNorm
-from .rotary import Rotary, sequence_tables
-from .x_encoder import Kept
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.layers import Attention, Block, GatedMlp, RmsNorm
+from vljepa_ros.model.rotary import Rotary, sequence_tables
+from vljepa_ros.model.x_encoder import Kept
 
 
 class Predictor(nn.Module):

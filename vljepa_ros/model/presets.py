@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .config import ModelConfig, PredictorConfig, XEncoderConfig, YEncoderConfig
+from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig, YEncoderConfig
 
 V_JEPA_2 = {
     "vitl": XEncoderConfig(),

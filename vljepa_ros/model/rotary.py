@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .config import PredictorConfig, RotaryScaling, XEncoderConfig
+from vljepa_ros.model.config import PredictorConfig, RotaryScaling, XEncoderConfig
 
 _V_JEPA_BASE = 10000.0
 

@@ -10,11 +10,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from .checkpoints.tensors import CheckpointError
-from .config import ModelConfig
-from .directory import WEIGHTS, ModelDirectory, load_model, open_directory
-from .vljepa import Tokens, VLJepaModel
-from .y_decoder_files import DECODER_WEIGHTS, load_decoder
+from vljepa_ros.model.checkpoints.tensors import CheckpointError
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.directory import WEIGHTS, ModelDirectory, load_model, open_directory
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel
+from vljepa_ros.model.y_decoder_files import DECODER_WEIGHTS, load_decoder
 
 _QUERY_LENGTH = 4
 

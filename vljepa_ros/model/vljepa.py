@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .predictor import Predictor
-from .x_encoder import Kept, XEncoder
-from .y_encoder import YEncoder
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.predictor import Predictor
+from vljepa_ros.model.x_encoder import Kept, XEncoder
+from vljepa_ros.model.y_encoder import YEncoder
 
 FIRST_TEMPERATURE = 0.07  # not in the paper; what its reimplementations take
 MAX_SCALE = 100.0  # as in CLIP

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .config import XEncoderConfig
-from .layers import Attention, Block, GeluMlp
-from .rotary import Rotary, axial_tables
+from vljepa_ros.model.config import XEncoderConfig
+from vljepa_ros.model.layers import Attention, Block, GeluMlp
+from vljepa_ros.model.rotary import Rotary, axial_tables
 
 NORM_EPS = 1e-6
 MOTION_GAIN = 2.0

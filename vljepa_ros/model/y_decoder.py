@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..runtime.manifest import FieldReader
-from .words import END, Words
+from vljepa_ros.model.words import END, Words
+from vljepa_ros.runtime.manifest import FieldReader
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from ..runtime.manifest import ManifestError
-from .checkpoints.tensors import CheckpointError, fill, read_json, read_safetensors, same_names
-from .y_decoder import YDecoder, YDecoderConfig
+from vljepa_ros.model.checkpoints.tensors import (
+    CheckpointError,
+    fill,
+    read_json,
+    read_safetensors,
+    same_names,
+)
+from vljepa_ros.model.y_decoder import YDecoder, YDecoderConfig
+from vljepa_ros.runtime.manifest import ManifestError
 
 DECODER_CONFIG = "y_decoder.json"
 DECODER_WEIGHTS = "y_decoder.safetensors"

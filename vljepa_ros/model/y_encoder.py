@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertModel, Gemma3TextConfig, Gemma3TextModel, PreTrainedModel
 
-from .config import YEncoderConfig
+from vljepa_ros.model.config import YEncoderConfig
 
 
 class YEncoder(nn.Module):

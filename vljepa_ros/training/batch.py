@@ -12,8 +12,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..model.vljepa import Tokens
-from ..model.x_encoder import Kept
+from vljepa_ros.model.vljepa import Tokens
+from vljepa_ros.model.x_encoder import Kept
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .stage import Stage
+from vljepa_ros.training.stage import Stage
 
 
 class CheckpointError(ValueError):

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..model.config import ModelConfig
-from ..model.pixels import normalised
-from .batch import Batch
-from .decoding import decode
-from .feature_cache import FeatureCache
-from .sample import DESCRIBE, Sample, SampleError, Source
-from .stage import Stage, StageError
-from .tokens import Tokenize
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.pixels import normalised
+from vljepa_ros.training.batch import Batch
+from vljepa_ros.training.decoding import decode
+from vljepa_ros.training.feature_cache import FeatureCache
+from vljepa_ros.training.sample import DESCRIBE, Sample, SampleError, Source
+from vljepa_ros.training.stage import Stage, StageError
+from vljepa_ros.training.tokens import Tokenize
 
 _TRIES = 20  # samples that may be unusable in a row
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..sources.annotations import read_lines, span_of
-from .sample import Annotation, Sample
+from vljepa_ros.sources.annotations import read_lines, span_of
+from vljepa_ros.training.sample import Annotation, Sample
 
 ANNOTATIONS = "annotations.jsonl"
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..stream.preprocess import fit_frame
-from .sample import Sample, SampleError
+from vljepa_ros.stream.preprocess import fit_frame
+from vljepa_ros.training.sample import Sample, SampleError
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 VIDEOS = {".mp4", ".webm", ".mkv", ".avi", ".mov"}

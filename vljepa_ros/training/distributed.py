@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .batch import Batch
+from vljepa_ros.training.batch import Batch
 
 _PATIENCE = timedelta(hours=2)  # with a process that still writes, validates or fills a cache
 

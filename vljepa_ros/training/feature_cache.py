@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..model.pixels import normalised
-from .decoding import decode
-from .sample import Sample, SampleError, Source
+from vljepa_ros.model.pixels import normalised
+from vljepa_ros.training.decoding import decode
+from vljepa_ros.training.sample import Sample, SampleError, Source
 
 
 class FeatureCache:

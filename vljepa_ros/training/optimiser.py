@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..model.vljepa import VLJepaModel
-from .stage import Stage
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.training.stage import Stage
 
 _TOWER = "y_encoder.tower."
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from .distributed import rank
-from .stage import Stage
+from vljepa_ros.training.distributed import rank
+from vljepa_ros.training.stage import Stage
 
 
 class Figures(NamedTuple):

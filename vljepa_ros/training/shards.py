@@ -17,9 +17,9 @@ from pathlib import Path
 
 from wids.wids import IndexedTarSamples
 
-from ..sources.annotations import parse_object
-from .decoding import IMAGES, VIDEOS
-from .sample import Annotation, Sample, SampleError
+from vljepa_ros.sources.annotations import parse_object
+from vljepa_ros.training.decoding import IMAGES, VIDEOS
+from vljepa_ros.training.sample import Annotation, Sample, SampleError
 
 _OPEN = 64  # shards that a process keeps open
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from ..model.vljepa import Tokens
+from vljepa_ros.model.vljepa import Tokens
 
 
 class Tokenize:

@@ -20,15 +20,15 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from ..model.vljepa import VLJepaModel
-from .batch import Batch, Batches
-from .checkpoint import read_checkpoint, write_checkpoint
-from .distributed import Joined, any_process, join, rank, world
-from .interrupts import Interrupts, ignore_interrupts
-from .losses import info_nce, regularised_prediction
-from .optimiser import Average, make_optimiser, set_rate, trained_weights
-from .run_log import Figures, RunLog
-from .stage import Stage
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.training.batch import Batch, Batches
+from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
+from vljepa_ros.training.distributed import Joined, any_process, join, rank, world
+from vljepa_ros.training.interrupts import Interrupts, ignore_interrupts
+from vljepa_ros.training.losses import info_nce, regularised_prediction
+from vljepa_ros.training.optimiser import Average, make_optimiser, set_rate, trained_weights
+from vljepa_ros.training.run_log import Figures, RunLog
+from vljepa_ros.training.stage import Stage
 
 SAVE_EVERY = 250
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from tqdm import trange
 
-from ..model.words import Words
-from ..model.y_decoder import YDecoder, YDecoderConfig
+from vljepa_ros.model.words import Words
+from vljepa_ros.model.y_decoder import YDecoder, YDecoderConfig
 
 WIDTH = 192
 STEPS = 1200

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from ..model.vljepa import VLJepaModel
-from .tokens import Tokenize
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.training.tokens import Tokenize
 
 _BATCH = 64
 

@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config import ModelConfig, PredictorConfig
-from ..vljepa import VLJepaModel
-from .names import Names
-from .tensors import CheckpointError, Part, fill, model_prefix, read_transformers
-from .transformers_config import check_config
+from vljepa_ros.model.checkpoints.names import Names
+from vljepa_ros.model.checkpoints.tensors import (
+    CheckpointError,
+    Part,
+    fill,
+    model_prefix,
+    read_transformers,
+)
+from vljepa_ros.model.checkpoints.transformers_config import check_config
+from vljepa_ros.model.config import ModelConfig, PredictorConfig
+from vljepa_ros.model.vljepa import VLJepaModel
 
 INSIDE = {
     "norm1": ("input_layernorm",),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..vljepa import VLJepaModel
-from .text_tower import load_text_tower
+from vljepa_ros.model.checkpoints.text_tower import load_text_tower
+from vljepa_ros.model.vljepa import VLJepaModel
 
 
 def load_minilm(model: VLJepaModel) -> Path:

@@ -12,11 +12,18 @@ from pathlib import Path
 
 import torch
 
-from ..presets import PAPER
-from ..vljepa import VLJepaModel
-from .llama import INSIDE, llama_parts
-from .names import Names
-from .tensors import CheckpointError, Part, Plan, fill, read_torch, split_parts
+from vljepa_ros.model.checkpoints.llama import INSIDE, llama_parts
+from vljepa_ros.model.checkpoints.names import Names
+from vljepa_ros.model.checkpoints.tensors import (
+    CheckpointError,
+    Part,
+    Plan,
+    fill,
+    read_torch,
+    split_parts,
+)
+from vljepa_ros.model.presets import PAPER
+from vljepa_ros.model.vljepa import VLJepaModel
 
 CONFIG = replace(
     PAPER,

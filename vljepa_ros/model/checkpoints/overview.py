@@ -11,12 +11,23 @@ from typing import Any
 
 from torch import Tensor
 
-from ..directory import CONFIG, WEIGHTS, ModelDirectory, open_directory, tensor_shapes
-from ..presets import PAPER
-from ..y_decoder_files import DECODER_WEIGHTS
-from . import licences
-from .tensors import CheckpointError, read_json, read_torch, transformers_files
-from .v_jepa_official import KEYS, read_v_jepa_file
+from vljepa_ros.model.checkpoints import licences
+from vljepa_ros.model.checkpoints.tensors import (
+    CheckpointError,
+    read_json,
+    read_torch,
+    transformers_files,
+)
+from vljepa_ros.model.checkpoints.v_jepa_official import KEYS, read_v_jepa_file
+from vljepa_ros.model.directory import (
+    CONFIG,
+    WEIGHTS,
+    ModelDirectory,
+    open_directory,
+    tensor_shapes,
+)
+from vljepa_ros.model.presets import PAPER
+from vljepa_ros.model.y_decoder_files import DECODER_WEIGHTS
 
 _TYPES = {
     "vjepa2": ("V-JEPA 2, transformers directory", licences.V_JEPA),

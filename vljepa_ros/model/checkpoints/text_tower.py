@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..y_encoder import YEncoder
-from .tensors import fill, model_prefix, read_transformers, same_names
-from .transformers_config import check_config
+from vljepa_ros.model.checkpoints.tensors import fill, model_prefix, read_transformers, same_names
+from vljepa_ros.model.checkpoints.transformers_config import check_config
+from vljepa_ros.model.y_encoder import YEncoder
 
 _UNUSED = ("embeddings.position_ids", "pooler.")
 _SAME = {

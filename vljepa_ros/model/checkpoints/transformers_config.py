@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
-from .tensors import CheckpointError
+from vljepa_ros.model.checkpoints.tensors import CheckpointError
 
 
 def check_config(folder: Path, kind: str, ours: Mapping[str, Any]) -> PreTrainedConfig:

@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..config import XEncoderConfig
-from ..presets import V_JEPA_2, V_JEPA_2_1
-from ..rotary import head_order
-from ..x_encoder import XEncoder
-from .names import Names
-from .tensors import CheckpointError, Part, fill
+from vljepa_ros.model.checkpoints.names import Names
+from vljepa_ros.model.checkpoints.tensors import CheckpointError, Part, fill
+from vljepa_ros.model.config import XEncoderConfig
+from vljepa_ros.model.presets import V_JEPA_2, V_JEPA_2_1
+from vljepa_ros.model.rotary import head_order
+from vljepa_ros.model.x_encoder import XEncoder
 
 _HEADS = {c.width: c.heads for c in (*V_JEPA_2.values(), *V_JEPA_2_1.values())}
 _OFFSETS = ("image_offset", "video_offset")

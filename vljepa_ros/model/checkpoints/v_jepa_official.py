@@ -16,9 +16,9 @@ from typing import Any
 
 from torch import Tensor
 
-from .names import Names
-from .tensors import CheckpointError, read_torch
-from .v_jepa import VJepaWeights
+from vljepa_ros.model.checkpoints.names import Names
+from vljepa_ros.model.checkpoints.tensors import CheckpointError, read_torch
+from vljepa_ros.model.checkpoints.v_jepa import VJepaWeights
 
 KEYS = ("encoder", "target_encoder", "ema_encoder")
 _WRAPPERS = ("module.", "backbone.")

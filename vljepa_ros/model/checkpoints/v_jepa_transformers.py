@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .names import Names
-from .tensors import read_transformers
-from .transformers_config import check_config
-from .v_jepa import VJepaWeights
+from vljepa_ros.model.checkpoints.names import Names
+from vljepa_ros.model.checkpoints.tensors import read_transformers
+from vljepa_ros.model.checkpoints.transformers_config import check_config
+from vljepa_ros.model.checkpoints.v_jepa import VJepaWeights
 
 _NAMES = Names(
     block="encoder.layer",

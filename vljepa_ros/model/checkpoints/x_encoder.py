@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .tensors import CheckpointError
-from .v_jepa import VJepaWeights
-from .v_jepa_official import read_v_jepa_file
-from .v_jepa_transformers import read_v_jepa_directory
+from vljepa_ros.model.checkpoints.tensors import CheckpointError
+from vljepa_ros.model.checkpoints.v_jepa import VJepaWeights
+from vljepa_ros.model.checkpoints.v_jepa_official import read_v_jepa_file
+from vljepa_ros.model.checkpoints.v_jepa_transformers import read_v_jepa_directory
 
 
 def read_x_encoder(path: Path, key: str | None = None) -> VJepaWeights:

@@ -20,24 +20,24 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ... import __version__
-from ...runtime.bundle import FROM_TEXT_ENCODER, STORED, Bundle, write_manifest
-from ..config import ModelConfig
-from ..frame_encoder import FrameEncoder
-from ..vljepa import VLJepaModel
-from ..y_decoder import YDecoder
-from .contents import Choices, Contents, EncodedTexts
-from .errors import ExportError
-from .graphs import (
+from vljepa_ros import __version__
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.export.contents import Choices, Contents, EncodedTexts
+from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.export.graphs import (
     frame_encoder_graph,
     predictor_graph,
     x_encoder_graph,
     y_decoder_graph,
     y_encoder_graph,
 )
-from .onnx_file import write_graph
-from .parity import Parity
-from .precision import lower_precision
+from vljepa_ros.model.export.onnx_file import write_graph
+from vljepa_ros.model.export.parity import Parity
+from vljepa_ros.model.export.precision import lower_precision
+from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.model.y_decoder import YDecoder
+from vljepa_ros.runtime.bundle import FROM_TEXT_ENCODER, STORED, Bundle, write_manifest
 
 _CARD = "README.md"
 _TOKENIZER = "tokenizer.json"

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...runtime.tokens import Tokens
-from ..vljepa import VLJepaModel
-from ..y_decoder import YDecoder
-from .precision import LowPrecision
+from vljepa_ros.model.export.precision import LowPrecision
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.model.y_decoder import YDecoder
+from vljepa_ros.runtime.tokens import Tokens
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ..config import ModelConfig
-from ..frame_encoder import FrameEncoder
-from ..pixels import normalised
-from ..predictor import Predictor
-from ..rotary import Rotary
-from ..vljepa import VLJepaModel
-from ..x_encoder import XEncoder
-from ..y_decoder import YDecoder
-from .text_graph import TextGraph
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.export.text_graph import TextGraph
+from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.pixels import normalised
+from vljepa_ros.model.predictor import Predictor
+from vljepa_ros.model.rotary import Rotary
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.model.x_encoder import XEncoder
+from vljepa_ros.model.y_decoder import YDecoder
 
 MAX_QUERIES = 256
 MAX_CLIPS = 64

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from ...runtime.bundle import EXTERNAL
-from .low_precision import save
+from vljepa_ros.model.export.low_precision import save
+from vljepa_ros.runtime.bundle import EXTERNAL
 
 _AXIS = "rounded_axis"
 

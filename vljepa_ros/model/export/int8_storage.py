@@ -11,8 +11,8 @@ from __future__ import annotations
 import onnx_ir as ir
 import torch
 
-from ..int8 import to_int8
-from .errors import ExportError
+from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.int8 import to_int8
 
 
 def store_as_int8(model: ir.Model) -> None:

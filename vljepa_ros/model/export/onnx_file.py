@@ -19,8 +19,8 @@ from onnx_ir.passes.common import (
 )
 from onnxscript.optimizer import fold_constants
 
-from .graphs import Graph
-from .int8_storage import store_as_int8
+from vljepa_ros.model.export.graphs import Graph
+from vljepa_ros.model.export.int8_storage import store_as_int8
 
 OPSET = 18
 IR_VERSION = 8  # what opset 18 came with; the exporter would ask for newer readers

@@ -17,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...runtime.onnx_session import session_options
-from ...runtime.reference import Reference, same_order
-from ..frame_encoder import FrameEncoder
-from ..pixels import normalised
-from ..vljepa import VLJepaModel
-from ..y_decoder import YDecoder
-from .contents import Contents, EncodedTexts
-from .errors import ExportError
+from vljepa_ros.model.export.contents import Contents, EncodedTexts
+from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.pixels import normalised
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.model.y_decoder import YDecoder
+from vljepa_ros.runtime.onnx_session import session_options
+from vljepa_ros.runtime.reference import Reference, same_order
 
 TOLERANCE = 1e-4  # relative
 TIE = 1e-5  # cosines nearer than this have no order

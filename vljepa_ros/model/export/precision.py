@@ -22,15 +22,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ...runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
-from ...runtime.bundle_files import BundleError
-from ...runtime.choose import ONNXRUNTIME
-from ...runtime.model import VLJepa
-from ...runtime.onnx_session import OnnxGraph
-from ...runtime.reference import DisagreementError, Reference
-from .errors import ExportError
-from .half_rounding import round_halves, value_types
-from .low_precision import FP32_OPERATORS
+from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.export.half_rounding import round_halves, value_types
+from vljepa_ros.model.export.low_precision import FP32_OPERATORS
+from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
+from vljepa_ros.runtime.bundle_files import BundleError
+from vljepa_ros.runtime.choose import ONNXRUNTIME
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.onnx_session import OnnxGraph
+from vljepa_ros.runtime.reference import DisagreementError, Reference
 
 PRECISIONS = ("fp16", "int8", "fp8")
 GRAPHS = ("frame_encoder", "x_encoder", "predictor")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ..y_encoder import YEncoder
+from vljepa_ros.model.y_encoder import YEncoder
 
 
 class TextGraph(nn.Module):

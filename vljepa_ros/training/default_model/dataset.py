@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
-from ...model.config import ModelConfig
-from ...model.vljepa import Tokens
-from ...model.x_encoder import Kept
-from ..batch import Batch
-from .episodes import QUERY_NAMES, StoredEpisode, clip_indices
-from .features import feature_path
-from .simulation import language
-from .texts import FrozenText
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.vljepa import Tokens
+from vljepa_ros.model.x_encoder import Kept
+from vljepa_ros.training.batch import Batch
+from vljepa_ros.training.default_model.episodes import QUERY_NAMES, StoredEpisode, clip_indices
+from vljepa_ros.training.default_model.features import feature_path
+from vljepa_ros.training.default_model.simulation import language
+from vljepa_ros.training.default_model.texts import FrozenText
 
 TOKEN_DROP = 0.25
 MIRROR = 0.3

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .simulation.labels import Signals, label_episode
-from .simulation.tasks import BY_NAME
+from vljepa_ros.training.default_model.simulation.labels import Signals, label_episode
+from vljepa_ros.training.default_model.simulation.tasks import BY_NAME
 
 QUERY_NAMES = ("action", "object", "held", "task")
 FRAME_RATE_HZ = 10.0  # of the stored frames

@@ -21,9 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...runtime.model import VLJepa
-from .episodes import FRAME_RATE_HZ, QUERY_NAMES, StoredEpisode, clip_indices, load_episodes
-from .simulation import language
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.training.default_model.episodes import (
+    FRAME_RATE_HZ,
+    QUERY_NAMES,
+    StoredEpisode,
+    clip_indices,
+    load_episodes,
+)
+from vljepa_ros.training.default_model.simulation import language
 
 EVERY = 2  # frames; the clip's own stride, so that every frame is encoded once
 

@@ -21,14 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...evaluation.cider import cider
-from ...runtime.choose_decoder import available_decoders, choose_decoder
-from ...runtime.decoder import Decoder
-from ...runtime.model import VLJepa
-from .dataset import Vocabulary
-from .episodes import QUERY_NAMES, StoredEpisode, clip_indices, load_episodes
-from .features import cache_features, feature_path
-from .simulation import language
+from vljepa_ros.evaluation.cider import cider
+from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
+from vljepa_ros.runtime.decoder import Decoder
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.training.default_model.dataset import Vocabulary
+from vljepa_ros.training.default_model.episodes import (
+    QUERY_NAMES,
+    StoredEpisode,
+    clip_indices,
+    load_episodes,
+)
+from vljepa_ros.training.default_model.features import cache_features, feature_path
+from vljepa_ros.training.default_model.simulation import language
 
 EVERY = 4  # frames
 

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...model.export.graphs import frame_encoder_graph
-from ...model.export.onnx_file import write_graph
-from ...model.frame_encoder import FrameEncoder
-from ...model.presets import DEFAULT
-from .episodes import StoredEpisode, load_episodes
+from vljepa_ros.model.export.graphs import frame_encoder_graph
+from vljepa_ros.model.export.onnx_file import write_graph
+from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.presets import DEFAULT
+from vljepa_ros.training.default_model.episodes import StoredEpisode, load_episodes
 
 
 def feature_path(episode: StoredEpisode) -> Path:

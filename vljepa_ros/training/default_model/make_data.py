@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .simulation.episode import SPLITS, Simulator, episode_seed
-from .simulation.tasks import TASKS
+from vljepa_ros.training.default_model.simulation.episode import SPLITS, Simulator, episode_seed
+from vljepa_ros.training.default_model.simulation.tasks import TASKS
 
 FRAME_PIXELS = 160
 DWELL_S = 3.0  # mean of each wait in the paced splits: about 0.4 changes of the action per second

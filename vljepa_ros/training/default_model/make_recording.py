@@ -19,11 +19,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .episodes import FRAME_RATE_HZ, QUERY_NAMES
-from .simulation import language
-from .simulation.episode import SPLITS, Simulator
-from .simulation.labels import label_episode
-from .simulation.tasks import BY_NAME
+from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ, QUERY_NAMES
+from vljepa_ros.training.default_model.simulation import language
+from vljepa_ros.training.default_model.simulation.episode import SPLITS, Simulator
+from vljepa_ros.training.default_model.simulation.labels import label_episode
+from vljepa_ros.training.default_model.simulation.tasks import BY_NAME
 
 HEIGHT, WIDTH = 360, 480
 TASKS = (

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ...model.vljepa import Tokens
-from ...model.y_encoder import YEncoder
-from ...runtime import tokens
+from vljepa_ros.model.vljepa import Tokens
+from vljepa_ros.model.y_encoder import YEncoder
+from vljepa_ros.runtime import tokens
 
 
 class FrozenText:

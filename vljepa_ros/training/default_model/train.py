@@ -16,18 +16,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...model.checkpoints.minilm import load_minilm
-from ...model.directory import save_model
-from ...model.int8 import round_to_int8
-from ...model.presets import DEFAULT
-from ...model.vljepa import VLJepaModel
-from ..stage import Stage
-from ..trainer import Trainer
-from .dataset import ClipSet, EpisodeBatches, Sentences, Vocabulary
-from .episodes import QUERY_NAMES, load_episodes
-from .features import cache_features
-from .simulation import language
-from .texts import FrozenText
+from vljepa_ros.model.checkpoints.minilm import load_minilm
+from vljepa_ros.model.directory import save_model
+from vljepa_ros.model.int8 import round_to_int8
+from vljepa_ros.model.presets import DEFAULT
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.training.default_model.dataset import (
+    ClipSet,
+    EpisodeBatches,
+    Sentences,
+    Vocabulary,
+)
+from vljepa_ros.training.default_model.episodes import QUERY_NAMES, load_episodes
+from vljepa_ros.training.default_model.features import cache_features
+from vljepa_ros.training.default_model.simulation import language
+from vljepa_ros.training.default_model.texts import FrozenText
+from vljepa_ros.training.stage import Stage
+from vljepa_ros.training.trainer import Trainer
 
 LICENCES = {
     "frame_encoder": "EfficientNet-Lite0, ImageNet weights, Apache-2.0",

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ...model.directory import load_model, open_directory
-from ...model.vljepa import Tokens, VLJepaModel
-from ...model.y_decoder_files import save_decoder
-from ..y_decoder import STEPS, Lessons, new_decoder, train_decoder
-from ..y_decoder_texts import embed_sentences
-from .dataset import ClipSet, Vocabulary
-from .episodes import QUERY_NAMES, load_episodes
-from .features import cache_features
-from .simulation import language
-from .texts import FrozenText
+from vljepa_ros.model.directory import load_model, open_directory
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel
+from vljepa_ros.model.y_decoder_files import save_decoder
+from vljepa_ros.training.default_model.dataset import ClipSet, Vocabulary
+from vljepa_ros.training.default_model.episodes import QUERY_NAMES, load_episodes
+from vljepa_ros.training.default_model.features import cache_features
+from vljepa_ros.training.default_model.simulation import language
+from vljepa_ros.training.default_model.texts import FrozenText
+from vljepa_ros.training.y_decoder import STEPS, Lessons, new_decoder, train_decoder
+from vljepa_ros.training.y_decoder_texts import embed_sentences
 
 CLIPS = 12000
 EVERY_EPISODE = 4  # a quarter of the episodes shows everything, and fits into memory

@@ -22,8 +22,8 @@ from metaworld import policies
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from numpy.typing import NDArray
 
-from .labels import Signals
-from .tasks import Task
+from vljepa_ros.training.default_model.simulation.labels import Signals
+from vljepa_ros.training.default_model.simulation.tasks import Task
 
 STEPS_PER_FRAME = 4  # control steps; 20 fps of simulated time, shown at 10 fps
 MAX_WORK_STEPS = 240

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .tasks import Task
+from vljepa_ros.training.default_model.simulation.tasks import Task
 
 HAND_MOVES = 0.004  # m per frame
 TOOL_MOVES = 0.003
