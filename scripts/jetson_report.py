@@ -29,11 +29,11 @@ from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.choose import TENSORRT
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.reference import Reference
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 
 RUNS = 50
 WARM_UP = 5

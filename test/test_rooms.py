@@ -42,16 +42,23 @@ TORCH = {"torch"}
 RULES: dict[str, tuple[set[str], set[str]]] = {
     "stream": (set(), ROS | TORCH),
     "views": ({"stream"}, ROS | TORCH),
-    "sources": ({"stream"}, ROS | TORCH),
+    "recordings": ({"stream"}, ROS | TORCH),
     "runtime": ({"stream"}, (ROS - {"ament_index_python"}) | TORCH),
     "model": ({"stream", "runtime"}, ROS),
-    "training": ({"stream", "runtime", "model", "sources", "views", "evaluation"}, ROS),
-    "nodes": ({"stream", "runtime", "sources", "views"}, TORCH),
-    "demo": ({"stream", "runtime", "sources", "views", "nodes"}, TORCH),
-    "evaluation": ({"stream", "runtime", "sources"}, ROS | TORCH),
-    "commands": ({"stream", "runtime", "sources", "model", "training", "evaluation"}, ROS),
+    "training": ({"stream", "runtime", "model", "recordings"}, ROS),
+    "recipes": (
+        {"stream", "runtime", "model", "recordings", "training", "evaluation"},
+        ROS,
+    ),
+    "nodes": ({"stream", "runtime", "recordings", "views"}, TORCH),
+    "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
+    "evaluation": ({"stream", "runtime", "recordings"}, ROS | TORCH),
+    "commands": (
+        {"stream", "runtime", "recordings", "model", "training", "evaluation"},
+        ROS,
+    ),
 }
-WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "sources", "evaluation")
+WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "recordings", "evaluation")
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked
 # for, found or not: an import that is tried and forgiven would still count where it is installed.

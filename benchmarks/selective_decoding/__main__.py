@@ -2,7 +2,7 @@
 """Run the benchmark: see ``docs/selective-decoding.md``.
 
 ``scripts/with_env.sh .venv python -m benchmarks.selective_decoding --data data`` after
-``make train-venv`` and ``python -m vljepa_ros.training.default_model.make_data``; pictures also
+``make train-venv`` and ``python -m vljepa_ros.recipes.default_model.make_data``; pictures also
 want ``.venv/bin/pip install matplotlib``. The first run embeds 88 600 clips.
 """
 
@@ -17,8 +17,8 @@ from benchmarks.selective_decoding.ablation import ablate
 from benchmarks.selective_decoding.experiment import SETS, run
 from benchmarks.selective_decoding.outputs import READINGS
 from benchmarks.selective_decoding.report import as_data, lines
+from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.training.default_model.episodes import QUERY_NAMES
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.selective_decoding.comparison import REFERENCE_HZ
+from benchmarks.selective_decoding.decodings import Decodings
 from benchmarks.selective_decoding.experiment import StreamSet, load_streams
 from benchmarks.selective_decoding.judge import CIDER, Curve, Judge
 from benchmarks.selective_decoding.methods import METHODS, STATE, UNIFORM, Said
 from benchmarks.selective_decoding.outputs import READINGS, Outputs, of_spans
+from benchmarks.selective_decoding.reduction import reduction_factor
 from benchmarks.selective_decoding.streams import Stream
-from vljepa_ros.evaluation.selective.decodings import Decodings
-from vljepa_ros.evaluation.selective.reduction import reduction_factor
 from vljepa_ros.runtime.model import VLJepa
 
 SETTINGS = 12

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.selective_decoding.decodings import Decodings
 from benchmarks.selective_decoding.outputs import Outputs, of_spans
 from benchmarks.selective_decoding.streams import Stream
-from vljepa_ros.evaluation.selective.decodings import Decodings
+from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
 from vljepa_ros.stream.pieces import Piece
-from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
 
 _FRAME_NS = round(1e9 / FRAME_RATE_HZ)
 

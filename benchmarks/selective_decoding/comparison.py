@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.selective_decoding.judge import Curve, Key
 from benchmarks.selective_decoding.methods import UNIFORM, UNIFORM_POOLED
-from vljepa_ros.evaluation.selective.reduction import (
+from benchmarks.selective_decoding.reduction import (
     Interval,
     Sweep,
     reduction_factor,

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.selective_decoding.causal import Watched
-from benchmarks.selective_decoding.methods import watched
-from benchmarks.selective_decoding.streams import Stream
-from vljepa_ros.evaluation.selective.changes import (
+from benchmarks.selective_decoding.changes import (
     ChangeCounts,
     DelaySummary,
     count_changes,
     detection_delays,
 )
-from vljepa_ros.evaluation.selective.uniform import uniform_starts
-from vljepa_ros.evaluation.selective.ward import ward_starts
+from benchmarks.selective_decoding.methods import watched
+from benchmarks.selective_decoding.streams import Stream
+from benchmarks.selective_decoding.uniform import uniform_starts
+from benchmarks.selective_decoding.ward import ward_starts
+from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
+from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.stream.change import ChangeConfig, Reason
-from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
-from vljepa_ros.training.default_model.simulation import language
 
 TOLERANCE = 2  # frames
 DEFAULT = ChangeConfig()

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.training.default_model.episodes import (
+from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
     clip_indices,
     load_episodes,
 )
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.model import VLJepa
 
 SEED = 0  # of the order of the episodes
 
@@ -78,7 +78,7 @@ def _embeddings(
 
 def _features(data: Path, split: str, episodes: list[StoredEpisode]) -> NDArray[np.float16]:
     # Imports torch, which nothing here needs once the embeddings are cached.
-    from vljepa_ros.training.default_model.features import cache_features, feature_path
+    from vljepa_ros.recipes.default_model.features import cache_features, feature_path
 
     cache_features(data, [split])
     return np.concatenate([np.load(feature_path(one)) for one in episodes])

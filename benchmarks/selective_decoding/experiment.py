@@ -17,8 +17,8 @@ from benchmarks.selective_decoding.judge import Curve, Judge
 from benchmarks.selective_decoding.methods import METHODS, REFERENCES, Method
 from benchmarks.selective_decoding.streams import PAPER_STREAM_S, Stream, Words, cut
 from benchmarks.selective_decoding.tuning import settings_for
+from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.training.default_model.episodes import QUERY_NAMES
 
 RATES_HZ = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.01)
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.selective_decoding.matching import said
 from benchmarks.selective_decoding.methods import Said
 from benchmarks.selective_decoding.outputs import LIVE, READINGS, Outputs
+from benchmarks.selective_decoding.reduction import Sweep
 from benchmarks.selective_decoding.streams import Stream
 from vljepa_ros.evaluation.cider import Corpus
-from vljepa_ros.evaluation.selective.matching import said
-from vljepa_ros.evaluation.selective.reduction import Sweep
-from vljepa_ros.training.default_model.episodes import FRAME_RATE_HZ
-from vljepa_ros.training.default_model.simulation import language
+from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
+from vljepa_ros.recipes.default_model.simulation import language
 
 CIDER, ACCURACY = "CIDEr-D", "frames right"
 MEASURES = (CIDER, ACCURACY)

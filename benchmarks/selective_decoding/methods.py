@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.selective_decoding.causal import Watched, watch
+from benchmarks.selective_decoding.decodings import at_start, midpoint, pooled
 from benchmarks.selective_decoding.outputs import Outputs, of_spans
 from benchmarks.selective_decoding.streams import Stream
-from vljepa_ros.evaluation.selective.decodings import at_start, midpoint, pooled
-from vljepa_ros.evaluation.selective.uniform import uniform_starts
-from vljepa_ros.evaluation.selective.ward import ward_starts
-from vljepa_ros.evaluation.selective.window_variance import (
+from benchmarks.selective_decoding.uniform import uniform_starts
+from benchmarks.selective_decoding.ward import ward_starts
+from benchmarks.selective_decoding.window_variance import (
     window_variance_starts,
     window_variances,
 )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vljepa_ros.evaluation.selective.decodings import Decodings
-from vljepa_ros.evaluation.selective.matching import live, nearest, spanning
+from benchmarks.selective_decoding.decodings import Decodings
+from benchmarks.selective_decoding.matching import live, nearest, spanning
 
 NEAREST, SPAN, LIVE = "nearest", "span", "live"
 READINGS = {

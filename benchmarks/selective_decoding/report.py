@@ -9,13 +9,13 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.selective_decoding.aims import aims
+from benchmarks.selective_decoding.changes import DelaySummary
 from benchmarks.selective_decoding.comparison import Loss, Reduction, losses
 from benchmarks.selective_decoding.detection import DEFAULT, TOLERANCE
 from benchmarks.selective_decoding.experiment import Result
 from benchmarks.selective_decoding.judge import CIDER, MEASURES, Curve, Key
 from benchmarks.selective_decoding.methods import CAUSAL, UNIFORM, UNIFORM_POOLED, WARD_POOLED
 from benchmarks.selective_decoding.outputs import NEAREST, READINGS, SPAN
-from vljepa_ros.evaluation.selective.changes import DelaySummary
 
 KEYS: tuple[Key, ...] = tuple((measure, reading) for measure in MEASURES for reading in READINGS)
 _WIDTH = 24

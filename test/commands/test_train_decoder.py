@@ -15,7 +15,7 @@ from support.tiny_model import PHRASES, tiny_directory
 from vljepa_ros.commands.main import main
 from vljepa_ros.runtime.choose_decoder import choose_decoder
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.training import y_decoder
+from vljepa_ros.training import y_decoder_trainer
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def test_a_list_of_sentences_becomes_a_bundle_that_speaks(
 ) -> None:
     sentences = [text for group in PHRASES.values() for text in group]
     (tmp_path / "texts.txt").write_text("\n\n".join([*sentences, sentences[0]]) + "\n")
-    monkeypatch.setattr(y_decoder, "NOISE", 0.05)  # random towers put all texts close together
+    monkeypatch.setattr(
+        y_decoder_trainer, "NOISE", 0.05
+    )  # random towers put all texts close together
     words = ["train-decoder", "--model", str(model), "--texts", str(tmp_path / "texts.txt")]
     assert main([*words, "--steps", "150"]) == 0
     assert "6 of 6 sentences are said word for word" in capsys.readouterr().out

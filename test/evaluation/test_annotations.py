@@ -16,7 +16,7 @@ from vljepa_ros.evaluation.annotations import (
     read_labels,
     read_questions,
 )
-from vljepa_ros.sources.annotations import AnnotationError, Span
+from vljepa_ros.recordings.annotations import AnnotationError, Span
 
 
 @pytest.fixture

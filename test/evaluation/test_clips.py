@@ -12,8 +12,8 @@ import pytest
 from support.recordings import COLOURS, write_folder, write_video
 from vljepa_ros.evaluation.clips import read_clip
 from vljepa_ros.evaluation.embeddings import NoClipsError, embed_clips
+from vljepa_ros.recordings.annotations import Span
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.sources.annotations import Span
 
 RED, GREEN, BLUE = ["red"] * 10, ["green"] * 10, ["blue"] * 10
 QUERY = ["What colour is the scene?"]

@@ -15,8 +15,8 @@ from support.colour_bundle import COLOURS, QUERIES, colour_frame, phrase
 from vljepa_ros.evaluation import measures
 from vljepa_ros.evaluation.annotations import Asked, Captioned, Labelled
 from vljepa_ros.evaluation.cider import cider
+from vljepa_ros.recordings.annotations import Span
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.sources.annotations import Span
 
 COLOUR, BRIGHTNESS = QUERIES["colour"], QUERIES["brightness"]
 

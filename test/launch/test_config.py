@@ -12,9 +12,9 @@ import yaml
 
 pytest.importorskip("rclpy", reason="the nodes' parameter tables need ROS 2")
 
-from vljepa_ros.nodes.lifecycle import AUTOSTART
+from vljepa_ros.nodes.common.lifecycle import AUTOSTART
+from vljepa_ros.nodes.common.parameters import ParameterSpec
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER
-from vljepa_ros.nodes.parameters import ParameterSpec
 from vljepa_ros.nodes.replay import PARAMETERS as REPLAY
 from vljepa_ros.nodes.visualizer import PARAMETERS as VISUALIZER
 

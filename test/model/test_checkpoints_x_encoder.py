@@ -22,7 +22,7 @@ from support.public_models import (  # noqa: E402
     vision_model,
 )
 from vljepa_ros.model.checkpoints.tensors import CheckpointError  # noqa: E402
-from vljepa_ros.model.checkpoints.x_encoder import read_x_encoder  # noqa: E402
+from vljepa_ros.model.checkpoints.x_encoder_weights import read_x_encoder  # noqa: E402
 from vljepa_ros.model.presets import V_JEPA_2, V_JEPA_2_1  # noqa: E402
 from vljepa_ros.model.x_encoder import XEncoder  # noqa: E402
 

@@ -22,17 +22,17 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
-from vljepa_ros.model.export.bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.contents import Choices, EncodedTexts  # noqa: E402
-from vljepa_ros.model.export.errors import ExportError  # noqa: E402
+from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
+from vljepa_ros.model.export.export_error import ExportError  # noqa: E402
 from vljepa_ros.model.int8 import round_to_int8  # noqa: E402
-from vljepa_ros.model.pixels import normalised  # noqa: E402
+from vljepa_ros.model.normalise import normalised  # noqa: E402
 from vljepa_ros.model.vljepa import Tokens  # noqa: E402
 from vljepa_ros.runtime.bundle import Bundle  # noqa: E402
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.runtime.reference import Reference  # noqa: E402
-from vljepa_ros.runtime.tokens import TextError  # noqa: E402
+from vljepa_ros.runtime.tokenizer import TextError  # noqa: E402
 from vljepa_ros.stream.frame import Frame  # noqa: E402
 
 

@@ -17,7 +17,7 @@ import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
 from support.tiny_model import TINY_DEFAULT, TINY_PAPER, tiny_model  # noqa: E402
-from vljepa_ros.model.export.errors import ExportError  # noqa: E402
+from vljepa_ros.model.export.export_error import ExportError  # noqa: E402
 from vljepa_ros.model.export.graphs import y_encoder_graph  # noqa: E402
 from vljepa_ros.model.export.onnx_file import write_graph  # noqa: E402
 from vljepa_ros.model.int8 import round_to_int8  # noqa: E402

@@ -29,9 +29,9 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
-from vljepa_ros.model.export.bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.contents import Choices  # noqa: E402
-from vljepa_ros.model.export.errors import ExportError  # noqa: E402
+from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
+from vljepa_ros.model.export.export_error import ExportError  # noqa: E402
 from vljepa_ros.model.export.half_rounding import round_halves  # noqa: E402
 from vljepa_ros.model.export.low_precision import FP32_OPERATORS  # noqa: E402
 from vljepa_ros.model.export.precision import LowPrecision, lower_precision  # noqa: E402

@@ -135,7 +135,7 @@ def test_the_graph_says_the_same(tmp_path) -> None:
 def test_a_graph_that_says_something_else_is_not_exported(tmp_path) -> None:
     pytest.importorskip("onnxscript", reason="the export needs onnxscript")
     from support.tiny_model import contents, random_clips
-    from vljepa_ros.model.export.errors import ExportError
+    from vljepa_ros.model.export.export_error import ExportError
     from vljepa_ros.model.export.graphs import y_decoder_graph
     from vljepa_ros.model.export.onnx_file import write_graph
     from vljepa_ros.model.export.parity import Parity

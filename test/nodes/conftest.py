@@ -29,7 +29,7 @@ def _logs(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _frequent_diagnostics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Report ten times a second, so that no test waits a second for a report."""
-    monkeypatch.setattr("vljepa_ros.nodes.diagnostics.PERIOD_S", 0.1)
+    monkeypatch.setattr("vljepa_ros.nodes.common.diagnostics.PERIOD_S", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,11 @@ from support.ros import DEADLINE_S, Bench
 from support.speaker import COUNTING, SPACE, Speaker, meaning
 from vljepa_msgs.msg import StateDescription
 from vljepa_msgs.srv import AddPhrases, Describe, EmbedText
-from vljepa_ros.nodes.conversions import to_floats
+from vljepa_ros.nodes.common.conversions import to_floats
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.nodes.phrase_service import MAX_PHRASES
-from vljepa_ros.nodes.qos import latched
 from vljepa_ros.stream.vectors import unit
 
 CYAN = unit(meaning("green") + meaning("blue"))

@@ -17,9 +17,9 @@ from support.ros import DEADLINE_S, Bench, Inbox
 from support.speaker import COUNTING, SPACE, Speaker, meaning
 from vljepa_msgs.msg import ModelInfo, Query, StateDescription
 from vljepa_msgs.srv import Describe
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.qos import latched
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.stream.vectors import unit
 

@@ -14,11 +14,11 @@ from support.speaker import COUNTING, SPACE, Speaker
 from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes.camera_names import MAX_CAMERAS, camera_names
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.diagnostics import Level
+from vljepa_ros.nodes.common.qos import latched, reliable
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.diagnostics import Level
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.qos import latched, reliable
 
 CAMERAS = ("left", "right")
 
@@ -162,14 +162,14 @@ def test_a_silent_camera_is_named(
 ) -> None:
     reports = ros.diagnostics("describer")
     left.say("red", 1)
-    monkeypatch.setattr("vljepa_ros.nodes.listener.SILENCE_S", 0.0)
+    monkeypatch.setattr("vljepa_ros.nodes.common.listener.SILENCE_S", 0.0)
     report = reports.wait_for(lambda r: r.level == Level.STALE.value, "silence of both")
     assert "left: no message" in report.message and "right: no message" in report.message
     assert "/embedder/right/embedding has no publisher" in report.message
     assert report.values["left: topic"] == "/embedder/left/embedding"
     assert report.values["left: state of colour"] == phrase("red")
 
-    monkeypatch.setattr("vljepa_ros.nodes.listener.SILENCE_S", 5.0)
+    monkeypatch.setattr("vljepa_ros.nodes.common.listener.SILENCE_S", 5.0)
     describer._streams["right"].listener._heard_s -= 10.0  # as if that had passed
     report = reports.wait_for(lambda r: r.level == Level.WARN.value, "silence of one")
     assert report.message.startswith("right: no message") and "left" not in report.message

@@ -15,11 +15,11 @@ from support.colour_bundle import add_text_decoder, sentence
 from support.ros import Bench
 from support.speaker import Speaker
 from vljepa_msgs.msg import StateDescription
+from vljepa_ros.nodes.common.diagnostics import Level
+from vljepa_ros.nodes.common.parameters import Change
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.diagnostics import Level
 from vljepa_ros.nodes.parameter_tables import DETECTOR
-from vljepa_ros.nodes.parameters import Change
-from vljepa_ros.nodes.qos import latched
 from vljepa_ros.stream.change import ChangeConfig
 
 DEFAULTS = asdict(ChangeConfig())

@@ -18,10 +18,10 @@ from support.film import Film
 from support.gated_backend import Gate
 from support.ros import Bench
 from vljepa_msgs.msg import Embedding, ModelInfo
-from vljepa_ros.nodes.diagnostics import Level
+from vljepa_ros.nodes.common.diagnostics import Level
+from vljepa_ros.nodes.common.parameters import Phase
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.parameters import Phase
-from vljepa_ros.nodes.qos import latched
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS, identify

@@ -7,10 +7,10 @@ from support.colour_bundle import phrase
 from support.film import CLIP, MS, PERIOD, Film
 from support.ros import Bench
 from vljepa_msgs.msg import Embedding, StateDescription
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.qos import latched
 
 _FRAME = "camera_optical_frame"
 

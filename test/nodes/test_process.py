@@ -17,8 +17,8 @@ from support.film import Film
 from support.ros import DEADLINE_S, Bench
 from support.speaker import SPACE, meaning
 from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription
-from vljepa_ros.nodes.conversions import to_floats
-from vljepa_ros.nodes.qos import latched, reliable
+from vljepa_ros.nodes.common.conversions import to_floats
+from vljepa_ros.nodes.common.qos import latched, reliable
 
 ROOT = Path(__file__).resolve().parents[2]
 END_S = 5.0  # generous: the machine may be loaded; a node that waits for something takes for ever

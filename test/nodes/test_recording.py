@@ -20,10 +20,10 @@ from support.ros import Bench, Inbox
 from vljepa_msgs.msg import Embedding, StateDescription
 from vljepa_ros.demo.agreement import agreement
 from vljepa_ros.demo.truth import Truth, load_truth
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.qos import latched
 from vljepa_ros.views.timeline import Segment
 
 RECORDING = Path(__file__).resolve().parents[2] / "demo" / "recording.mp4"

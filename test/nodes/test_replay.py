@@ -23,8 +23,8 @@ from support.recordings import (
     write_video,
 )
 from support.ros import Bench, Inbox
-from vljepa_ros.nodes.conversions import to_ns, to_rgb
-from vljepa_ros.nodes.qos import latched
+from vljepa_ros.nodes.common.conversions import to_ns, to_rgb
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.replay import Replay
 
 MS = 1_000_000

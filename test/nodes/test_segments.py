@@ -17,9 +17,9 @@ from support.ros import DEADLINE_S, Bench, Inbox
 from support.speaker import COUNTING, SPACE, Speaker, meaning
 from vljepa_msgs.msg import ModelInfo, Query, Segment, StateDescription
 from vljepa_msgs.srv import Describe
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.qos import latched, reliable
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.qos import latched, reliable
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.stream.vectors import unit
@@ -271,7 +271,7 @@ def test_a_segment_whose_embeddings_cancel_out_is_counted_and_the_node_goes_on(
 def test_a_stuck_decoder_does_not_keep_the_node_from_its_end(
     ros: Bench, describer: Describer, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vljepa_ros.nodes.worker._PATIENCE_S", 0.1)
+    monkeypatch.setattr("vljepa_ros.nodes.common.worker._PATIENCE_S", 0.1)
     release = threading.Event()
     _before_each_decode(monkeypatch, lambda: release.wait(DEADLINE_S))
     try:

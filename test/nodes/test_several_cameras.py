@@ -14,10 +14,10 @@ from support.gated_backend import Gate
 from support.ros import Bench, Inbox
 from vljepa_msgs.msg import Embedding
 from vljepa_msgs.srv import Ask
-from vljepa_ros.nodes.conversions import to_ns, to_vector
-from vljepa_ros.nodes.diagnostics import Level
+from vljepa_ros.nodes.common.conversions import to_ns, to_vector
+from vljepa_ros.nodes.common.diagnostics import Level
+from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.parameters import Phase
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.phrases import PhraseBank
 
@@ -123,7 +123,7 @@ def test_a_silent_camera_is_a_warning_that_names_it_and_the_other_goes_on(
     ros: Bench, films: dict[str, Film], inboxes: dict[str, Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reports = ros.diagnostics("embedder")
-    monkeypatch.setattr("vljepa_ros.nodes.listener.SILENCE_S", 0.5)
+    monkeypatch.setattr("vljepa_ros.nodes.common.listener.SILENCE_S", 0.5)
     warned: list[Any] = []
     for _ in range(20):
         films["front"].roll("red")

@@ -18,9 +18,9 @@ from support.gated_backend import Gate
 from support.ros import Bench, Inbox
 from vljepa_msgs.msg import Embedding, ModelInfo, Query
 from vljepa_msgs.srv import Ask, EmbedText, SetQueries
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.qos import latched
 from vljepa_ros.nodes.text_services import MAX_ANSWERS
 from vljepa_ros.runtime.model import VLJepa
 

@@ -18,8 +18,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from support.ros import Bench, Camera
 from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription
-from vljepa_ros.nodes import qos
-from vljepa_ros.nodes.conversions import to_image, to_ns, to_rgb, to_stamp
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.conversions import to_image, to_ns, to_rgb, to_stamp
 from vljepa_ros.nodes.visualizer import Visualizer
 from vljepa_ros.views.colours import StateColours
 

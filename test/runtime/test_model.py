@@ -29,7 +29,7 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import BundleError
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.onnx_session import OnnxGraph
-from vljepa_ros.runtime.tokens import TextError
+from vljepa_ros.runtime.tokenizer import TextError
 
 BRIGHTNESS = {
     "red": "dark",

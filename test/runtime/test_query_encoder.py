@@ -19,7 +19,7 @@ from support.colour_bundle import (
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.query_encoder import QueryEncoder
 from vljepa_ros.runtime.text_encoder import TextEncoder
-from vljepa_ros.runtime.tokens import TextError
+from vljepa_ros.runtime.tokenizer import TextError
 
 WIDTH = DIMENSION + 2
 

@@ -15,7 +15,7 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 from vljepa_ros.runtime.text_encoder import TextEncoder
-from vljepa_ros.runtime.tokens import TextError
+from vljepa_ros.runtime.tokenizer import TextError
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import ensure_engines
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 
 
 def build_engines(bundle: Bundle, folder: Path) -> dict[str, VerifiedPlan]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from support.colour_bundle import colour_frame
 from support.ros import Camera, Inbox
-from vljepa_ros.nodes.conversions import to_ns
+from vljepa_ros.nodes.common.conversions import to_ns
 
 MS = 1_000_000
 START = 1_000_000_000_000

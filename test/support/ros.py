@@ -29,8 +29,8 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from vljepa_ros.nodes.conversions import to_image, to_stamp
-from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.conversions import to_image, to_stamp
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
 
 DEADLINE_S = 20.0
 _Node = TypeVar("_Node", bound=Node)

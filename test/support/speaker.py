@@ -12,9 +12,9 @@ from support.colour_bundle import COLOURS, DIMENSION, LEVELS
 from support.film import PERIOD, START
 from support.ros import Bench
 from vljepa_msgs.msg import Embedding
-from vljepa_ros.nodes.conversions import to_floats, to_stamp
+from vljepa_ros.nodes.common.conversions import to_floats, to_stamp
+from vljepa_ros.nodes.common.qos import reliable
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.qos import reliable
 from vljepa_ros.stream.vectors import unit
 
 SPACE = "colour-1"

@@ -25,14 +25,14 @@ from support.training_clips import (  # noqa: E402
     write_tokenizer,
     write_video,
 )
-from vljepa_ros.sources.annotations import AnnotationError  # noqa: E402
+from vljepa_ros.recordings.annotations import AnnotationError  # noqa: E402
 from vljepa_ros.training.clip_batches import ClipBatches  # noqa: E402
 from vljepa_ros.training.clips import ClipFolder  # noqa: E402
 from vljepa_ros.training.decoding import decode  # noqa: E402
 from vljepa_ros.training.feature_cache import FeatureCache  # noqa: E402
 from vljepa_ros.training.sample import Annotation, Sample, SampleError  # noqa: E402
 from vljepa_ros.training.stage import StageError  # noqa: E402
-from vljepa_ros.training.tokens import Tokenize  # noqa: E402
+from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ pytest.importorskip("transformers", reason="training needs transformers (make tr
 pytest.importorskip("tensorboard", reason="training needs tensorboard (make train-venv)")
 
 from support.tiny_training import STAGE, TINY, MadeUpBatches, tiny_model  # noqa: E402
-from vljepa_ros.training.checkpoint import CheckpointError  # noqa: E402
+from vljepa_ros.training.checkpoint import ResumeError  # noqa: E402
 from vljepa_ros.training.trainer import Trainer, TrainingError  # noqa: E402
 
 AVERAGED = replace(STAGE, average_decay=0.5)
@@ -209,10 +209,10 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
 
 def test_a_checkpoint_of_another_stage_or_model_is_refused(tmp_path):
     trainer(tmp_path).run()
-    with pytest.raises(CheckpointError, match="learning_rate 0.003, and the stage now has 0.1"):
+    with pytest.raises(ResumeError, match="learning_rate 0.003, and the stage now has 0.1"):
         trainer(tmp_path, replace(STAGE, learning_rate=0.1))
     deeper = replace(TINY, predictor=replace(TINY.predictor, depth=3))
-    with pytest.raises(CheckpointError, match="another model: predictor.blocks.2"):
+    with pytest.raises(ResumeError, match="another model: predictor.blocks.2"):
         trainer(tmp_path, config=deeper)
 
 

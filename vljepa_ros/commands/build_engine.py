@@ -16,11 +16,11 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.choose import TENSORRT
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
-from vljepa_ros.runtime.tensorrt.errors import TensorRTError
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import TensorRTError
 
 _ROS_ARGUMENTS = "--ros-args"  # launch files end every command line with them
 

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from vljepa_ros.commands.main import CommandError
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import ModelDirectory, load_model, open_directory
-from vljepa_ros.model.export.bundle import export_bundle
 from vljepa_ros.model.export.contents import Choices, Contents
-from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.export.export_bundle import export_bundle
+from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.precision import PRECISIONS, LowPrecision
 from vljepa_ros.model.y_decoder_files import load_decoder
+from vljepa_ros.recordings.clips import read_clips
+from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.manifest import FieldReader
-from vljepa_ros.sources.clips import read_clips
-from vljepa_ros.sources.locate import open_source
-from vljepa_ros.sources.source import SourceError
 
 CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
 """By precision: ranges of int8 and fp8 are taken from them."""

@@ -21,7 +21,7 @@ from vljepa_ros.model.checkpoints.open_vljepa import CONFIG as OPEN_VLJEPA
 from vljepa_ros.model.checkpoints.open_vljepa import load_open_vljepa
 from vljepa_ros.model.checkpoints.text_tower import load_text_tower
 from vljepa_ros.model.checkpoints.v_jepa_official import KEYS
-from vljepa_ros.model.checkpoints.x_encoder import read_x_encoder
+from vljepa_ros.model.checkpoints.x_encoder_weights import read_x_encoder
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import save_model
 from vljepa_ros.model.empty import empty_model, initialise_rest

@@ -22,9 +22,9 @@ from vljepa_ros.training.clip_batches import ClipBatches
 from vljepa_ros.training.clips import ANNOTATIONS, ClipFolder
 from vljepa_ros.training.distributed import barrier, rank, started_processes, world
 from vljepa_ros.training.feature_cache import FeatureCache
-from vljepa_ros.training.sample import Source
+from vljepa_ros.training.sample import ClipDataset
 from vljepa_ros.training.stage import PAPER_STAGES, Stage, load_stages
-from vljepa_ros.training.tokens import Tokenize
+from vljepa_ros.training.tokenize import Tokenize
 from vljepa_ros.training.trainer import SAVE_EVERY, Trainer, TrainingError
 
 STOPPED = 3  # exit status of a run that was asked to stop and can be continued
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if directory.config.x_encoder.trunk:
         raise CommandError(
             "this model stands on a frozen image trunk: python -m "
-            "vljepa_ros.training.default_model.train trains it"
+            "vljepa_ros.recipes.default_model.train_model trains it"
         )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the decoding processes are forked
     with started_processes() as device:
@@ -72,7 +72,7 @@ class _Course:
     """A model's way through the stages."""
 
     directory: ModelDirectory
-    sources: dict[str, Source]
+    sources: dict[str, ClipDataset]
     args: argparse.Namespace
     device: torch.device
 
@@ -133,9 +133,9 @@ class _Course:
         print(f"wrote {folder}")
 
 
-def _sources(named: Sequence[str]) -> dict[str, Source]:
+def _sources(named: Sequence[str]) -> dict[str, ClipDataset]:
     """Open the data sources that the command line names."""
-    sources: dict[str, Source] = {}
+    sources: dict[str, ClipDataset] = {}
     for one in named:
         name, _, folder = one.partition("=")
         if not folder:
@@ -144,7 +144,7 @@ def _sources(named: Sequence[str]) -> dict[str, Source]:
     return sources
 
 
-def _open(folder: Path) -> Source:
+def _open(folder: Path) -> ClipDataset:
     if (folder / ANNOTATIONS).is_file():
         return ClipFolder(folder)
     if any(folder.glob("*.tar")):

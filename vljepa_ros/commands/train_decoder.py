@@ -13,8 +13,8 @@ import torch
 
 from vljepa_ros.model.directory import load_model, open_directory
 from vljepa_ros.model.y_decoder_files import save_decoder
-from vljepa_ros.training.y_decoder import STEPS, Lessons, new_decoder, train_decoder
 from vljepa_ros.training.y_decoder_texts import embed_sentences, read_sentences
+from vljepa_ros.training.y_decoder_trainer import STEPS, Lessons, new_decoder, train_decoder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

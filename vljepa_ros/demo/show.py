@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from vljepa_ros.demo.annotated_video import AnnotatedVideo
 from vljepa_ros.demo.figures import Figures, figures
-from vljepa_ros.demo.log import RunLog
 from vljepa_ros.demo.picture import timeline
 from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
+from vljepa_ros.demo.run_log import RunLog
 from vljepa_ros.demo.session import DemoError, Session, session
 from vljepa_ros.demo.truth import Truth
 from vljepa_ros.views.board import BoardView

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the right answers are, task by task: lines of :mod:`vljepa_ros.sources.annotations`."""
+"""What the right answers are, task by task: lines of :mod:`vljepa_ros.recordings.annotations`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from vljepa_ros.sources.annotations import Fields, Span, read_lines, span_of, text_of, texts_of
+from vljepa_ros.recordings.annotations import Fields, Span, read_lines, span_of, text_of, texts_of
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The images of parts of a clip, spread evenly over each part.
 
-A clip is whatever :mod:`vljepa_ros.sources` opens by its path: a video, a folder of images or a
+A clip is whatever :mod:`vljepa_ros.recordings` opens by its path: a video, a folder of images or a
 bag. It is decoded twice, once to count the images of every part and once to keep the few that the
 model looks at, in the model's size. So a long video needs no more memory than a short one.
 """
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.recordings.annotations import Span
+from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.source import Source, SourceFrame
 from vljepa_ros.runtime.bundle import Bundle, FrameSize
 from vljepa_ros.runtime.tasks import sample_uniformly
-from vljepa_ros.sources.annotations import Span
-from vljepa_ros.sources.locate import open_source
-from vljepa_ros.sources.source import Source, SourceFrame
 from vljepa_ros.stream.images import decode_image
 from vljepa_ros.stream.preprocess import fit_frame
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.evaluation.clips import read_clip
+from vljepa_ros.recordings.annotations import Span
+from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tasks import embed_clip
-from vljepa_ros.sources.annotations import Span
-from vljepa_ros.sources.source import SourceError
 from vljepa_ros.stream.images import ImageError
 
 

@@ -15,13 +15,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from vljepa_msgs.msg import Embedding
-from vljepa_ros.nodes import qos
-from vljepa_ros.nodes.clock_jumps import on_clock_jump
-from vljepa_ros.nodes.conversions import to_floats, to_stamp
-from vljepa_ros.nodes.diagnostics import Rate
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.common.conversions import to_floats, to_stamp
+from vljepa_ros.nodes.common.diagnostics import Rate
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.listener import SILENCE_S, Listener
 from vljepa_ros.nodes.image_intake import ImageIntake
-from vljepa_ros.nodes.lifecycle import ManagedNode
-from vljepa_ros.nodes.listener import SILENCE_S, Listener
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import Embedded
 from vljepa_ros.stream.frame import Frame

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vljepa_ros.stream.text import clean_text
+from vljepa_ros.stream.clean_text import clean_text
 
 MAX_CAMERAS = 16
 _MAX_NAME = 64

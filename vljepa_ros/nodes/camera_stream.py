@@ -16,20 +16,20 @@ from typing import Any
 from std_msgs.msg import Header
 
 from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription
-from vljepa_ros.nodes import qos
-from vljepa_ros.nodes.conversions import to_floats, to_ns, to_stamp, to_vector
-from vljepa_ros.nodes.diagnostics import Rate, Tally
-from vljepa_ros.nodes.lifecycle import ManagedNode
-from vljepa_ros.nodes.listener import Listener
-from vljepa_ros.nodes.worker import Worker
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp, to_vector
+from vljepa_ros.nodes.common.diagnostics import Rate, Tally
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.listener import Listener
+from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.choose_signal import Signal
 from vljepa_ros.runtime.decoder import Decoder
 from vljepa_ros.runtime.narrator import Narrator, Summary, Told
 from vljepa_ros.stream.change import ChangeConfig, Decode, Reason
+from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.state_watch import Moment, StateWatch, combined
-from vljepa_ros.stream.text import clean_text
 from vljepa_ros.stream.vectors import EmbeddingError
 
 

@@ -18,17 +18,17 @@ from rclpy.clock import JumpHandle
 
 from vljepa_msgs.msg import ModelInfo, StateDescription
 from vljepa_msgs.srv import Describe
-from vljepa_ros.nodes import qos
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.camera_stream import CameraStream, Task, Topics, Voice, is_comparable
-from vljepa_ros.nodes.clock_jumps import on_clock_jump
-from vljepa_ros.nodes.diagnostics import Health, Level, Rate
-from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.common.diagnostics import Health, Level, Rate
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.common.worker import Worker, WorkerStoppedError
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, DETECTOR
 from vljepa_ros.nodes.phrase_service import Bank, PhraseService
-from vljepa_ros.nodes.run import run
 from vljepa_ros.nodes.text_services import RefusedError
-from vljepa_ros.nodes.worker import Worker, WorkerStoppedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.choose_decoder import choose_decoder
 from vljepa_ros.runtime.choose_signal import Signal, choose_signal

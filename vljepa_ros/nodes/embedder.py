@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from vljepa_msgs.msg import Embedding, ModelInfo, Query
-from vljepa_ros.nodes import qos
 from vljepa_ros.nodes.camera_feed import CameraFeed
 from vljepa_ros.nodes.camera_names import camera_names
-from vljepa_ros.nodes.diagnostics import Health, Level
-from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.diagnostics import Health, Level
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.parameters import Phase
+from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
-from vljepa_ros.nodes.parameters import Phase
-from vljepa_ros.nodes.run import run
 from vljepa_ros.nodes.text_services import TextServices
-from vljepa_ros.nodes.worker import Worker
 from vljepa_ros.runtime.backend import DeviceLostError
 from vljepa_ros.runtime.clip_embedder import ONE_CAMERA, ClipEmbedder
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.engines import BuildNews
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 from vljepa_ros.stream.frame import Frame, newest_of_each
 
 MAX_FAILURES = 5  # of the model in a row, after which the node deactivates itself

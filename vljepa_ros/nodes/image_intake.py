@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from vljepa_ros.nodes.conversions import to_ns, to_rgb
-from vljepa_ros.nodes.diagnostics import Tally
+from vljepa_ros.nodes.common.conversions import to_ns, to_rgb
+from vljepa_ros.nodes.common.diagnostics import Tally
 from vljepa_ros.runtime.bundle import FrameSize
 from vljepa_ros.stream.frame import Frame
 from vljepa_ros.stream.images import ImageError

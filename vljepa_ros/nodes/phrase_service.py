@@ -17,12 +17,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
 
 from vljepa_msgs.srv import AddPhrases, EmbedText
-from vljepa_ros.nodes.conversions import to_vector
-from vljepa_ros.nodes.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.conversions import to_vector
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.queries import MAX_NAME, MAX_TEXT
-from vljepa_ros.stream.text import clean_text
+from vljepa_ros.stream.clean_text import clean_text
 
 MAX_PHRASES = 64
 DEADLINE_S = 10.0  # for one text; the embedder may have frames before it

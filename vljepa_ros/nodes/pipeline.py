@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
+from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.run import run
 
 
 def main() -> int:

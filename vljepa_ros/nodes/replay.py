@@ -24,15 +24,15 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 
-from vljepa_ros.nodes.conversions import to_stamp
-from vljepa_ros.nodes.diagnostics import Health, Level, Rate
-from vljepa_ros.nodes.lifecycle import ManagedNode
-from vljepa_ros.nodes.parameters import Change, ParameterSpec, Phase
-from vljepa_ros.nodes.qos import latched, reliable
-from vljepa_ros.nodes.run import run
-from vljepa_ros.sources.locate import open_source
-from vljepa_ros.sources.source import Source, SourceError, SourceFrame
-from vljepa_ros.sources.timetable import Pace, Timetable
+from vljepa_ros.nodes.common.conversions import to_stamp
+from vljepa_ros.nodes.common.diagnostics import Health, Level, Rate
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.parameters import Change, ParameterSpec, Phase
+from vljepa_ros.nodes.common.qos import latched, reliable
+from vljepa_ros.nodes.common.run import run
+from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
+from vljepa_ros.recordings.timetable import Pace, Timetable
 
 PARAMETERS = (
     ParameterSpec(

@@ -16,14 +16,14 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.parameter import Parameter
 
 from vljepa_msgs.srv import Ask, EmbedText, SetQueries
-from vljepa_ros.nodes.conversions import to_floats, to_stamp
-from vljepa_ros.nodes.lifecycle import ManagedNode
-from vljepa_ros.nodes.worker import Worker, WorkerStoppedError
+from vljepa_ros.nodes.common.conversions import to_floats, to_stamp
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.worker import Worker, WorkerStoppedError
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import MAX_TEXT, format_entry
-from vljepa_ros.stream.text import clean_text
+from vljepa_ros.stream.clean_text import clean_text
 
 MAX_ANSWERS = 64
 

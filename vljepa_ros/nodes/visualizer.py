@@ -23,18 +23,18 @@ from sensor_msgs.msg import CompressedImage, Image
 from visualization_msgs.msg import MarkerArray
 
 from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
-from vljepa_ros.nodes import qos
-from vljepa_ros.nodes.clock_jumps import on_clock_jump
-from vljepa_ros.nodes.conversions import to_image, to_ns, to_rgb
-from vljepa_ros.nodes.diagnostics import Health, Level, Rate
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.common.conversions import to_image, to_ns, to_rgb
+from vljepa_ros.nodes.common.diagnostics import Health, Level, Rate
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.listener import Listener
+from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
+from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.drops import drops_of
-from vljepa_ros.nodes.lifecycle import ManagedNode
-from vljepa_ros.nodes.listener import Listener
 from vljepa_ros.nodes.markers import state_markers
 from vljepa_ros.nodes.parameter_tables import IMAGE_TRANSPORT
-from vljepa_ros.nodes.parameters import Change, ParameterSpec
-from vljepa_ros.nodes.run import run
-from vljepa_ros.nodes.worker import Worker
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
 from vljepa_ros.views.board import BoardView, StateBoard, StateView

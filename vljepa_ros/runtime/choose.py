@@ -13,8 +13,8 @@ from typing import NamedTuple
 from vljepa_ros.runtime.backend import Backend
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions, TensorRTBackend
-from vljepa_ros.runtime.tensorrt.errors import MissingPackage, NoDriver, UnusablePlan
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage, NoDriver, UnusablePlan
 
 AUTO, TENSORRT, ONNXRUNTIME = "auto", "tensorrt", "onnxruntime"
 BACKENDS = (AUTO, TENSORRT, ONNXRUNTIME)

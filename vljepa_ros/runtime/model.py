@@ -30,10 +30,10 @@ from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.reference import DisagreementError, Reference
 from vljepa_ros.runtime.scores import softmax
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions, TensorRTBackend
-from vljepa_ros.runtime.tensorrt.errors import BUILD_AGAIN, TensorRTError
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
-from vljepa_ros.runtime.tokens import TextError
+from vljepa_ros.runtime.tokenizer import TextError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.vectors import unit
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from vljepa_ros.runtime.decoder import Decoder, Description
 from vljepa_ros.stream.change import Decode, Reason
+from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.pieces import Piece
-from vljepa_ros.stream.text import clean_text
 
 
 @dataclass(frozen=True)

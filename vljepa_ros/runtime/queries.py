@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vljepa_ros.stream.text import clean_text
+from vljepa_ros.stream.clean_text import clean_text
 
 MAX_QUERIES = 64
 MAX_NAME = 64

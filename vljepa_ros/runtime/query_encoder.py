@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.runtime.bundle import Bundle, BundleError, QueryTable
-from vljepa_ros.runtime.text_encoder import TextEncoder, load_tokens
-from vljepa_ros.runtime.tokens import MAX_CHARACTERS, TextError
-from vljepa_ros.stream.text import clean_text
+from vljepa_ros.runtime.text_encoder import TextEncoder, load_tokenizer
+from vljepa_ros.runtime.tokenizer import MAX_CHARACTERS, TextError
+from vljepa_ros.stream.clean_text import clean_text
 
 _States = NDArray[np.float32]
 _EXPORT_AGAIN = "export the bundle again"
@@ -124,7 +124,7 @@ def _unknown(bundle: Bundle) -> Callable[[str], _States]:
 
 
 def _looked_up(bundle: Bundle, files: QueryTable) -> Callable[[str], _States]:
-    tokens = load_tokens(bundle, files.tokenizer, bundle.max_query_tokens)
+    tokens = load_tokenizer(bundle, files.tokenizer, bundle.max_query_tokens)
     try:
         table = np.load(bundle.root / files.rows, mmap_mode="r", allow_pickle=False)
         if len(_checked(table, np.float16)) < tokens.vocabulary:

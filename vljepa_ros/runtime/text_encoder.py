@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.onnx_session import OnnxGraph
-from vljepa_ros.runtime.tokens import MAX_CHARACTERS, Tokens
-from vljepa_ros.stream.text import clean_text
+from vljepa_ros.runtime.tokenizer import MAX_CHARACTERS, TextTokenizer
+from vljepa_ros.stream.clean_text import clean_text
 
 _CACHED_TEXTS = 128
 
@@ -41,7 +41,7 @@ class TextEncoder:
             BundleError: one of them cannot be loaded.
         """
         assert bundle.tokenizer is not None, "a bundle with a y_encoder has its tokenizer"
-        self._tokens = load_tokens(bundle, bundle.tokenizer, bundle.max_text_tokens)
+        self._tokens = load_tokenizer(bundle, bundle.tokenizer, bundle.max_text_tokens)
         self._graph = OnnxGraph(bundle, "y_encoder", threads)
         self._encode = lru_cache(maxsize=_CACHED_TEXTS)(self._encode_clean)
 
@@ -70,14 +70,14 @@ class TextEncoder:
         return Encoded(embedding, states[0] if states else None)
 
 
-def load_tokens(bundle: Bundle, name: str, max_tokens: int) -> Tokens:
+def load_tokenizer(bundle: Bundle, name: str, max_tokens: int) -> TextTokenizer:
     """Read one of a bundle's tokenizers.
 
     Raises:
         BundleError: the file is no tokenizer, or one of a later release.
     """
     try:
-        return Tokens(bundle.read(name), max_tokens)
+        return TextTokenizer(bundle.read(name), max_tokens)
     except ValueError as error:
         remedy = "export the bundle again, or install a newer tokenizers"
         raise BundleError(bundle.root / name, str(error), remedy) from error

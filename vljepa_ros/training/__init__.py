@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of a model of any size, and in ``default_model/`` all that makes the shipped one."""
+"""Training of a model of any size and any recipe: stages, batches, the loop, checkpoints."""

@@ -12,7 +12,7 @@ import torch
 from vljepa_ros.training.stage import Stage
 
 
-class CheckpointError(ValueError):
+class ResumeError(ValueError):
     """A checkpoint cannot be continued from."""
 
 
@@ -30,19 +30,19 @@ def read_checkpoint(path: Path, stage: Stage, weights: set[str]) -> dict[str, An
     """Return the checkpoint of a stage, or None where there is none yet.
 
     Raises:
-        CheckpointError: it is of another stage or another model.
+        ResumeError: it is of another stage or another model.
     """
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     here = stage.to_dict()
     if changed := [name for name, value in state["stage"].items() if here.get(name) != value]:
-        raise CheckpointError(
+        raise ResumeError(
             f"{path} was made with {changed[0]} {state['stage'][changed[0]]!r}, and the stage now "
             f"has {here.get(changed[0])!r}: restore that, or train into another folder"
         )
     if different := sorted(set(state["weights"]) ^ weights):
-        raise CheckpointError(
+        raise ResumeError(
             f"{path} is of another model: {different[0]} is only in one of them. "
             "Train into another folder"
         )

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from vljepa_ros.model.config import ModelConfig
-from vljepa_ros.model.pixels import normalised
+from vljepa_ros.model.normalise import normalised
 from vljepa_ros.training.batch import Batch
 from vljepa_ros.training.decoding import decode
 from vljepa_ros.training.feature_cache import FeatureCache
-from vljepa_ros.training.sample import DESCRIBE, Sample, SampleError, Source
+from vljepa_ros.training.sample import DESCRIBE, ClipDataset, Sample, SampleError
 from vljepa_ros.training.stage import Stage, StageError
-from vljepa_ros.training.tokens import Tokenize
+from vljepa_ros.training.tokenize import Tokenize
 
 _TRIES = 20  # samples that may be unusable in a row
 
@@ -34,7 +34,7 @@ class ClipBatches:
 
     def __init__(
         self,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, ClipDataset],
         stage: Stage,
         config: ModelConfig,
         query_tokens: Tokenize,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vljepa_ros.sources.annotations import read_lines, span_of
+from vljepa_ros.recordings.annotations import read_lines, span_of
 from vljepa_ros.training.sample import Annotation, Sample
 
 ANNOTATIONS = "annotations.jsonl"

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vljepa_ros.model.pixels import normalised
+from vljepa_ros.model.normalise import normalised
 from vljepa_ros.training.decoding import decode
-from vljepa_ros.training.sample import Sample, SampleError, Source
+from vljepa_ros.training.sample import ClipDataset, Sample, SampleError
 
 
 class FeatureCache:
@@ -37,7 +37,9 @@ class FeatureCache:
             return None
 
     @torch.no_grad()
-    def fill(self, x_encoder: nn.Module, sources: Iterable[Source], part: int, parts: int) -> None:
+    def fill(
+        self, x_encoder: nn.Module, sources: Iterable[ClipDataset], part: int, parts: int
+    ) -> None:
         """Encode part ``part`` of ``parts`` of the clips that are missing and can be decoded."""
         device = next(x_encoder.parameters()).device
         for source in sources:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vljepa_ros.sources.annotations import Fields, text_of, times_of
+from vljepa_ros.recordings.annotations import Fields, text_of, times_of
 
 DESCRIBE = "Describe this video."  # what a sample without a query is asked
 
@@ -51,7 +51,7 @@ class Sample:
     annotation: Annotation
 
 
-class Source(Protocol):
+class ClipDataset(Protocol):
     """Samples by number."""
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wids.wids import IndexedTarSamples
 
-from vljepa_ros.sources.annotations import parse_object
+from vljepa_ros.recordings.annotations import parse_object
 from vljepa_ros.training.decoding import IMAGES, VIDEOS
 from vljepa_ros.training.sample import Annotation, Sample, SampleError
 

@@ -27,8 +27,8 @@ from vljepa_ros.training.distributed import Joined, any_process, join, rank, wor
 from vljepa_ros.training.interrupts import Interrupts, ignore_interrupts
 from vljepa_ros.training.losses import info_nce, regularised_prediction
 from vljepa_ros.training.optimiser import Average, make_optimiser, set_rate, trained_weights
-from vljepa_ros.training.run_log import Figures, RunLog
 from vljepa_ros.training.stage import Stage
+from vljepa_ros.training.training_log import StepFigures, TrainingLog
 
 SAVE_EVERY = 250
 
@@ -66,7 +66,7 @@ class Trainer:
 
         Raises:
             TrainingError: the batch cannot be shared among processes and micro-batches.
-            CheckpointError: the checkpoint is of another stage or model.
+            ResumeError: the checkpoint is of another stage or model.
         """
         self.model = model.to(device or torch.device("cpu"))
         self.stage, self.out, self.device = stage, out, self.model.log_scale.device
@@ -93,7 +93,7 @@ class Trainer:
             TrainingError: the loss or its gradient is not finite.
         """
         step = self.start
-        with Interrupts() as interrupts, RunLog(self.out, self.stage, self.start) as log:
+        with Interrupts() as interrupts, TrainingLog(self.out, self.stage, self.start) as log:
             for step, shares in self._steps():
                 log.step(step, self.step(step, shares))
                 stopped = any_process(interrupts.asked, self.device)
@@ -108,7 +108,7 @@ class Trainer:
             self.average.apply()
         return finished
 
-    def step(self, step: int, shares: Iterator[Batch]) -> Figures:
+    def step(self, step: int, shares: Iterator[Batch]) -> StepFigures:
         """Train on this process' micro-batches of a step."""
         rate = self.stage.rate(step)
         set_rate(self.optimiser, rate)
@@ -128,7 +128,7 @@ class Trainer:
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.average.update()
-        return Figures(loss, rate, temperature, gradient)
+        return StepFigures(loss, rate, temperature, gradient)
 
     def loss(self, step: int, batch: Batch) -> Tensor:
         """Return the loss of a batch, joined with the other processes' shares of it."""

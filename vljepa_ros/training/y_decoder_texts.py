@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import trange
 
 from vljepa_ros.model.vljepa import VLJepaModel
-from vljepa_ros.training.tokens import Tokenize
+from vljepa_ros.training.tokenize import Tokenize
 
 _BATCH = 64
 

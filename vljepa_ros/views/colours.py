@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import colorsys
 
-from vljepa_ros.views.text import Colour
+from vljepa_ros.views.text_drawing import Colour
 
 _PALETTE: tuple[Colour, ...] = (
     (86, 152, 214),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.views.board import BoardView, QueryView, StateView
 from vljepa_ros.views.colours import StateColours
-from vljepa_ros.views.text import (
+from vljepa_ros.views.text_drawing import (
     Colour,
     Font,
     ellipsize,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.views.colours import StateColours, ink_on
-from vljepa_ros.views.text import Colour, Font, ellipsize, paint, paint_right
+from vljepa_ros.views.text_drawing import Colour, Font, ellipsize, paint, paint_right
 
 _PAPER: Colour = (255, 255, 255)
 _INK: Colour = (28, 31, 38)

@@ -18,9 +18,9 @@ from support.plans import ORIN
 from vljepa_ros.runtime.tensorrt.build_progress import PhaseTree, progress_monitor
 from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import Gpu
-from vljepa_ros.runtime.tensorrt.errors import BuildError
-from vljepa_ros.runtime.tensorrt.log import collecting_logger
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
+from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
 QUERIES = (1, 2, 64)
 

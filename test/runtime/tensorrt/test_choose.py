@@ -15,8 +15,8 @@ from support.fake_gpu import FakeGpu
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.choose import Chosen, choose_backend
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions
-from vljepa_ros.runtime.tensorrt.errors import (
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import (
     MissingPackage,
     NoDriver,
     UntrustedPlan,

@@ -13,7 +13,7 @@ from support import fake_gpu, fake_nvidia
 from support.fake_gpu import FakeGpu
 from vljepa_ros.runtime.backend import BackendError, DeviceLostError, OutOfMemoryError
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
-from vljepa_ros.runtime.tensorrt.errors import MissingPackage
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from support.driver_stub import build_driver
 from vljepa_ros.runtime.tensorrt.driver import Gpu, probe_gpu
-from vljepa_ros.runtime.tensorrt.errors import MissingPackage, NoDriver
 from vljepa_ros.runtime.tensorrt.packages import import_package
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage, NoDriver
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 

@@ -25,9 +25,9 @@ from vljepa_ros.runtime.tensorrt.captured_run import CapturedRun
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.engine import Engine
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
-from vljepa_ros.runtime.tensorrt.errors import MissingPackage, UnusablePlan
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage, UnusablePlan
 
 Inputs = dict[str, NDArray[np.generic]]
 

@@ -24,8 +24,8 @@ from support.plan_processes import (
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, Progress, ensure_engines
-from vljepa_ros.runtime.tensorrt.errors import MissingPackage, UntrustedPlan, UnusablePlan
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage, UntrustedPlan, UnusablePlan
 
 GRAPHS = ["frame_encoder", "x_encoder", "predictor"]
 

@@ -28,15 +28,15 @@ from support.fake_gpu import FakeGpu
 from vljepa_ros.runtime.backend import BackendError, DeviceLostError, OutOfMemoryError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.tensorrt.backend import EngineOptions, TensorRTBackend
-from vljepa_ros.runtime.tensorrt.errors import (
+from vljepa_ros.runtime.tensorrt.plan_store import MANIFEST, PLAN
+from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import (
     MissingPackage,
     NoDriver,
     TensorRTError,
     UntrustedPlan,
     UnusablePlan,
 )
-from vljepa_ros.runtime.tensorrt.plan_store import MANIFEST, PLAN
 
 BLACK = np.zeros((SIZE, SIZE, 3), np.uint8)
 GRAPHS = ("frame_encoder", "x_encoder", "predictor")

@@ -22,8 +22,8 @@ from support.plan_processes import (
 )
 from support.plans import CONTENT, IDENTITY, identity, manifest_of, stored
 from vljepa_ros.runtime.tensorrt import durable
-from vljepa_ros.runtime.tensorrt.errors import UnusablePlan
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, default_store_path
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import UnusablePlan
 
 
 def folder_of(store: PlanStore) -> Path:

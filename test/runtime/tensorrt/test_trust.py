@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.plans import CONTENT, IDENTITY, stored
-from vljepa_ros.runtime.tensorrt.errors import UntrustedPlan
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import UntrustedPlan
 from vljepa_ros.runtime.tensorrt.trust import Trust
 
 

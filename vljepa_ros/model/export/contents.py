@@ -13,7 +13,7 @@ from torch import Tensor
 from vljepa_ros.model.export.precision import LowPrecision
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
-from vljepa_ros.runtime.tokens import Tokens
+from vljepa_ros.runtime.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,13 @@ class EncodedTexts:
     def __init__(self, model: VLJepaModel, contents: Contents) -> None:
         self._model = model
         config = model.config
-        self._text = Tokens(contents.text_tokenizer.read_bytes(), config.y_encoder.max_tokens)
+        self._text = TextTokenizer(
+            contents.text_tokenizer.read_bytes(), config.y_encoder.max_tokens
+        )
         self._query = self._text
         if contents.query_tokenizer is not None:
             content = contents.query_tokenizer.read_bytes()
-            self._query = Tokens(content, config.predictor.max_query_tokens)
+            self._query = TextTokenizer(content, config.predictor.max_query_tokens)
 
     def ids(self, text: str) -> Tensor:
         """Return the Y-Encoder's token numbers of a text (1, L)."""

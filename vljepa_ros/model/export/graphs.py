@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.text_graph import TextGraph
 from vljepa_ros.model.frame_encoder import FrameEncoder
-from vljepa_ros.model.pixels import normalised
+from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.predictor import Predictor
 from vljepa_ros.model.rotary import Rotary
 from vljepa_ros.model.vljepa import VLJepaModel

@@ -11,7 +11,7 @@ from __future__ import annotations
 import onnx_ir as ir
 import torch
 
-from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.int8 import to_int8
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vljepa_ros.model.export.contents import Contents, EncodedTexts
-from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.frame_encoder import FrameEncoder
-from vljepa_ros.model.pixels import normalised
+from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
 from vljepa_ros.runtime.onnx_session import session_options

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from vljepa_ros.model.export.errors import ExportError
+from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.half_rounding import round_halves, value_types
 from vljepa_ros.model.export.low_precision import FP32_OPERATORS
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest

@@ -16,9 +16,9 @@ from typing import Any
 
 from vljepa_ros.runtime.tensorrt.build_progress import progress_monitor
 from vljepa_ros.runtime.tensorrt.driver import Gpu
-from vljepa_ros.runtime.tensorrt.errors import BuildError
-from vljepa_ros.runtime.tensorrt.log import collecting_logger
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
+from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
 FREE = -1
 _QUERIES = ("query_tokens", "query_mask")  # inputs whose first size is the number of queries

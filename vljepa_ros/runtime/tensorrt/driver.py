@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
-from vljepa_ros.runtime.tensorrt.errors import NoDriver
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import NoDriver
 
 _DRIVER = "libcuda.so.1"
 _INSTALL = "install JetPack or an NVIDIA driver (docs/jetson.md), or use the backend onnxruntime"

@@ -8,11 +8,11 @@ from typing import Any
 
 from vljepa_ros.runtime.backend import DeviceLostError, OutOfMemoryError
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
-from vljepa_ros.runtime.tensorrt.errors import BUILD_AGAIN, UnusablePlan
-from vljepa_ros.runtime.tensorrt.log import collecting_logger
 from vljepa_ros.runtime.tensorrt.packages import import_package
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, UnusablePlan
+from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
 _MB = 1_000_000
 

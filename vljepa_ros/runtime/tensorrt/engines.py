@@ -14,11 +14,11 @@ from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_session import graph_path
 from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import Gpu
-from vljepa_ros.runtime.tensorrt.errors import UnusablePlan
 from vljepa_ros.runtime.tensorrt.packages import import_package
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS, PlanIdentity, identify
 from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import UnusablePlan
 
 _WAITING = "waiting for another process that builds it"
 

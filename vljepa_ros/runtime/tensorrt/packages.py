@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from vljepa_ros.runtime.tensorrt.errors import MissingPackage
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage
 
 
 def import_package(name: str) -> Any:

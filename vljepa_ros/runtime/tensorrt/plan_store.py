@@ -17,15 +17,15 @@ from pathlib import Path
 
 from vljepa_ros.runtime.manifest import ManifestError
 from vljepa_ros.runtime.tensorrt.durable import locked, make_folder, write_file, write_folder
-from vljepa_ros.runtime.tensorrt.errors import (
+from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
+from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import (
     BUILD,
     BUILD_AGAIN,
     PlanError,
     UnusablePlan,
     for_cameras,
 )
-from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
-from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest
 from vljepa_ros.runtime.tensorrt.trust import Trust
 
 STORE_VARIABLE = "VLJEPA_ENGINES"

@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vljepa_ros.runtime.tensorrt.errors import BUILD, BUILD_AGAIN, UntrustedPlan, UnusablePlan
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import (
+    BUILD,
+    BUILD_AGAIN,
+    UntrustedPlan,
+    UnusablePlan,
+)
 
 _ELSEWHERE = (
     "keep engines in a folder of your own (VLJEPA_ENGINES), or allow untrusted ones explicitly"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subscription that can say why nothing comes, and that no message brings down.
+
+"It runs, but nothing happens" is the most frequent complaint about perception nodes: the topic has
+another name, nobody publishes, or the quality of service does not fit. Here that is said in words.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, qos_policy_name_from_kind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from vljepa_ros.nodes.common.diagnostics import Rate, Tally
+from vljepa_ros.nodes.common.qos import describe_publishers
+
+try:  # Jazzy and later
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+SILENCE_S = 5.0
+
+
+class Listener:
+    """Subscribes to one topic from its creation until :meth:`close`."""
+
+    def __init__(
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile,
+        tally: Tally,
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: the node that listens.
+            kind: type of the messages.
+            topic: name of the topic, as the node writes it.
+            callback: takes each message; what it raises is logged and counted.
+            qos: the profile, which a user may override with ``qos_overrides`` parameters.
+            tally: counts faults.
+        """
+        self.topic = node.resolve_topic_name(topic)
+        self.rate = Rate()
+        self._node = node
+        self._callback = callback
+        self._tally = tally
+        self._heard_s = time.monotonic()
+        self._silence_logged = False
+        self._subscription = self._subscribe(kind, topic, qos)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last message, or since the subscription."""
+        return time.monotonic() - self._heard_s
+
+    def complaint(self) -> str:
+        """Say why nothing comes after SILENCE_S without a message, else return an empty text.
+
+        Each silence is logged once.
+        """
+        if self.silent_s < SILENCE_S:
+            self._silence_logged = False
+            return ""
+        publishers = describe_publishers(self._node, self.topic)
+        complaint = f"no message for {self.silent_s:.0f} s: {publishers}; {self._own_qos()}"
+        if not self._silence_logged:
+            self._node.get_logger().warning(complaint)
+            self._silence_logged = True
+        return complaint
+
+    def _subscribe(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        options: dict[str, Any] = {
+            "qos_overriding_options": QoSOverridingOptions.with_default_policies()
+        }
+        events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
+        create = self._node.create_subscription
+        try:
+            return create(kind, topic, self._take, qos, event_callbacks=events, **options)
+        except UnsupportedEventTypeError:  # not every middleware reports it
+            return create(kind, topic, self._take, qos, **options)
+
+    def _take(self, message: Any) -> None:
+        self._heard_s = time.monotonic()
+        try:
+            self._callback(message)
+        except Exception as error:  # A node must not die of a message.
+            self._tally.warn("internal errors", f"{type(error).__name__}: {error}")
+            self._node.get_logger().debug(traceback.format_exc())
+        finally:
+            self.rate.tick()
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._tally.warn(
+            "publishers with incompatible QoS",
+            f"a publisher of {self.topic} offers an incompatible {policy}: nothing comes from it. "
+            f"{describe_publishers(self._node, self.topic)}; {self._own_qos()}",
+        )
+
+    def _own_qos(self) -> str:
+        qos = self._subscription.qos_profile
+        return f"this node asks for {qos.reliability.name.lower()}, {qos.durability.name.lower()}"

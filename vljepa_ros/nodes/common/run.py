@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main function of every node: spin until asked to end, and end without noise.
+
+A signal deactivates the nodes, which may have last words to publish, and then ends the context,
+and with it spinning, in the place where that is expected. rclpy's own handlers end the context at
+once, and Python's own answer to Ctrl-C is an exception at whatever line runs; both are switched
+off. Later signals are ignored: a terminal and `ros2 launch` both send one, and the second must not
+kill a process that is already ending. Entities are not destroyed by hand where the interpreter can
+end normally; the middleware's own shutdown does that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import cv2
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.parameters import ParameterError
+from vljepa_ros.nodes.common.worker import THREADS
+
+_FATAL, _BAD_USAGE = 1, 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE_S = 2.0  # for a callback that runs when a signal comes, and for last words
+
+
+def run(*factories: Callable[[], ManagedNode]) -> int:
+    """Make the nodes and spin them in one thread until SIGINT, SIGTERM or shutdown.
+
+    Returns:
+        The exit status: 0, 1 where only a new process can go on, so that a launch file's respawn
+        starts one, or 2 where a parameter cannot be used.
+    """
+    first_signal = _catch_signals()
+    cv2.setNumThreads(1)  # to shrink one frame takes less than to wake other threads for it
+    nodes: list[ManagedNode] = []
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        executor = SingleThreadedExecutor()
+        watch = threading.Thread(target=_end_on, args=(first_signal, executor, nodes), daemon=True)
+        watch.start()
+        for factory in factories:
+            nodes.append(factory())
+            executor.add_node(nodes[-1])
+        executor.spin()
+    except (ParameterError, ParameterException) as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return _BAD_USAGE
+    except Exception:
+        if rclpy.ok():
+            raise
+        # The usual end, or what a node that was still being made met after a signal.
+    finally:
+        _end(nodes)
+    return 0
+
+
+def _catch_signals() -> int:
+    """Return a file descriptor that can be read from when a signal has come.
+
+    A handler in Python would not do: it waits until the thread that spins leaves the middleware.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+def _end_on(first_signal: int, executor: SingleThreadedExecutor, nodes: list[ManagedNode]) -> None:
+    """Wait for a signal, deactivate the nodes in the executor, and end the context."""
+    os.read(first_signal, 1)
+    left = threading.Event()
+
+    def leave() -> None:
+        try:
+            for node in nodes:
+                node.leave()
+        finally:
+            left.set()
+
+    executor.create_task(leave)
+    left.wait(_PATIENCE_S)
+    rclpy.try_shutdown()
+
+
+def _end(nodes: list[ManagedNode]) -> None:
+    """Stop the nodes' threads; leave at once where one is stuck in a model, or a device is lost.
+
+    A thread inside a native library cannot be interrupted, and taking the library down under it
+    crashes, as freeing what a lost device held may. The nodes are destroyed before: else they stay
+    in the graph, and a camera counts a dead subscriber, until their lease ends after 20 s, and
+    their shared memory is left behind.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    for node in nodes:
+        node.close()
+    fatal = any(node.fatal for node in nodes)
+    if fatal or any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        for node in nodes:
+            with suppress(Exception):  # nothing may keep the process from ending
+                node.destroy_node()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_FATAL if fatal else 0)

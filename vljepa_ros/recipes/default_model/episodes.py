@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes on disk: frames, labels, and the clips that can be cut from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.recipes.default_model.simulation.labels import Signals, label_episode
+from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
+
+QUERY_NAMES = ("action", "object", "held", "task")
+FRAME_RATE_HZ = 10.0  # of the stored frames
+
+
+@dataclass(frozen=True)
+class StoredEpisode:
+    """One episode's file; ``labels`` has a list of labels, one per frame, for every query."""
+
+    path: Path
+    task: str
+    labels: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return len(self.labels["action"])
+
+    def frames(self) -> NDArray[np.uint8]:
+        """Decode the frames (F, H, W, 3), RGB.
+
+        Raises:
+            ValueError: a frame of the file is no JPEG.
+        """
+        with np.load(self.path) as data:
+            starts = np.concatenate([[0], data["ends"][:-1]])
+            jpeg = data["jpeg"]
+            encoded = [jpeg[a:b] for a, b in zip(starts, data["ends"], strict=True)]
+        decoded = [cv2.imdecode(jpeg_frame, cv2.IMREAD_COLOR) for jpeg_frame in encoded]
+        frames = [frame[..., ::-1] for frame in decoded if frame is not None]
+        if len(frames) < len(encoded):
+            raise ValueError(f"{self.path}: {len(encoded) - len(frames)} frames are no JPEG")
+        return np.stack(frames).astype(np.uint8, copy=False)
+
+
+def load_episodes(folder: Path, split: str) -> list[StoredEpisode]:
+    """Return the episodes of a split in name order, labelled."""
+    episodes = []
+    for path in sorted((folder / split).glob("*.npz")):
+        task = path.stem.rpartition("_")[0]
+        with np.load(path) as data:
+            signals = Signals(**{name: data[name] for name in Signals.__dataclass_fields__})
+        episodes.append(StoredEpisode(path, task, label_episode(BY_NAME[task], signals)))
+    if not episodes:
+        raise FileNotFoundError(f"no episodes in {folder / split}; run make_data first")
+    return episodes
+
+
+def clip_indices(end: int, frames: int, rate_hz: float) -> NDArray[np.int64]:
+    """Return the frames of the clip that ends at frame ``end``; before the first, it repeats."""
+    stride = round(FRAME_RATE_HZ / rate_hz)
+    return np.maximum(end - stride * np.arange(frames - 1, -1, -1), 0)

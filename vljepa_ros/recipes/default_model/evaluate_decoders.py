@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure both decoders of a bundle on unseen episodes.
+
+``python -m vljepa_ros.recipes.default_model.evaluate_decoders --split test``
+
+Embeddings are the bundle's own, of cached frame features. ``exact`` counts canonical sentences
+of the right label, ``right`` any of its training paraphrases, ``formed`` sentences that are one of
+any label; CIDEr is against the paraphrases of the right label. ``kept`` is ``right`` where
+embeddings are not of clips but of wordings that training never saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vljepa_ros.evaluation.cider import cider
+from vljepa_ros.recipes.default_model.dataset import Vocabulary
+from vljepa_ros.recipes.default_model.episodes import (
+    QUERY_NAMES,
+    StoredEpisode,
+    clip_indices,
+    load_episodes,
+)
+from vljepa_ros.recipes.default_model.features import cache_features, feature_path
+from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
+from vljepa_ros.runtime.decoder import Decoder
+from vljepa_ros.runtime.model import VLJepa
+
+EVERY = 4  # frames
+
+_COLUMNS = ("clips", "exact", "right", "cider", "formed", "distinct", "kept", "ms")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Embeddings (N, D) of the answers to one query, and the true labels."""
+
+    embeddings: NDArray[np.float32]
+    labels: list[str]
+
+
+def main() -> None:
+    """Parse the command line, measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=None, help="default: the shipped bundle")
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--split", choices=["val", "test", "side"], default="test")
+    args = parser.parse_args()
+    model = VLJepa.load(args.bundle)
+    cache_features(args.data, [args.split])
+    labels = Vocabulary.of(load_episodes(args.data, "train")).all()
+    formed = {text for label in labels for text in language.training_paraphrases(label)}
+    answers = of_clips(model, load_episodes(args.data, args.split))
+    unseen = {query: of_unseen_wordings(model, given.labels) for query, given in answers.items()}
+    print(f"{'decoder':10} {'query':8}" + "".join(f"{name:>9}" for name in _COLUMNS))
+    for name in available_decoders(model.bundle):
+        decoder = choose_decoder(name, model.bundle, model.phrases)
+        for query, given in answers.items():
+            row = figures(decoder, query, given, formed)
+            row["kept"] = figures(decoder, query, unseen[query], formed)["right"]
+            print(f"{name:10} {query:8}" + "".join(f"{row[column]:9.4g}" for column in _COLUMNS))
+    print("percent, but for cider (0 to 10), distinct (sentences) and ms (of CPU per sentence)")
+
+
+def of_clips(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, Answers]:
+    """Embed every EVERY-th frame's clip, for all queries."""
+    found = [each for episode in tqdm(episodes, "episodes") for each in _embed(model, episode)]
+    return {
+        name: Answers(
+            np.stack([embeddings[number] for embeddings, _ in found]),
+            [labels[number] for _, labels in found],
+        )
+        for number, name in enumerate(QUERY_NAMES)
+    }
+
+
+def _embed(
+    model: VLJepa, episode: StoredEpisode
+) -> Iterator[tuple[NDArray[np.float32], list[str]]]:
+    """Yield embeddings (queries, D) and labels of every measured frame."""
+    clip, features = model.bundle.clip, np.load(feature_path(episode)).astype(np.float32)
+    questions = [model.bundle.queries[name] for name in QUERY_NAMES]
+    for end in range(0, len(episode), EVERY):
+        window = features[clip_indices(end, clip.frames, clip.rate_hz)]
+        labels = [episode.labels[name][end] for name in QUERY_NAMES]
+        yield model.embed(list(window), questions), labels
+
+
+def of_unseen_wordings(model: VLJepa, labels: list[str]) -> Answers:
+    """Embed the wordings of labels that were never trained."""
+    pairs = [
+        (w, each) for each in sorted(set(labels)) for w in language.held_out_paraphrases(each)
+    ]
+    return Answers(np.stack([model.embed_text(w) for w, _ in pairs]), [each for _, each in pairs])
+
+
+def figures(decoder: Decoder, query: str, given: Answers, formed: set[str]) -> dict[str, float]:
+    """Return how good what is said is, and its cost; ``formed`` are all training sentences."""
+    start = time.process_time()
+    said = [decoder.best(query, embedding).text for embedding in given.embeddings]
+    seconds = time.process_time() - start
+    references = [language.training_paraphrases(label) for label in given.labels]
+    pairs = list(zip(said, references, strict=True))
+    return {
+        "clips": len(said),
+        "exact": 100 * float(np.mean([text == wordings[0] for text, wordings in pairs])),
+        "right": 100 * float(np.mean([text in wordings for text, wordings in pairs])),
+        "cider": float(cider(said, references).mean()),
+        "formed": 100 * float(np.mean([text in formed for text in said])),
+        "distinct": len(set(said)),
+        "ms": 1000 * seconds / len(said),
+    }
+
+
+if __name__ == "__main__":
+    main()

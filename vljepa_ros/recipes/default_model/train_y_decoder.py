@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the text decoder of the default model, after the model.
+
+``python -m vljepa_ros.recipes.default_model.train_y_decoder``
+
+It learns training paraphrases from their embeddings, and the canonical sentence of a clip's label
+from what the model predicts about the clip. It is written into the model directory. Every tenth
+paraphrase is left out, and at the end it is counted how many of these are said all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from vljepa_ros.model.directory import load_model, open_directory
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel
+from vljepa_ros.model.y_decoder_files import save_decoder
+from vljepa_ros.recipes.default_model.dataset import ClipSet, Vocabulary
+from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
+from vljepa_ros.recipes.default_model.features import cache_features
+from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.recipes.default_model.texts import FrozenText
+from vljepa_ros.training.y_decoder_texts import embed_sentences
+from vljepa_ros.training.y_decoder_trainer import STEPS, Lessons, new_decoder, train_decoder
+
+CLIPS = 12000
+EVERY_EPISODE = 4  # a quarter of the episodes shows everything, and fits into memory
+BATCH = 64
+LEFT_OUT = 10  # every tenth paraphrase
+
+
+def main() -> None:
+    """Parse the command line, train and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--model", type=Path, default=Path("run/model"))
+    parser.add_argument("--steps", type=int, default=STEPS)
+    args = parser.parse_args()
+    cache_features(args.data, ["train"])
+    train(args.data, args.model, args.steps)
+
+
+def train(data: Path, folder: Path, steps: int) -> None:
+    """Train on the training episodes in ``data``, for the model in ``folder``."""
+    directory, model = open_directory(folder), load_model(folder)
+    episodes = load_episodes(data, "train")
+    vocabulary = Vocabulary.of(episodes)
+    clips = ClipSet(episodes[::EVERY_EPISODE], model.config, vocabulary)
+    text = FrozenText(
+        model.y_encoder, directory.text_tokenizer, model.config.predictor.max_query_tokens
+    )
+    predicted, said = _predictions(model, clips, _questions(text), vocabulary)
+    heard, unheard = _split(vocabulary)
+    torch.manual_seed(0)
+    decoder = new_decoder(heard, model.config.embedding)
+    tokenizer = directory.text_tokenizer
+    texts = Lessons.of(decoder.words, embed_sentences(model, tokenizer, heard), heard)
+    predictions = Lessons.of(decoder.words, predicted, said)
+    loss = train_decoder(decoder, texts, predictions, steps=steps)
+    save_decoder(folder, decoder)
+    print(f"{len(decoder.config.words)} words, loss {loss:.3f} per word; written into {folder}")
+    spoken = decoder.sentences(embed_sentences(model, tokenizer, unheard))
+    print(_report(unheard, spoken, vocabulary))
+
+
+def _report(unheard: list[str], spoken: list[str], vocabulary: Vocabulary) -> str:
+    pairs = list(zip(unheard, spoken, strict=True))
+    same = np.mean([wanted == said for wanted, said in pairs])
+    groups = [set(language.training_paraphrases(label)) for label in vocabulary.all()]
+    meant = np.mean([any({*pair} <= group for group in groups) for pair in pairs])
+    return (
+        f"of {len(unheard)} sentences that were left out, {same:.1%} are said word for word and "
+        f"{meant:.1%} in words of the same meaning"
+    )
+
+
+def _split(vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
+    """Return the paraphrases to learn from, and those that are left out; none is canonical."""
+    labels = vocabulary.all()
+    canonical = {language.canonical(label) for label in labels}
+    known = {text for label in labels for text in language.training_paraphrases(label)}
+    unheard = sorted(known - canonical)[::LEFT_OUT]
+    return sorted(known.difference(unheard)), unheard
+
+
+def _questions(text: FrozenText) -> Tokens:
+    """Return the queries in their canonical wording, (Q, L, width)."""
+    queries = [text.query(language.QUERIES[name][0]) for name in QUERY_NAMES]
+    return Tokens(*(torch.stack(part) for part in zip(*queries, strict=True)))
+
+
+@torch.no_grad()
+def _predictions(
+    model: VLJepaModel, clips: ClipSet, questions: Tokens, vocabulary: Vocabulary
+) -> tuple[Tensor, list[str]]:
+    """Return embeddings (N, D) of random clips, and the canonical sentence of each label."""
+    rows = np.random.default_rng(0).permutation(len(clips))[:CLIPS]
+    parts = np.array_split(rows, max(1, len(rows) // BATCH))
+    bar = tqdm(parts, "predictions", unit="batch")
+    embeddings = torch.cat([_embed(model, clips, part, questions) for part in bar])
+    labels = vocabulary.all()
+    targets = clips.targets[np.concatenate(parts)].reshape(-1)
+    return embeddings.flatten(0, 1), [language.canonical(labels[target]) for target in targets]
+
+
+def _embed(
+    model: VLJepaModel, clips: ClipSet, rows: NDArray[np.int64], questions: Tokens
+) -> Tensor:
+    asked = Tokens(*(part.expand(len(rows), *part.shape) for part in questions))
+    return model.embed(clips.clips(clips.frames(rows)), asked)
+
+
+if __name__ == "__main__":
+    main()
