@@ -37,8 +37,8 @@ def paper_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for module in ("torch", "onnxscript", "transformers"):
         pytest.importorskip(module, reason="the export needs torch, onnxscript and transformers")
     from support.tiny_model import TINY_PAPER, contents, random_clips, tiny_model
-    from vljepa_ros.model.export import export_bundle, onnx_file
     from vljepa_ros.model.export import contents as choices
+    from vljepa_ros.model.export import export_bundle, onnx_file
 
     folder = tmp_path_factory.mktemp("paper")
     with pytest.MonkeyPatch.context() as patch:

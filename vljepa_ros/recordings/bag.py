@@ -49,7 +49,7 @@ class BagSource(Source):
             raise SourceError(f"no image of {self.topic} in {path} can be read: {causes}")
         self.problems.clear()
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def _images(self) -> Iterator[SourceFrame]:
         """Yield the topic's images; those that cannot be read are left out and counted."""
         with _opened(self._path) as reader:
             for connection, recorded_ns, raw in self._messages(reader):

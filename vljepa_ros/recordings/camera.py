@@ -35,7 +35,7 @@ class CameraSource(Source):
                 "(group `video`), and does no other program use it?"
             )
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def _images(self) -> Iterator[SourceFrame]:
         """Yield images as the camera gives them, stamped with the steady clock."""
         while True:
             good, image = self._capture.read()

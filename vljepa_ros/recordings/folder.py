@@ -43,7 +43,7 @@ class FolderSource(Source):
             )
         self.problems.clear()
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def _images(self) -> Iterator[SourceFrame]:
         """Yield all images that can be read."""
         for stamp_ns, path in self._files:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)

@@ -6,8 +6,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
+
+from vljepa_ros.recordings.time_line import TimeLine
 
 
 class SourceError(RuntimeError):
@@ -36,7 +38,8 @@ class Source(ABC):
 
     A source proves that it can be read when it is made: its first image was decoded by then.
     `live` sources give images when they happen; the others as fast as they are asked for.
-    `problems` counts what was left out, by cause.
+    `problems` counts what was left out or mended, by cause. `notes` says what a user should know
+    before the first image: a topic that was chosen, a unit that was guessed, a missing end.
     """
 
     live: bool = False
@@ -45,10 +48,22 @@ class Source(ABC):
         """Name the source for messages to the user."""
         self.name = name
         self.problems: Counter[str] = Counter()
+        self.notes: list[str] = []
+
+    def frames(self, start_s: float = 0.0) -> Iterator[SourceFrame]:
+        """Yield the images on one time line (:mod:`.time_line`); a second call begins anew.
+
+        Args:
+            start_s: seconds from the first image. Images that are no longer shown at that time
+                may be left out, if the source can skip them cheaply.
+        """
+        line = TimeLine(self.problems)
+        for frame in self._images():
+            yield replace(frame, stamp_ns=line.place(frame.stamp_ns))
 
     @abstractmethod
-    def frames(self) -> Iterator[SourceFrame]:
-        """Yield the images from the beginning; a second call begins anew."""
+    def _images(self) -> Iterator[SourceFrame]:
+        """Yield the images from the beginning with the stamps that the source holds."""
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open between calls
         """Give back what the source holds."""

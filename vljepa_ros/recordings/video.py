@@ -32,7 +32,7 @@ class VideoSource(Source):
                 f"an unknown format; `ffmpeg -i {path.name} -c:v libx264 fixed.mp4` may repair it"
             )
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def _images(self) -> Iterator[SourceFrame]:
         """Yield all images; stops at the first that cannot be decoded, and counts it."""
         capture = cv2.VideoCapture(str(self._path))
         try:
