@@ -14,7 +14,7 @@ SETUP = { command -v $(PYTHON) > /dev/null || { echo '$(NO_PYTHON)' >&2; exit 1;
     $(PYTHON) scripts/setup_env.py --venv $(VENV) --distro $(DISTRO)
 RUN = scripts/with_env.sh $(VENV)
 .DEFAULT_GOAL := help
-.PHONY: help venv test-venv train-venv test lint demo build clean
+.PHONY: help venv test-venv train-venv test lint fuzz soak demo build clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,14 @@ lint: test-venv ## style and types only
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) mypy
+
+fuzz: test-venv ## hostile inputs at every door, minutes (INPUTS=300000)
+	@$(RUN) env PYTHONPATH=test python -m fuzz --inputs $(INPUTS)
+INPUTS ?= 300000
+
+soak: venv ## the real nodes at 30 Hz, watched for anything that grows (MINUTES=30)
+	@$(RUN) env PYTHONPATH=test python -m soak --minutes $(MINUTES)
+MINUTES ?= 30
 
 demo: venv ## replay the held-out recording, or yours: VIDEO=file | BAG=folder | CAMERA=/dev/video0
 	@$(RUN) python -m vljepa_ros.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)") \
