@@ -9,6 +9,7 @@ PACKAGE = "vljepa_ros"
 # Installed to share/vljepa_ros, so that launch files and bundles are found by package name.
 SHARED_FOLDERS = ("config", "demo", "engines", "launch")
 NODES = ("embedder", "describer", "replay", "visualizer", "pipeline")
+PROGRAMS = ("build_engine", "jetson_report")
 
 
 def folders_below(top: Path) -> list[Path]:
@@ -47,7 +48,7 @@ setup(
         "console_scripts": [
             *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
             f"vljepa = {PACKAGE}.commands.main:main",
-            f"build_engine = {PACKAGE}.commands.build_engine:main",
+            *(f"{program} = {PACKAGE}.commands.{program}:main" for program in PROGRAMS),
         ]
     },
 )
