@@ -2,7 +2,7 @@
 """``vljepa``: the model's command line (``python -m vljepa_ros``, ``ros2 run vljepa_ros vljepa``).
 
 A subcommand is a module of this room with a docstring, ``add_arguments`` and ``run``. Only the one
-that was asked for is imported, so those that need no torch run where there is none.
+that was asked for is imported, so those that need no torch run without it.
 """
 
 from __future__ import annotations

@@ -22,9 +22,10 @@ from vljepa_ros.runtime.manifest import FieldReader
 class YDecoderConfig:
     """Sizes and words of a decoder.
 
-    :param embedding: dimension of the embedding space; ``width`` is that of the state.
-    :param longest: words at which a sentence is cut off, its end counted as one.
-    :param words: the pieces, see :mod:`.words`.
+    Attributes:
+        embedding: dimension of the embedding space; ``width`` is that of the state.
+        longest: words at which a sentence is cut off, its end counted as one.
+        words: the pieces, see :mod:`.words`.
     """
 
     embedding: int
@@ -68,7 +69,9 @@ class YDecoder(nn.Module):
     def forward(self, embeddings: Tensor, sentences: Tensor) -> Tensor:
         """Return the logits (B, L, words + 1) of every word, given the true ones before it.
 
-        :param sentences: numbers of words (B, L), int64; after the end stands anything.
+        Args:
+            embeddings: what the sentences say (B, dimension).
+            sentences: numbers of words (B, L), int64; after the end stands anything.
         """
         meaning = self.meaning(embeddings)
         started = torch.nn.functional.pad(sentences[:, :-1], (1, 0), value=END)

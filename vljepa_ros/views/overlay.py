@@ -83,7 +83,7 @@ class OverlayPainter:
     """Draw overlays; keeps the colours of the states and the layout of the last picture's size."""
 
     def __init__(self, colours: StateColours | None = None) -> None:
-        """Use `colours`, shared with a timeline where both should agree."""
+        """Use `colours`, shared with a timeline if both should agree."""
         self._colours = colours or StateColours()
         self._layout: _Layout | None = None
         self._laid_out_for: tuple[int, int, int] = (0, 0, 0)
