@@ -194,7 +194,8 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
     environment.step("environment", identity, title, environment.create)
 
     ros = _requirements(f"ros-{choice.distro}" if choice.source == "wheels" else "ros-installed")
-    inputs = _digest([ros, _requirements("runtime"), _requirements("dev")])
+    names = ("besides-apt", "runtime", "dev")
+    inputs = _digest([ros, *(_requirements(name) for name in names)])
     title = "installing Python packages, about a minute"
     environment.step("packages", inputs, title, environment.install_packages)
 
