@@ -194,8 +194,7 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
     environment.step("environment", identity, title, environment.create)
 
     ros = _requirements(f"ros-{choice.distro}" if choice.source == "wheels" else "ros-installed")
-    names = ("besides-apt", "runtime", "dev")
-    inputs = _digest([ros, *(_requirements(name) for name in names)])
+    inputs = _digest([ros, *map(_requirements, ("besides-apt", "runtime", "dev"))])
     title = "installing Python packages, about a minute"
     environment.step("packages", inputs, title, environment.install_packages)
 
