@@ -9,7 +9,6 @@ PACKAGE = "vljepa_ros"
 # Installed to share/vljepa_ros, so that launch files and bundles are found by package name.
 SHARED_FOLDERS = ("config", "demo", "engines", "launch")
 NODES = ("embedder", "describer", "replay", "visualizer", "pipeline")
-PROGRAMS = ("build_engine", "jetson_report")
 
 
 def folders_below(top: Path) -> list[Path]:
@@ -48,7 +47,8 @@ setup(
         "console_scripts": [
             *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
             f"vljepa = {PACKAGE}.commands.main:main",
-            *(f"{program} = {PACKAGE}.commands.{program}:main" for program in PROGRAMS),
+            f"build_engine = {PACKAGE}.commands.build_engine:main",
+            f"jetson_report = {PACKAGE}.commands.jetson_report:main",
         ]
     },
 )

@@ -81,7 +81,7 @@ class XEncoder(nn.Module):
         self.norm = norm()
 
     def forward(self, clip: Tensor, kept: Kept | None = None) -> Tensor:
-        """Encode clips of any size; only the ``kept`` tokens, if some are dropped.
+        """Encode clips of any size; only the ``kept`` tokens, where some are dropped.
 
         Raises:
             ValueError: the clip is not made of whole tubelets and patches.

@@ -22,10 +22,9 @@ from vljepa_ros.runtime.manifest import FieldReader
 class YDecoderConfig:
     """Sizes and words of a decoder.
 
-    Attributes:
-        embedding: dimension of the embedding space; ``width`` is that of the state.
-        longest: words at which a sentence is cut off, its end counted as one.
-        words: the pieces, see :mod:`.words`.
+    :param embedding: dimension of the embedding space; ``width`` is that of the state.
+    :param longest: words at which a sentence is cut off, its end counted as one.
+    :param words: the pieces, see :mod:`.words`.
     """
 
     embedding: int
