@@ -17,7 +17,7 @@ SUBCOMMANDS = {
     "inspect": ("inspect_", "show what is in a checkpoint, a model or a bundle"),
     "verify": ("verify", "check that a model or a bundle is complete and computes what it should"),
     "train": ("train", "train a model, stage by stage"),
-    "train-decoder": ("train_decoder", "teach a model to speak sentences"),
+    "train-decoder": ("train_decoder", "train a decoder of whole sentences for a model"),
     "export": ("export", "make a bundle for the nodes out of a model"),
     "evaluate": ("evaluate", "measure a bundle on annotated clips"),
 }
