@@ -21,7 +21,7 @@ TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("vljepa_
 CONDITION = re.compile(
     r"""
     (?<![.\w-])(?:None|empty|nan|nothing|false|true|none|error|0|1|-1|2)[`"']*,?\s+where\b
-    | (?<![:|]\s)(?<!\band\s)(?<!\bto\s)(?<!\bsays\s)(?<!\btells\s)\bwhere\s+(?:
+    | (?<![:|]\s)(?<!\band\s)(?<!\bto\s)(?<!\bsays\s)(?<!\btells\s)(?<![Kk]eep\s)\bwhere\s+(?:
         (?:there|this|these|that|those|some|none|no|not|any|only|allowed)\b
         | (?:it|they)\s+(?:do|does|has|have|had|can|cannot|could|fails?|gives?|names?)\b
         | (?:a|an|the|its|their|two|queries|memory)\s[^.,;:]*?\b
@@ -81,6 +81,7 @@ def test_the_rule_tells_conditions_from_places() -> None:
     ]
     right = [
         "Say where it is.",
+        "Keep where the file is.",
         "folder: where the clips are",
         "guarded where it is used",
         "Return where a new state begins.",
