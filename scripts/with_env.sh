@@ -10,7 +10,7 @@ shift
 
 export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 export AMENT_PREFIX_PATH="$venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
-# vljepa_msgs' libraries, where ROS 2 is an installed one. The wheels find theirs at the start of Python, unless
+# vljepa_msgs' libraries, if ROS 2 is an installed one. The wheels find theirs at the start of Python, unless
 # this mark says that it has been done, and it may come from another environment.
 export LD_LIBRARY_PATH="$venv/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE

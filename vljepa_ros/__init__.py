@@ -3,8 +3,9 @@
 
 The rooms follow the road that a frame takes, and each imports only those before it: `stream`
 (numpy: images, clips, change detection), `runtime` (bundles and backends that run the model) and
-`nodes` (ROS 2). `model` and `training` (torch) make the bundles, `views` draws, `demo` shows
-everything at once. Importing this package loads none of them.
+`nodes` (ROS 2). `recordings` reads videos and bags, `model`, `training` and `recipes` (torch) make
+the bundles, `evaluation` measures them, `views` draws, `demo` shows everything at once. Importing
+this package loads none of them.
 """
 
 __version__ = "0.1.0"

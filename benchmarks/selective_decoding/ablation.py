@@ -74,7 +74,7 @@ def _rules(said: dict[str, Said]) -> list[Rule]:
 
 
 def _adjacent(stream: Stream, threshold: float) -> Outputs:
-    """Decode where a sample is far from the one before it."""
+    """Decode when a sample is far from the one before it."""
     rows, moments = stream.embeddings, [(0, 0)]
     cosines = np.einsum("td,td->t", rows[1:], rows[:-1])
     for frame in (np.flatnonzero(1 - cosines > threshold) + 1).tolist():
@@ -84,7 +84,7 @@ def _adjacent(stream: Stream, threshold: float) -> Outputs:
 
 
 def _anchor(stream: Stream, threshold: float) -> Outputs:
-    """Decode where the average is twice in a row far from what was decoded last."""
+    """Decode when the average is twice in a row far from what was decoded last."""
     rows = stream.embeddings
     moments: Moments = [(0, 0)]
     anchor = average = rows[0]
@@ -103,7 +103,7 @@ def _anchor(stream: Stream, threshold: float) -> Outputs:
 
 
 def _cusum(stream: Stream, threshold: float) -> Outputs:
-    """Decode where distances from the state's mean add up to more than noise does."""
+    """Decode when distances from the state's mean add up to more than noise does."""
     rows = stream.answers
     moments: Moments = [(0, 0)]
     total, weight, added, first = rows[0].copy(), 1, 0.0, 1
@@ -121,7 +121,7 @@ def _cusum(stream: Stream, threshold: float) -> Outputs:
 
 
 def _sticky(stream: Stream, switching: float) -> Outputs:
-    """Decode where the most probable answer changes, where answers are known to change rarely."""
+    """Decode when the most probable answer changes, given that answers change rarely."""
     likelihoods = stream.answers**2
     count = likelihoods.shape[1]
     belief, moments, best = np.full(count, 1 / count), [(0, 0)], int(likelihoods[0].argmax())

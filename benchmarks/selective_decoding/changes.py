@@ -45,7 +45,7 @@ class ChangeCounts:
 
 
 def count_changes(true: ArrayLike, found: ArrayLike, tolerance: int) -> ChangeCounts:
-    """Match true and found changes one to one, where at most ``tolerance`` frames lie between.
+    """Match true and found changes one to one, if at most ``tolerance`` frames lie between.
 
     Both are walked through in the order of time, and each true change takes the first report in
     its reach that is left. As all reach equally far, no other way makes more pairs.
@@ -68,7 +68,7 @@ def count_changes(true: ArrayLike, found: ArrayLike, tolerance: int) -> ChangeCo
 def detection_delays(true: ArrayLike, found: ArrayLike, early: int = 0) -> NDArray[np.float64]:
     """Return how many frames after each true change the first report comes.
 
-    A report belongs to the newest change that began by then. Where a change is hard to date to the
+    A report belongs to the newest change that began by then. If a change is hard to date to the
     frame, reports up to ``early`` frames before it are its own too; their delays are negative.
 
     Args:
@@ -96,7 +96,7 @@ class DelaySummary:
 
     @classmethod
     def of(cls, delays: ArrayLike) -> DelaySummary:
-        """Sum up delays of :func:`detection_delays`, in any unit; nan where nothing was found."""
+        """Sum up delays of :func:`detection_delays`, in any unit; nan if nothing was found."""
         values = np.asarray(delays, dtype=np.float64)
         known = values[~np.isnan(values)]
         p50, p90 = np.percentile(known, [50, 90]) if known.size else (np.nan, np.nan)

@@ -22,7 +22,7 @@ class Decodings:
         spoken: (N) frames at which they stand in time, not falling.
         starts: (N) first frames of the spans that they speak of, ascending.
         ends: (N) frames behind the last ones of the spans.
-        embeddings: (N, dimension) what is decoded; not of unit length where it is a mean.
+        embeddings: (N, dimension) what is decoded; not of unit length if it is a mean.
     """
 
     spoken: NDArray[np.intp]

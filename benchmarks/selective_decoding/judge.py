@@ -2,7 +2,7 @@
 """How good the outputs of a method are on a set of streams, summed by episode.
 
 Every true segment has one annotation, in its middle; its references are all wordings that the
-label has, those of the training and those that it never sees. Frames are right where the text is
+label has, those of the training and those that it never sees. Frames are right if the text is
 the label's own.
 """
 

@@ -6,7 +6,7 @@ in the middle of its span is then nearest in about that span. One that is spoken
 taken for moments before it too, when it was not yet true. The other two readings are fair to it:
 the output whose span holds the moment, and what had been said last by then.
 
-All take the N outputs and (A) frames, and return (A) indices of outputs, -1 where there is none.
+All take the N outputs and (A) frames, and return (A) indices of outputs, -1 if there is none.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def live(decodings: Decodings, frames: ArrayLike) -> NDArray[np.intp]:
 
 
 def said(texts: Sequence[str], matched: ArrayLike) -> list[str]:
-    """Return the texts (A) of matched outputs; an empty one where there is no output.
+    """Return the texts (A) of matched outputs; an empty one if there is no output.
 
     Args:
         texts: (N) of the outputs.

@@ -27,7 +27,7 @@ class Outputs:
 
     Attributes:
         decodings: what stands in the end, of which spans.
-        heard: what a robot says while it happens, each at its moment; None where outputs sum up
+        heard: what a robot says while it happens, each at its moment; None if outputs sum up
             what is over.
     """
 
@@ -40,7 +40,7 @@ class Outputs:
         return (self.heard or self.decodings).spoken
 
     def read(self, reading: str, frames: ArrayLike) -> tuple[Decodings, NDArray[np.intp]]:
-        """Return outputs, and which of them answers for each frame (A): -1 where none does.
+        """Return outputs, and which of them answers for each frame (A): -1 if none does.
 
         Raises:
             ValueError: the outputs are of the past, and were to be read live.

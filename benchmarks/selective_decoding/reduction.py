@@ -69,7 +69,7 @@ def equal_quality_rate(
         target: (...) quality to be reached.
 
     Returns:
-        (...) rates. The lowest one of the curve, where even that suffices; nan, where none does.
+        (...) rates. The lowest one of the curve, if even that suffices; nan if none does.
 
     Raises:
         ValueError: a rate is not above 0.
@@ -94,14 +94,14 @@ def equal_quality_rate(
 def reduction_factor(reference: Sweep, method: Sweep) -> float:
     """Return how many times fewer decodes ``method`` needs than ``reference`` at its quality.
 
-    At least that many times, where even the method's lowest rate suffices.
+    At least that many times, if even the method's lowest rate suffices.
 
     Args:
         reference: at one setting.
         method: at all settings that it was run with.
 
     Returns:
-        The factor; nan where no setting of the method is as good.
+        The factor; nan if no setting of the method is as good.
     """
     return float(_factors(reference, method, np.ones(len(reference.seconds))))
 
@@ -110,7 +110,7 @@ def reduction_interval(reference: Sweep, method: Sweep, resamples: int = 10_000)
     """Return the bootstrap percentile interval of :func:`reduction_factor` over episodes.
 
     Whole episodes are drawn with replacement, the same for both methods: what lies within one
-    depends on each other. Where a resample never reaches the quality, its factor counts as 0.
+    depends on each other. If a resample never reaches the quality, its factor counts as 0.
     """
     episodes = len(reference.seconds)
     chances = np.full(episodes, 1 / episodes)

@@ -57,7 +57,7 @@ def _cell(curve: Curve, key: Key, index: int) -> str:
 
 def _reductions(result: Result, reference: str) -> Iterator[str]:
     yield f"\ntimes fewer decodes than {reference}, at 1 Hz, for the same quality"
-    yield "[95 % interval over resampled episodes, where 0 stands for never]"
+    yield "[95 % interval over resampled episodes; 0 stands for never]"
     yield f"{'method':{_WIDTH}}" + "".join(f"{' '.join(key):>21}" for key in KEYS)
     rows: dict[str, dict[Key, Reduction]] = {}
     for one in result.reductions:

@@ -72,7 +72,7 @@ class Stream:
 
     @cached_property
     def scaled(self) -> NDArray[np.float64]:
-        """The signal where nobody knows the answers."""
+        """The signal if nobody knows the answers."""
         return self.words.signals(EMBEDDING, self.embeddings)
 
     @cached_property

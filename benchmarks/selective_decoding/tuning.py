@@ -41,7 +41,7 @@ def settings_for(
 
 
 def _between(tried: dict[float, float], wanted: float) -> float | None:
-    """Return a setting to try next, or None where none would help."""
+    """Return a setting to try next, or None if none would help."""
     if any(abs(rate / wanted - 1) <= CLOSE_ENOUGH for rate in tried.values()):
         return None
     above = [knob for knob, rate in tried.items() if rate > wanted]

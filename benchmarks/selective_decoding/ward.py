@@ -3,7 +3,7 @@
 
 At first every frame is a piece. Again and again the two neighbours are joined whose union adds
 least to the summed squared distances of frames from the mean of their piece. It is the result of
-scikit-learn's AgglomerativeClustering with ward linkage and a chain as connectivity, also where
+scikit-learn's AgglomerativeClustering with ward linkage and a chain as connectivity, also if
 distances are equal, in O(T log T): a join changes only the distances to two neighbours, and a heap
 holds the distances.
 """

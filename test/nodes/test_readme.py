@@ -1,19 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's parameter table says what the nodes declare."""
+"""The README's programs run as they stand, and the parameter table says what nodes declare."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.ros import DEADLINE_S, Bench, Inbox
+from vljepa_msgs.msg import Embedding
+from vljepa_msgs.srv import EmbedText
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER
 from vljepa_ros.nodes.replay import PARAMETERS as REPLAY
 from vljepa_ros.nodes.visualizer import PARAMETERS as VISUALIZER
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+INTERFACE = ROOT / "docs" / "interface.md"
 TABLES = {
     "embedder": EMBEDDER,
     "describer": DESCRIBER,
@@ -23,12 +32,97 @@ TABLES = {
 
 
 def rows(node: str) -> dict[str, str]:
-    """The README's parameters of a node, name to default as JSON."""
-    found = re.findall(rf"^\| `{node}` \| `(\w+)` \| `(.*?)` \|", README.read_text(), re.MULTILINE)
-    return dict(found)
+    """The documented parameters of a node, name to default as JSON."""
+    text = INTERFACE.read_text(encoding="utf-8")
+    return dict(re.findall(rf"^\| `{node}` \| `(\w+)` \| `(.*?)` \|", text, re.MULTILINE))
+
+
+def program(heading: str) -> str:
+    """The first Python program below a heading of the README."""
+    _, _, section = README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    found = re.search(r"```python\n(.+?)```", section.partition("\n## ")[0], re.DOTALL)
+    assert found is not None, heading
+    return found[1]
 
 
 @pytest.mark.parametrize("node", TABLES)
 def test_the_table_lists_each_parameter_with_its_default(node: str) -> None:
     declared = {spec.name: json.dumps(spec.default) for spec in TABLES[node]}
     assert rows(node) == declared
+
+
+def test_the_lines_of_python_say_what_the_readme_says(default_bundle: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program("Five lines of Python")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    printed = re.fullmatch(r"Phrase\(text='(.+)', score=(\S+), cosine=(\S+)\)\n", done.stdout)
+    assert printed is not None, done.stdout + done.stderr
+    text, score, cosine = printed.groups()
+    said = f"`Phrase(text='{text}', score={float(score):.2f}, cosine={float(cosine):.2f})`"
+    assert said in README.read_text(encoding="utf-8")
+
+
+class Watch:
+    """The README's node in a process; its lines can be waited for like messages."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program("Your own node")],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.lines = Inbox(threading.Condition())
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.take(line.strip())
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(DEADLINE_S)
+
+
+@pytest.fixture
+def watch(ros: Bench) -> Iterator[Watch]:
+    it = Watch()
+    yield it
+    it.end()
+
+
+def test_the_readmes_node_compares_only_what_is_of_one_space(ros: Bench, watch: Watch) -> None:
+    """It asks for its text when embeddings come, again if that fails, and in each new space."""
+    vectors = {"old": [1.0, 0.0], "new": [0.0, 1.0]}
+    asked: list[str] = []
+
+    def embed(request: EmbedText.Request, _: EmbedText.Response) -> EmbedText.Response:
+        asked.append(request.text)
+        if len(asked) == 1:
+            return EmbedText.Response(success=False, message="not yet")
+        space = message.space_id
+        return EmbedText.Response(success=True, space_id=space, data=vectors[space])
+
+    ros.node.create_service(EmbedText, "embedder/embed_text", embed)
+    publisher = ros.node.create_publisher(Embedding, "embedder/embedding", 10)
+    other = Embedding(query="action", space_id="other", data=[1.0, 0.0])
+    message = Embedding(query="object", space_id="old", data=[0.8, 0.6])
+
+    def publish() -> None:
+        publisher.publish(other)
+        publisher.publish(message)
+
+    timer = ros.node.create_timer(0.02, publish)
+    watch.lines.wait_for(lambda line: line == "open 0.80", "a text of the old space")
+    assert set(asked) == {"the drawer is open"}
+    message = Embedding(query="object", space_id="new", data=[0.8, 0.6])
+    watch.lines.wait_for(lambda line: line == "not open 0.60", "a text of the new space")
+    timer.cancel()

@@ -9,6 +9,13 @@ from pathlib import Path
 
 import vljepa_ros
 
+# What apt brings to a robot, by its rosdep key, and what pip calls the same thing.
+FROM_APT = {
+    "python3-numpy": "numpy",
+    "python3-opencv": "opencv-python-headless",
+    "python3-pil": "pillow",
+    "python3-yaml": "PyYAML",
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -18,6 +25,12 @@ def package(path: str) -> ElementTree.Element:
 
 def dependencies(path: str) -> set[str | None]:
     return {element.text for element in package(path) if element.tag.endswith("depend")}
+
+
+def requirements(name: str) -> set[str]:
+    """The packages that a requirements file names itself."""
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    return {re.split(r"[<>=]", line)[0] for line in lines if not line.startswith(("#", "-"))}
 
 
 def test_one_version_everywhere() -> None:
@@ -49,6 +62,14 @@ def test_the_wheels_bring_every_message_package_that_package_xml_names() -> None
         lines = (ROOT / "requirements" / f"ros-{distro}.txt").read_text().splitlines()
         brought = {line.removeprefix(f"ros-{distro}-").replace("-", "_") for line in lines}
         assert messages - {"vljepa_msgs"} <= brought
+
+
+def test_pip_brings_a_robot_nothing_that_apt_brings() -> None:
+    """A second OpenCV or numpy would hide the one that all other nodes were built for."""
+    keys = {key for key in dependencies("package.xml") if str(key).startswith("python3-")}
+    assert keys - {"python3-pytest", "python3-hypothesis"} == set(FROM_APT)
+    assert requirements("runtime.txt") == set(FROM_APT.values())
+    assert requirements("besides-apt.txt") & set(FROM_APT.values()) == set()
 
 
 def test_both_packages_are_under_the_same_licence() -> None:

@@ -2,7 +2,7 @@
 """``vljepa``: the model's command line (``python -m vljepa_ros``, ``ros2 run vljepa_ros vljepa``).
 
 A subcommand is a module of this room with a docstring, ``add_arguments`` and ``run``. Only the one
-that was asked for is imported, so those that need no torch run where there is none.
+that was asked for is imported, so those that need no torch run without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SUBCOMMANDS = {
     "inspect": ("inspect_", "show what is in a checkpoint, a model or a bundle"),
     "verify": ("verify", "check that a model or a bundle is complete and computes what it should"),
     "train": ("train", "train a model, stage by stage"),
-    "train-decoder": ("train_decoder", "teach a model to speak sentences"),
+    "train-decoder": ("train_decoder", "train a decoder of whole sentences for a model"),
     "export": ("export", "make a bundle for the nodes out of a model"),
     "evaluate": ("evaluate", "measure a bundle on annotated clips"),
 }

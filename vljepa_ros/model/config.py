@@ -44,18 +44,19 @@ def _one_of(config: object, name: str, allowed: tuple[str, ...]) -> None:
 class XEncoderConfig:
     """A vision transformer of the V-JEPA 2 family (arXiv 2506.09985, 2603.14482).
 
-    :param grid: height and width in pixels of what is cut into patches, of the frame itself or of
-        the feature map of ``trunk``; ``channels`` are its channels.
-    :param patch: side of a patch, ``tubelet`` the frames that one visual token covers.
-    :param mlp: width of the hidden layer of the MLPs.
-    :param rotary: how V-JEPA pairs channels and frequencies: ``tiled`` in V-JEPA 2,
-        ``interleaved``, which is a true rotation, in V-JEPA 2.1.
-    :param position_grid: patches per side that spatial positions are stretched to, whatever the
-        size of the frame (16 in V-JEPA 2.1); 0 leaves the positions as they are.
-    :param image_tokens: one frame has a patch embedding of its own, and images and videos an
-        offset each (V-JEPA 2.1); without it an image is repeated to fill a tubelet.
-    :param motion: tubelets are seen as their mean and the differences of their frames.
-    :param trunk: a frozen network that each frame passes first; "" is none.
+    Attributes:
+        grid: height and width in pixels of what is cut into patches, of the frame itself or of the
+            feature map of ``trunk``; ``channels`` are its channels.
+        patch: side of a patch, ``tubelet`` the frames that one visual token covers.
+        mlp: width of the hidden layer of the MLPs.
+        rotary: how V-JEPA pairs channels and frequencies: ``tiled`` in V-JEPA 2, ``interleaved``,
+            which is a true rotation, in V-JEPA 2.1.
+        position_grid: patches per side that spatial positions are stretched to, whatever the size
+            of the frame (16 in V-JEPA 2.1); 0 leaves the positions as they are.
+        image_tokens: one frame has a patch embedding of its own, and images and videos an offset
+            each (V-JEPA 2.1); without it an image is repeated to fill a tubelet.
+        motion: tubelets are seen as their mean and the differences of their frames.
+        trunk: a frozen network that each frame passes first; "" is none.
     """
 
     grid: int = 256
@@ -73,7 +74,7 @@ class XEncoderConfig:
     trunk: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where a value is no size or two of them do not fit."""
+        """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "grid", "channels", "patch", "tubelet", "width", "depth", "heads", "mlp")
         _divides(self, "grid", "patch")
         _divides(self, "width", "heads")
@@ -106,13 +107,14 @@ class RotaryScaling:
 class PredictorConfig:
     """A stack of Llama layers over visual and query tokens (VL-JEPA section 3.1).
 
-    :param query_width: width of a query token as it comes in.
-    :param query_projection: a linear map of the query tokens (the paper's Fig. 2 draws one,
-        open-vljepa has none).
-    :param joint: visual tokens look at the query as the query does at them (the paper). Without
-        it they do not, and all queries about a clip share one pass of its visual tokens.
-    :param pool_visual: the answer is pooled over visual and query tokens, not only the latter.
-    :param first_layer: layer of the language model that the first layer is initialised with.
+    Attributes:
+        query_width: width of a query token as it comes in.
+        query_projection: a linear map of the query tokens (the paper's Fig. 2 draws one,
+            open-vljepa has none).
+        joint: visual tokens look at the query as the query does at them (the paper). Without it
+            they do not, and all queries about a clip share one pass of its visual tokens.
+        pool_visual: the answer is pooled over visual and query tokens, not only the latter.
+        first_layer: layer of the language model that the first layer is initialised with.
     """
 
     width: int = 2048
@@ -131,7 +133,7 @@ class PredictorConfig:
     first_layer: int = 8
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where a value is no size or two of them do not fit."""
+        """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "width", "depth", "heads", "kv_heads", "mlp", "query_width")
         _sizes(self, "max_query_tokens")
         _divides(self, "width", "heads")
@@ -153,10 +155,11 @@ class PredictorConfig:
 class YEncoderConfig:
     """A text encoder of transformers, mean pooling and a linear head.
 
-    :param tower: ``gemma3_text`` (EmbeddingGemma) or ``bert`` (MiniLM).
-    :param window: tokens that the sliding layers of Gemma see, half of them to either side.
-    :param head_bias: whether the linear head has a bias.
-    :param rate: factor on the learning rate of the tower; 0 freezes it.
+    Attributes:
+        tower: ``gemma3_text`` (EmbeddingGemma) or ``bert`` (MiniLM).
+        window: tokens that the sliding layers of Gemma see, half of them to either side.
+        head_bias: whether the linear head has a bias.
+        rate: factor on the learning rate of the tower; 0 freezes it.
     """
 
     tower: str = "gemma3_text"
@@ -173,7 +176,7 @@ class YEncoderConfig:
     rate: float = 0.05
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where a value is no size or two of them do not fit."""
+        """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "vocabulary", "width", "depth", "heads", "kv_heads", "head_width", "mlp")
         _sizes(self, "window", "max_tokens")
         _divides(self, "heads", "kv_heads")
@@ -188,13 +191,14 @@ class YEncoderConfig:
 class ModelConfig:
     """A whole VL-JEPA.
 
-    :param frame_pixels: height and width that a camera frame is brought to.
-    :param clip_frames: frames of a clip, ``clip_rate_hz`` their rate.
-    :param stream_rate_hz: rate of clips for which the model is meant.
-    :param embedding: dimension of the shared embedding space.
-    :param queries_from: where query tokens come from: ``table`` is a table of token embeddings
-        (Llama's, in the paper), ``text_encoder`` the token states of the Y-Encoder.
-    :param query_vocabulary: rows of that table; 0 without one.
+    Attributes:
+        frame_pixels: height and width that a camera frame is brought to.
+        clip_frames: frames of a clip, ``clip_rate_hz`` their rate.
+        stream_rate_hz: rate of clips for which the model is meant.
+        embedding: dimension of the shared embedding space.
+        queries_from: where query tokens come from: ``table`` is a table of token embeddings
+            (Llama's, in the paper), ``text_encoder`` the token states of the Y-Encoder.
+        query_vocabulary: rows of that table; 0 without one.
     """
 
     name: str
@@ -210,7 +214,7 @@ class ModelConfig:
     y_encoder: YEncoderConfig = YEncoderConfig()
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where a value is no size or two of them do not fit."""
+        """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "frame_pixels", "clip_frames", "embedding")
         for name in ("clip_rate_hz", "stream_rate_hz"):
             if not getattr(self, name) > 0:

@@ -76,7 +76,7 @@ class GeluMlp(nn.Module):
 
 
 class RmsNorm(nn.RMSNorm):
-    """Root mean square norm (Llama), in float32 where autocast would round its mean."""
+    """Root mean square norm (Llama), in float32 even if autocast would round its mean."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise tokens (..., width)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels as V-JEPA takes them, where no trunk stands before the X-Encoder."""
+"""Pixels as V-JEPA takes them, for models without a trunk before the X-Encoder."""
 
 from __future__ import annotations
 

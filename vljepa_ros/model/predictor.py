@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predictor: visual tokens and text queries -> embeddings of the answers (paper section 3.1).
 
-The paper's is bidirectional: visual and query tokens of one sequence all see each other. Where
+The paper's is bidirectional: visual and query tokens of one sequence all see each other. If
 ``joint`` is off, visual tokens do not look at the queries, so that all queries about a clip share
 one pass of them; a query's tokens see the visual tokens and themselves.
 """
@@ -112,7 +112,7 @@ class Predictor(nn.Module):
 
 
 def _joined(seen: Rotary, asked: Rotary, queries: int) -> Rotary:
-    """Join the tables of visual and query tokens, per clip and query where tokens were dropped."""
+    """Join the tables of visual and query tokens, per clip and query if tokens were dropped."""
     if seen.cos.ndim == asked.cos.ndim:
         return Rotary(*(torch.cat(pair) for pair in zip(seen, asked, strict=True)))
     batch = seen.cos.shape[0]

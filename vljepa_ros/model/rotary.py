@@ -65,8 +65,14 @@ def axial_tables(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return cos and sin (frames * rows * columns, head width) of V-JEPA's visual tokens.
 
-    :param frames: tubelets; ``rows`` and ``columns`` are patches, so any size gets its own
-        positions. (transformers takes them from ``crop_size``, whatever comes in.)
+    Every size gets its own positions. (transformers takes them from ``crop_size``, whatever comes
+    in.)
+
+    Args:
+        config: sizes of the X-Encoder.
+        frames: number of tubelets in time.
+        rows: number of patches in a column of the frame.
+        columns: number of patches in a row of the frame.
     """
     group, width = _group(config.head_width), config.head_width
     t, y, x = np.meshgrid(np.arange(frames), np.arange(rows), np.arange(columns), indexing="ij")

@@ -74,7 +74,7 @@ def _check_embeddings(model: VLJepaModel, folder: Path) -> str:
         [model.embed(_some_clip(config), queries)[0], model.embed_text(_some_tokens(config, 2))]
     )
     length = found.norm(dim=-1)
-    if not ((length - 1).abs() < 1e-3).all():  # also where it is not a number
+    if not ((length - 1).abs() < 1e-3).all():  # also if it is not a number
         raise CheckpointError(f"{folder}: embeddings of length {length.tolist()}, not 1")
     return f"a random clip and texts embed to unit vectors of {config.embedding} dimensions"
 

@@ -49,9 +49,11 @@ class VLJepaModel(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Do what training needs, in one call, as DistributedDataParallel wants it.
 
-        :param visual: clips (B, T, C, H, W), or their visual tokens (B, N, width) from a cache.
-        :param queries: tokens of Q queries about each clip, (B, Q, L) or (B, Q, L, width).
-        :param texts: candidate answers: token numbers (C, L), or cached sentences (C, width).
+        Args:
+            visual: clips (B, T, C, H, W), or their visual tokens (B, N, width) from a cache.
+            queries: tokens of Q queries about each clip, (B, Q, L) or (B, Q, L, width).
+            texts: candidate answers: token numbers (C, L), or cached sentences (C, width).
+            kept: the visual tokens that are used, if some are dropped; None uses all.
 
         Returns:
             Unit embeddings of the predictions (B, Q, embedding) and of the candidates

@@ -68,7 +68,9 @@ class YDecoder(nn.Module):
     def forward(self, embeddings: Tensor, sentences: Tensor) -> Tensor:
         """Return the logits (B, L, words + 1) of every word, given the true ones before it.
 
-        :param sentences: numbers of words (B, L), int64; after the end stands anything.
+        Args:
+            embeddings: what the sentences say (B, dimension).
+            sentences: numbers of words (B, L), int64; after the end stands anything.
         """
         meaning = self.meaning(embeddings)
         started = torch.nn.functional.pad(sentences[:, :-1], (1, 0), value=END)

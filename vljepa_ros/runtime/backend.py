@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every backend does: features of frames, and embeddings of clips for all queries.
 
-The split is where the caching is. A frame passes :meth:`Backend.encode_frames` once, whatever the
+The calls are split at the cache. A frame passes :meth:`Backend.encode_frames` once, whatever the
 number of clips that it is part of; a clip passes the X-Encoder in :meth:`Backend.embed` once,
 whatever the number of queries. A model without a trunk looks at the pixels of all frames of a clip
 at once: there is nothing to do for one frame, and the clip is made of frames.
@@ -45,7 +45,7 @@ class Backend(Protocol):
         """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of.
 
         Returns:
-            Features float32 (B, C, h, w), or the frames where the model has no trunk.
+            Features float32 (B, C, h, w), or the frames if the model has no trunk.
         """
 
     def embed(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which backend runs a bundle, and why.
 
-``auto`` takes TensorRT where the machine has all of it, and ONNX Runtime where the driver, a
-package or an engine is missing. What is there and wrong, such as an engine that others could have
-written, is an error: a robot that is suddenly fifty times slower has a fault that nobody sees.
+``auto`` takes TensorRT if the machine has all of it, and ONNX Runtime if the driver, a package or
+an engine is missing. What is there and wrong, such as an engine that others could have written, is
+an error: a robot that is suddenly fifty times slower has a fault that nobody sees.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class VLJepa:
         """Turn RGB images (H, W, 3) of any size, at least one, into what clips are made of.
 
         That is features float32 (B, C, h, w), or frames uint8 (B, height, width, 3) of the
-        bundle's size where the model has no trunk.
+        bundle's size if the model has no trunk.
 
         Raises:
             BackendError: the model is closed or failed.

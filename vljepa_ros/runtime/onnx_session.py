@@ -3,7 +3,7 @@
 
 Worker threads do not spin: by default ONNX Runtime burns a core between two frames to save a few
 microseconds of wake-up, which a robot's other programs pay for. A graph is read as verified bytes,
-so what runs is what the manifest describes. Only where the manifest lists a file of weights beside
+so what runs is what the manifest describes. Only if the manifest lists a file of weights beside
 it, which was compared when the bundle was loaded, ONNX Runtime opens both by their paths.
 """
 
@@ -112,7 +112,7 @@ def session_options(threads: int) -> ort.SessionOptions:
 
 
 def graph_path(bundle: Bundle, graph: str) -> Path:
-    """Return where a graph lies in truth, so that links (colcon) lead to its weights as well.
+    """Return a graph's real path, so that links (colcon) lead to its weights as well.
 
     Raises:
         BundleError: its weights lie in another folder than the graph.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries to the tokens that the Predictor reads, from where the bundle has them.
+"""Turns queries into the tokens that the Predictor reads, from what the bundle holds.
 
 The default model takes them from its Y-Encoder. The paper's takes them from Llama's table of token
 embeddings, half a gigabyte: a bundle holds the tokens of its own queries, and the table only if it

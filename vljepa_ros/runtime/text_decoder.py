@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trained text decoder: it speaks sentences word by word, also such as nobody stored.
+"""The trained text decoder: decodes an embedding into a sentence that need not be in the bank.
 
-The graph holds the whole greedy search, so a sentence is one run. Its words are numbers: 0 ends a
-sentence, and n is piece n - 1 of the bundle's words. A piece brings its own space before it, so
-pieces are joined as they are.
+The graph holds the whole greedy search over words, so a sentence is one run. Its words are
+numbers: 0 ends a sentence, and n is piece n - 1 of the bundle's words. A piece brings its own
+space before it, so pieces are joined as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EXPORT_AGAIN = "export the bundle again"
 
 
 class TextDecoder:
-    """Speaks with a bundle's Y-Decoder. May be called from several threads."""
+    """Runs a bundle's Y-Decoder. May be called from several threads."""
 
     def __init__(self, graph: OnnxGraph, pieces: Sequence[str], dimension: int) -> None:
         """Put loaded parts together; :meth:`from_bundle` is the usual way.
@@ -44,7 +44,7 @@ class TextDecoder:
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> TextDecoder:
-        """Load the text decoder of a bundle, and let it speak once.
+        """Load the text decoder of a bundle, and run it once.
 
         Raises:
             BundleError: the bundle has none, or its files do not fit each other.
@@ -52,7 +52,7 @@ class TextDecoder:
         if bundle.words is None:
             raise BundleError(
                 bundle.root,
-                f"has no {GRAPH}, so it speaks phrases of its bank only",
+                f"has no {GRAPH}, so it knows the phrases of its bank only",
                 "use the decoder 'phrases', or train a text decoder (vljepa train-decoder) and "
                 "export the bundle again",
             )
@@ -82,12 +82,12 @@ class TextDecoder:
         return Description(self._text(words[0].tolist()), float(probability[0]))
 
     def _text(self, words: list[int]) -> str:
-        spoken = words[: words.index(0)] if 0 in words else words
-        if max(spoken, default=0) > len(self._pieces):
+        sentence = words[: words.index(0)] if 0 in words else words
+        if max(sentence, default=0) > len(self._pieces):
             raise BackendError(
-                f"{GRAPH} said word {max(spoken)}, but there are {len(self._pieces)}"
+                f"{GRAPH} said word {max(sentence)}, but there are {len(self._pieces)}"
             )
-        return "".join(self._pieces[word - 1] for word in spoken).strip()
+        return "".join(self._pieces[word - 1] for word in sentence).strip()
 
 
 def _read_pieces(bundle: Bundle) -> list[str]:

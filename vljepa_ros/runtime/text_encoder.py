@@ -24,7 +24,7 @@ _CACHED_TEXTS = 128
 class Encoded(NamedTuple):
     """A text as its unit embedding (dimension) and its token states (L, E).
 
-    There are no states where queries do not come from the Y-Encoder. Both are read-only.
+    There are no states if queries do not come from the Y-Encoder. Both are read-only.
     """
 
     embedding: NDArray[np.float32]

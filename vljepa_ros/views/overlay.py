@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's picture: the camera image with a panel of questions, states and health beside it.
 
-The panel never covers the image. Where everything goes depends only on the image's size and on the
-number of queries, so nothing moves while texts and numbers change: a text that is too long for one
-large line becomes two small ones in the same space, and then ends in an ellipsis.
+The panel never covers the image. The layout depends only on the image's size and on the number of
+queries, so nothing moves while texts and numbers change: a text that is too long for one large
+line becomes two small ones in the same space, and then ends in an ellipsis.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class OverlayPainter:
     """Draw overlays; keeps the colours of the states and the layout of the last picture's size."""
 
     def __init__(self, colours: StateColours | None = None) -> None:
-        """Use `colours`, shared with a timeline where both should agree."""
+        """Use `colours`, shared with a timeline if both should agree."""
         self._colours = colours or StateColours()
         self._layout: _Layout | None = None
         self._laid_out_for: tuple[int, int, int] = (0, 0, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +12,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from support import fake_nvidia
+from support.driver_stub import build_driver
 from support.fake_gpu import FakeGpu
+from vljepa_ros.commands import jetson_report
 from vljepa_ros.runtime.bundle import Bundle
-
-sys.path.append(str(Path(__file__).resolve().parents[3] / "scripts"))
-
-import jetson_report
 
 
 def report(monkeypatch, capsys, *arguments: str) -> dict[str, str]:
-    """Run the script; return its table."""
-    monkeypatch.setattr(sys, "argv", ["jetson_report.py", *arguments])
+    """Run the command; return its table."""
     monkeypatch.setattr(jetson_report, "RUNS", 3)
-    jetson_report.main()
+    assert jetson_report.main(arguments) == 0
     rows = re.findall(r"^\| (.+?) \| (.+) \|$", capsys.readouterr().out, re.MULTILINE)
     return dict(rows)
 
@@ -71,6 +68,14 @@ def test_without_polygraphy_the_report_says_so(
     found = report(monkeypatch, capsys, *where, "--allow-untrusted", "--polygraphy")
     assert found["polygraphy x_encoder"] == "not installed"
     assert found["power mode"] == "unknown"
+
+
+def test_a_machine_without_a_gpu_is_told_in_one_line(
+    colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    fake_nvidia.install(monkeypatch, build_driver(tmp_path, status=100))
+    assert jetson_report.main(["--bundle", str(colour_bundle)]) == 1
+    assert re.fullmatch(r"jetson_report: .+NO_DEVICE.+\n", capsys.readouterr().err)
 
 
 def test_what_to_expect_follows_from_the_products(colour_bundle: Path, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 class Names:
     """Our names and a layout's, without the endings ``weight`` and ``bias``.
 
-    :param block: the layout's name of a block, before its number.
-    :param inside: what lies in a block. Some of our parameters are several of the layout's.
-    :param around: what lies around the blocks.
-    :param first: the layout's number of our block 0.
+    Attributes:
+        block: the layout's name of a block, before its number.
+        inside: what lies in a block. Some of our parameters are several of the layout's.
+        around: what lies around the blocks.
+        first: the layout's number of our block 0.
     """
 
     block: str

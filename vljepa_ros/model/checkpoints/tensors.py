@@ -29,7 +29,8 @@ class CheckpointError(ValueError):
 class Part:
     """A tensor of a file.
 
-    :param rows: the order in which its rows are taken; None leaves them as they are.
+    Attributes:
+        rows: the order in which its rows are taken; None leaves them as they are.
     """
 
     name: str
@@ -55,7 +56,7 @@ def same_names(module: nn.Module, prefix: str = "") -> dict[str, list[Part]]:
 
 
 def model_prefix(tensors: Iterable[str]) -> str:
-    """Return what stands before all names where a model was saved as a part of a larger one."""
+    """Return what stands before all names if a model was saved as a part of a larger one."""
     return "model." if any(name.startswith("model.") for name in tensors) else ""
 
 
@@ -70,8 +71,12 @@ def fill(
 
     Parameters that the plan does not name stay as they are.
 
-    :param source: the file, for the text of an error.
-    :param ignored: beginnings of names that are known and not needed.
+    Args:
+        module: what gets the weights.
+        plan: the tensors of each parameter.
+        tensors: by their names in the file.
+        source: the file, for the text of an error.
+        ignored: beginnings of names that are known and not needed.
 
     Raises:
         CheckpointError: tensors are missing, unexpected or have another shape.

@@ -29,9 +29,10 @@ _OFFSETS = ("image_offset", "video_offset")
 class VJepaWeights:
     """The encoder of a file.
 
-    :param layout: the layout's name, for people.
-    :param ignored: beginnings of names that the layout has and the encoder does not need.
-    :param heads: as the file says it; None where it does not.
+    Attributes:
+        layout: the layout's name, for people.
+        ignored: beginnings of names that the layout has and the encoder does not need.
+        heads: as the file says it; None if it does not.
     """
 
     source: Path

@@ -51,7 +51,9 @@ _EARLIER_NORMS = ("norms_block.0.", "norms_block.1.", "norms_block.2.")
 def read_v_jepa_file(path: Path, key: str | None = None) -> VJepaWeights:
     """Map an encoder of an official file.
 
-    :param key: which of the encoders, one of :data:`KEYS`; None takes the usual one.
+    Args:
+        path: the ``.pt`` file.
+        key: which of the encoders, one of :data:`KEYS`; None takes the usual one.
 
     Raises:
         CheckpointError: the file is damaged, needs pickle, or has no such encoder.

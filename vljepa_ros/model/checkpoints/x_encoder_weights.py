@@ -14,7 +14,9 @@ from vljepa_ros.model.checkpoints.v_jepa_transformers import read_v_jepa_directo
 def read_x_encoder(path: Path, key: str | None = None) -> VJepaWeights:
     """Map the encoder of a transformers directory or of an official ``.pt`` file.
 
-    :param key: which of a file's encoders; None takes the usual one.
+    Args:
+        path: the directory or file.
+        key: which of a file's encoders; None takes the usual one.
 
     Raises:
         CheckpointError: there is none, or it is damaged.

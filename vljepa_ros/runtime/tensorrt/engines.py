@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every engine of a bundle on this machine: found in the store, or built where that is allowed."""
+"""Every engine of a bundle on this machine: found in the store, or built if that is allowed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WAITING = "waiting for another process that builds it"
 class BuildNews:
     """What happens to the engine of ``graph``, in a sentence.
 
-    ``fraction`` is how much of a build is done, 0 to 1, and None where nothing is being built.
+    ``fraction`` is how much of a build is done, 0 to 1, and None if nothing is being built.
     TensorRT tells of it from threads of its own.
     """
 
@@ -51,7 +51,7 @@ def ensure_engines(
 ) -> dict[str, VerifiedPlan]:
     """Return a verified engine of every graph of a bundle that becomes one.
 
-    Blocks for minutes where one is built, here or by another process. Where the store cannot be
+    Blocks for minutes if one is built, here or by another process. If the store cannot be
     written, a built engine lives in memory and is built again at the next start; ``progress`` is
     told so with a warning.
 

@@ -36,7 +36,7 @@ _PIECE = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class VerifiedPlan:
-    """An engine that is what its manifest says. ``path`` is None where it could not be stored."""
+    """An engine that is what its manifest says. ``path`` is None if it could not be stored."""
 
     graph: str
     path: Path | None
@@ -140,7 +140,7 @@ class PlanStore:
             write_file(plan.path.with_name(MANIFEST), manifest.to_json())
 
     def timing_cache(self, identity: PlanIdentity) -> bytes:
-        """Return what earlier builds on this machine measured; empty where that is nothing."""
+        """Return what earlier builds on this machine measured; empty if that is nothing."""
         with suppress(PlanError), self._trust.opened(self._timing_file(identity)) as stream:
             return stream.read()
         return b""

@@ -63,7 +63,7 @@ class TensorRTBackend:
     name = "tensorrt"
 
     def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
-        """Load the engines of a bundle, and build them first where that is allowed.
+        """Load the engines of a bundle, and build them first if that is allowed.
 
         Raises:
             TensorRTError: there is no driver, package or engine, or one that must not be used.
@@ -142,7 +142,7 @@ def _record_parity(store: PlanStore, plans: Sequence[VerifiedPlan], cosine: floa
 
 
 def _with_second_try(work: Callable[[EngineChain], _Result], device: _Device) -> _Result:
-    """Run ``work``; where memory runs out, free what can be taken anew, and run it once more."""
+    """Run ``work``; if memory runs out, free what can be taken anew, and run it once more."""
     try:
         return work(device.chain)
     except OutOfMemoryError:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build a bundle's engines on this Jetson, compare, measure, and print a table to send back.
 
-    python3 scripts/jetson_report.py                       # the default bundle
-    python3 scripts/jetson_report.py --bundle DIR --polygraphy
-    python3 scripts/jetson_report.py --bundle DIR --computed   # what to expect; needs onnx, no GPU
+    ros2 run vljepa_ros jetson_report                          # the default bundle
+    ros2 run vljepa_ros jetson_report --bundle DIR --polygraphy
+    ros2 run vljepa_ros jetson_report --bundle DIR --computed  # what to expect; needs onnx, no GPU
 
-Nothing is sent anywhere. The second line also lets polygraphy build every graph once more and
-compare it with ONNX Runtime, output by output.
+Nothing is sent anywhere. With --polygraphy, polygraphy builds every graph once more and compares
+it with ONNX Runtime, output by output.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.choose import TENSORRT
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.reference import Reference
@@ -34,6 +33,7 @@ from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import TensorRTError
 
 RUNS = 50
 WARM_UP = 5
@@ -57,21 +57,31 @@ DEVICES = (
 )
 
 
-def main() -> None:
-    """Print one table or the other."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one table or the other, and return the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        bundle = Bundle.load(args.bundle or default_bundle_path())
+        for line in computed(bundle) if args.computed else measured(bundle, args):
+            print(line, flush=True)
+    except (TensorRTError, BundleError, BackendError, OSError) as error:
+        print(f"jetson_report: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="jetson_report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--bundle", type=Path, help="default: the shipped one")
     parser.add_argument("--engines", type=Path, help="folder of engines; default: the usual one")
     parser.add_argument("--allow-untrusted", action="store_true", help="as for build_engine")
     parser.add_argument("--polygraphy", action="store_true", help="compare with polygraphy too")
     parser.add_argument("--computed", action="store_true", help="print what to expect, and end")
-    args = parser.parse_args()
-    bundle = Bundle.load(args.bundle or default_bundle_path())
-    lines = computed(bundle) if args.computed else measured(bundle, args)
-    for line in lines:
-        print(line, flush=True)
+    return parser
 
 
 def measured(bundle: Bundle, args: argparse.Namespace) -> Iterator[str]:
@@ -224,4 +234,4 @@ def _flop(node: Any, shapes: dict[str, tuple[int, ...]]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
