@@ -21,7 +21,7 @@ class Mp4Writer:
 
     def __init__(self, path: Path) -> None:
         """Remember where to write."""
-        self._path = path
+        self._path = path.absolute()  # FFmpeg takes what stands before a colon for a protocol
         self._container: Any = None
         self._stream: Any = None
         self._shape: tuple[int, ...] = ()

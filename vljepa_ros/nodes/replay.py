@@ -6,8 +6,9 @@ carries the node's clock; the others follow at the source's own distances, so th
 time stamp see the true speed at whatever rate the replay runs. At `rate` 1 all stamps are the
 clock at publication; at other rates they run ahead of it or fall behind.
 
-A worker thread reads and publishes, because reading blocks. At the end `~/finished` (latched)
-turns true and the node deactivates itself; activate it again to replay again.
+A worker thread reads and publishes, because reading blocks. Before it waits for long, in a gap of
+the recording, it says so. At the end `~/finished` (latched) turns true and the node deactivates
+itself; activate it again to replay again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import array
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,6 +82,10 @@ PARAMETERS = (
     ),
 )
 
+PROBLEMS = "recording"  # on /diagnostics the counts of what was left out begin with this
+PUBLISHED = "published"
+NEXT_IMAGE = "next image in [s]"  # on /diagnostics during a long wait
+_LONG_WAIT_S = 5.0  # from here on a wait is told
 _MATCH_CHECK_S = 0.05
 _ACKNOWLEDGE_CHECK = Duration(seconds=0.2)
 _MOST_BEHIND_S = 1.0
@@ -89,23 +96,31 @@ class Replay(ManagedNode):
     """Publishes the images of a source on `image_raw`."""
 
     def __init__(self, **options: Any) -> None:
-        """Declare the parameters; the source is opened on configure."""
+        """Declare the parameters; configuring opens the source."""
         self._source: Source | None = None
         self._images: Publisher | None = None
         self._finished: Publisher | None = None
         self._worker: threading.Thread | None = None
         self._stop = threading.Event()
         self._rate = Rate()
+        self._next_image_s: float | None = None  # steady clock; during a long wait
         super().__init__("replay", PARAMETERS, **options)
+        self._problems = self.tally.part(PROBLEMS)
+        self._told: Counter[str] = Counter()  # problems of the source that were counted
         self._end = self.create_guard_condition(self._deactivate_at_end)
 
-    def do_configure(self) -> None:
-        """Open the source, which proves that it can be read, and create the publishers."""
+    def load(self) -> None:
+        """Open the source, which proves that it can be read and may take long."""
         self._source = open_source(
             self.parameters["source"],
             self.parameters["topic"],
             self.parameters["folder_rate_hz"],
         )
+        self._told.clear()
+
+    def do_configure(self) -> None:
+        """Create the publishers, and say what a user should know of the source."""
+        assert self._source is not None, "load opened it"
         self._images = self.create_publisher(
             Image,
             "image_raw",
@@ -114,6 +129,8 @@ class Replay(ManagedNode):
         )
         self._finished = self.create_publisher(Bool, "~/finished", latched(1))
         self.get_logger().info(f"ready to replay {self._source.name}")
+        for note in self._source.notes:
+            self.get_logger().info(note)
 
     def do_activate(self) -> None:
         """Begin from the first image."""
@@ -146,7 +163,7 @@ class Replay(ManagedNode):
         subscribers = self._images.get_subscription_count() if self._images else 0
         values = {
             "source": self._source.name if self._source else "",
-            "published": self._rate.total,
+            PUBLISHED: self._rate.total,
             "rate [Hz]": self._rate.read(),
             "subscribers": subscribers,
             **self.tally.values(),
@@ -157,7 +174,12 @@ class Replay(ManagedNode):
             topic = self.resolve_topic_name("image_raw")
             summary = f"{some if subscribers else 'nobody subscribes'} to {topic}"
             return Health(Level.WARN, summary, values)
-        return Health(Level.OK, "replaying", values)
+        next_image_s = self._next_image_s
+        if next_image_s is None:
+            return Health(Level.OK, "replaying", values)
+        wait_s = max(0.0, next_image_s - time.monotonic())
+        values[NEXT_IMAGE] = wait_s
+        return Health(Level.OK, f"the next image comes in {wait_s:.0f} s", values)
 
     def _work(self) -> None:
         """Replay in the worker thread, up to the end or to the order to stop."""
@@ -168,7 +190,7 @@ class Replay(ManagedNode):
             if not self._stop.is_set():
                 self._announce(finished=True)
                 self._end.trigger()  # transitions belong to the executor's thread
-        except Exception as error:  # whatever a decoder raises must be told, not end the thread
+        except Exception as error:  # whatever a decoder raises is told, and ends no thread
             if self.context.ok():
                 self.deactivate_because(f"replay failed: {error or type(error).__name__}")
 
@@ -197,15 +219,15 @@ class Replay(ManagedNode):
     def _rounds(self, source: Source) -> Iterator[tuple[int, SourceFrame]]:
         """Yield the images with their offsets from the first, again and again if asked to loop."""
         table = Timetable()
-        for frame in source.frames():
-            yield table.offset_ns(frame.stamp_ns), frame
-        while self.parameters["loop"] and not source.live:
-            offset_ns = table.begin_again
+        while True:
+            frame: SourceFrame | None = None
             for frame in source.frames():
-                yield offset_ns(frame.stamp_ns), frame
-                offset_ns = table.offset_ns
-            if offset_ns == table.begin_again:
+                yield table.offset_ns(frame.stamp_ns), frame
+            if frame is None:
                 raise SourceError(f"{source.name} can no longer be read")
+            if source.live or not self.parameters["loop"]:
+                return
+            table.begin_again()
 
     def _wait_for(self, pace: Pace, offset_ns: int) -> int:
         """Wait until the image at `offset_ns` is due and return its stamp."""
@@ -213,13 +235,21 @@ class Replay(ManagedNode):
         if rate == 0.0:
             self._wait_until_acknowledged()
         elif (wait_s := pace.wait_s(offset_ns, rate)) > 0:
-            self._stop.wait(wait_s)
+            self._wait(wait_s)
         elif wait_s < -_MOST_BEHIND_S:
             pace.forgive(-wait_s)
             self.tally.warn(
                 "fell behind", f"images cannot be read at rate {rate:g}; the replay goes on late"
             )
         return pace.stamp_ns(offset_ns)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, unless told to stop. A long wait is told, so that nobody takes it for a fault."""
+        if seconds > _LONG_WAIT_S:
+            self._next_image_s = time.monotonic() + seconds
+            self.get_logger().info(f"the next image comes in {seconds:.0f} s")
+        self._stop.wait(seconds)
+        self._next_image_s = None
 
     def _wait_until_acknowledged(self) -> None:
         assert self._images is not None
@@ -245,9 +275,9 @@ class Replay(ManagedNode):
         self._rate.tick()
 
     def _report_problems(self, source: Source) -> None:
-        for cause, count in source.problems.items():
-            while self.tally[cause] < count:
-                self.tally.warn(cause, f"{source.name}: {cause}")
+        for cause in (source.problems - self._told).elements():
+            self._problems.warn(cause, cause)
+        self._told.update(source.problems - self._told)
 
     def _announce(self, *, finished: bool) -> None:
         assert self._finished is not None
@@ -256,6 +286,7 @@ class Replay(ManagedNode):
     def _deactivate_at_end(self) -> None:
         if self.phase is Phase.ACTIVE:
             self.get_logger().info(f"finished after {self._rate.total} images")
+            self.diagnostics.publish()  # the last counts: an inactive node reports none
             self.trigger_deactivate()
 
 
