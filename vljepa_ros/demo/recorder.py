@@ -65,9 +65,7 @@ class Recorder(Node):
         next_image_s: when the next image is due, or when the last one came, on the steady clock.
     """
 
-    def __init__(
-        self, namespace: str, run: RunRecord, audience: Audience, **options: Any
-    ) -> None:
+    def __init__(self, namespace: str, run: RunRecord, audience: Audience, **options: Any) -> None:
         """Listen.
 
         Args:

@@ -79,7 +79,7 @@ def _replay(prepared: AbstractContextManager[Session]) -> str:
         with prepared as running:
             running.replay()
     except KeyboardInterrupt as signal:
-        print(f"ended by {signal or 'Ctrl-C'}")
+        print(f"ended by {str(signal) or 'Ctrl-C'}")
     except BrokenPipeError:
         silence()
     except DemoError as error:
