@@ -184,6 +184,15 @@ def test_a_bags_images_keep_encoding_and_frame(ros: Bench, tmp_path: Path) -> No
     assert stamps_ms(got)[-1] == 10 * (len(SEQUENCE) - 1)
 
 
+def test_a_bags_own_stamps_can_be_kept(ros: Bench, tmp_path: Path) -> None:
+    stamps = [10**18 + n * 10 * MS for n in range(3)]
+    bag = write_bag(tmp_path / "bag", [(n, bag_image("red", ns)) for n, ns in enumerate(stamps)])
+    images = reliable_images(ros)
+    ros.add(Replay, source=str(bag), stamps="recorded", loop=True, rate=10.0)
+    received = [to_ns(one.header.stamp) for one in images.wait(6)[:6]]
+    assert received == [*stamps, *(stamp + 30 * MS for stamp in stamps)]
+
+
 @needs_shared_memory
 def test_a_cameras_images_carry_the_time_of_their_arrival(ros: Bench) -> None:
     """OpenCV reads a file below /dev through the same calls as a camera."""

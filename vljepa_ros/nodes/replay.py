@@ -2,9 +2,10 @@
 """Replay a recording as a camera topic.
 
 The images of a video, a folder, a bag or a local camera become messages on `image_raw`. The first
-carries the node's clock; the others follow at the source's own distances, so that clips cut by
-time stamp see the true speed at whatever rate the replay runs. At `rate` 1 all stamps are the
-clock at publication; at other rates they run ahead of it or fall behind.
+carries the node's clock, or its own stamp if `stamps` is `recorded`; the others follow at the
+source's own distances, so that clips cut by time stamp see the true speed at whatever rate the
+replay runs. At `rate` 1 all stamps are the clock at publication, unless they are the recorded
+ones; at other rates they run ahead of it or fall behind.
 
 A worker thread reads and publishes, because reading blocks. Before it waits for long, in a gap of
 the recording, it says so. At the end `~/finished` (latched) turns true and the node deactivates
@@ -37,6 +38,8 @@ from vljepa_ros.recordings.locate import open_source
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.recordings.timetable import Pace, Timetable
 
+NOW, RECORDED = "now", "recorded"  # values of the parameter stamps
+
 PARAMETERS = (
     ParameterSpec(
         "source",
@@ -67,6 +70,14 @@ PARAMETERS = (
         Change.LIVE,
         0.0,
         1000.0,
+    ),
+    ParameterSpec(
+        "stamps",
+        NOW,
+        "Stamps of the images: now is the clock of the node, recorded keeps those of the bag, so "
+        "that results can be joined with its other topics.",
+        Change.INACTIVE,
+        choices=(NOW, RECORDED),
     ),
     ParameterSpec("loop", False, "Begin again at the end; not for cameras.", Change.LIVE),
     ParameterSpec(
@@ -205,11 +216,15 @@ class Replay(ManagedNode):
     def _play(self) -> None:
         assert self._source is not None
         pace = Pace(self.get_clock().now().nanoseconds)
+        first_ns: int | None = None  # the first image's own stamp
         for offset_ns, frame in self._rounds(self._source):
+            first_ns = frame.stamp_ns if first_ns is None else first_ns
             if self._source.live:
                 stamp_ns = self.get_clock().now().nanoseconds
             else:
                 stamp_ns = self._wait_for(pace, offset_ns)
+                if self.parameters["stamps"] == RECORDED:
+                    stamp_ns = first_ns + offset_ns
             if self._stop.is_set():
                 return
             self._publish(frame, stamp_ns)
