@@ -37,7 +37,7 @@ _CAVEAT = (
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo and return the exit status."""
     escape_what_cannot_be_shown()
-    signal.signal(signal.SIGTERM, _end_as_by_ctrl_c)
+    _catch_signals()
     given = _parse(arguments)
     try:
         return _run(given)
@@ -114,8 +114,15 @@ def _is_default(bundle: str) -> bool:
     return path.resolve() == shipped("engines/default").resolve()
 
 
-def _end_as_by_ctrl_c(number: int, _: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+def _catch_signals() -> None:
+    """Let what ends the program end it as Ctrl-C does: with its nodes, and everything written."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it to go on
+            signal.signal(number, end)
 
 
 if __name__ == "__main__":

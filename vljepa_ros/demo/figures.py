@@ -77,7 +77,7 @@ class Figures:
             f"drops          {dropped or 'none'}",
         ]
         if self.losses:
-            lost = [f"{cause} ({count}x)" for cause, count in self.losses.items()]
+            lost = [f"{cause} ({n}x)" if n > 1 else cause for cause, n in self.losses.items()]
             lines.insert(1, f"recording      {', '.join(lost)}")
         lines += [f"truth          {query}: {one}" for query, one in self.agreement.items()]
         return lines

@@ -21,7 +21,12 @@ class RunLog:
     """Writes a run to a file and its states to the terminal."""
 
     def __init__(self, path: Path, run: RunRecord) -> None:
-        """Begin the file; an older one is replaced."""
+        """Begin the file.
+
+        Args:
+            path: of the file; an older one is replaced.
+            run: what is known of the run; read as it grows.
+        """
         self._run = run
         self._file = path.open("w", encoding="utf-8")
         self._begun = False

@@ -95,7 +95,8 @@ def _replay(prepared: AbstractContextManager[Session]) -> str:
 def _conclude(
     run: RunRecord, summary: Figures, problem: str, video: AnnotatedVideo, out: OutFolder
 ) -> int:
-    print("\n" + "\n".join(summary.lines()))
+    if run.frames:
+        print("\n" + "\n".join(summary.lines()))
     if video.error is not None:
         print(f"the annotated video could not be written: {video.error}")
     elif video.left_out:

@@ -170,7 +170,7 @@ class Replay(ManagedNode):
             self._worker.join(_THREAD_END_S)
 
     def health(self) -> Health:
-        """Report what is replayed, how fast, and to how many."""
+        """Report what is replayed, how fast and to how many, or what is waited for."""
         subscribers = self._images.get_subscription_count() if self._images else 0
         values = {
             "source": self._source.name if self._source else "",
@@ -179,18 +179,22 @@ class Replay(ManagedNode):
             "subscribers": subscribers,
             **self.tally.values(),
         }
-        wanted = max(1, self.parameters["wait_for_subscribers"])
-        if subscribers < wanted:
-            some = f"only {subscribers} of {wanted} subscribe"
-            topic = self.resolve_topic_name("image_raw")
-            summary = f"{some if subscribers else 'nobody subscribes'} to {topic}"
-            return Health(Level.WARN, summary, values)
+        if missing := self._missing(subscribers):
+            return Health(Level.WARN, missing, values)
         next_image_s = self._next_image_s
         if next_image_s is None:
             return Health(Level.OK, "replaying", values)
         wait_s = max(0.0, next_image_s - time.monotonic())
-        values[NEXT_IMAGE] = wait_s
-        return Health(Level.OK, f"the next image comes in {wait_s:.0f} s", values)
+        summary = f"the next image comes in {wait_s:.0f} s"
+        return Health(Level.OK, summary, {**values, NEXT_IMAGE: wait_s})
+
+    def _missing(self, subscribers: int) -> str:
+        """Say that there are fewer subscribers than are waited for; empty if there are enough."""
+        wanted = max(1, self.parameters["wait_for_subscribers"])
+        if subscribers >= wanted:
+            return ""
+        some = f"only {subscribers} of {wanted} subscribe" if subscribers else "nobody subscribes"
+        return f"{some} to {self.resolve_topic_name('image_raw')}"
 
     def _work(self) -> None:
         """Replay in the worker thread, up to the end or to the order to stop."""
@@ -245,7 +249,7 @@ class Replay(ManagedNode):
             table.begin_again()
 
     def _wait_for(self, pace: Pace, offset_ns: int) -> int:
-        """Wait until the image at `offset_ns` is due and return its stamp."""
+        """Wait until the image at an offset is due, and return its stamp by the clock."""
         rate = self.parameters["rate"]
         if rate == 0.0:
             self._wait_until_acknowledged()
