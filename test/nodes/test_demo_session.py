@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.recordings import write_folder
 from support.ros import Bench
 from vljepa_msgs.msg import ModelInfo, Query
 from vljepa_ros.demo.record import RunRecord
@@ -78,6 +81,16 @@ def test_a_source_that_gets_stuck_ends_the_session(
     end.set()
     assert recorder.run.frames == 1
     assert ("replay", "it will get stuck") in listener.notices
+
+
+def test_a_wait_that_the_replay_announces_is_no_silence(
+    ros: Bench, recorder: Recorder, tmp_path: Path
+) -> None:
+    write_folder(tmp_path, ["1000.0.png", "1050.0.png"], ["red", "blue"])
+    ros.add(partial(Replay, namespace=NAMESPACE), source=str(tmp_path))
+    announced = time.monotonic() + 30.0
+    ros.wait(lambda: recorder.next_image_s > announced, "the announcement")
+    assert recorder.run.frames == 1
 
 
 def test_an_exception_in_a_thread_ends_the_session(ros: Bench, recorder: Recorder) -> None:

@@ -40,13 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     _catch_signals()
     given = _parse(arguments)
     try:
-        return _run(given)
+        status = _run(given)
+        print(end="", flush=True)
+        return status
     except KeyboardInterrupt:  # before the nodes started, or while the outputs were written
         print("demo: ended by the user")
     except BrokenPipeError:
         silence()
-    except OSError as error:
-        print(f"demo: FAILED: {error}")
+    except OSError as error:  # a full disk, perhaps the one that takes what is printed
+        print(f"demo: FAILED: {error}", file=sys.stderr)
+        silence()
     return 1
 
 

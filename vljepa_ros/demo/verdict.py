@@ -6,7 +6,11 @@ from __future__ import annotations
 from vljepa_ros.demo.record import RunRecord
 from vljepa_ros.stream.stamp_gate import Admission
 
-_JUMPS = (Admission.OUT_OF_ORDER, Admission.GAP, Admission.JUMP_BACK)
+_JUMPS = [
+    f"stamps: {admission.value}"
+    for admission in (Admission.OUT_OF_ORDER, Admission.GAP, Admission.JUMP_BACK)
+]
+_REPLACED = "frames replaced by newer ones"
 
 
 def why_no_state(run: RunRecord) -> str:
@@ -32,12 +36,11 @@ def _why_no_embedding(run: RunRecord) -> str:
         return (
             f"they last {run.duration_s:.1f} s, and one clip of the model takes {run.clip_s:.1f} s"
         )
-    jumps = sum(run.embedder.get(f"stamps: {one.value}", 0) for one in _JUMPS)
-    if jumps:
+    if jumps := sum(run.embedder.get(key, 0) for key in _JUMPS):
         return (
             f"their stamps jump {jumps} times, and no stretch between two jumps is as long as "
             f"one clip of the model ({run.clip_s:.1f} s)"
         )
-    if replaced := sum(n for cause, n in run.embedder.items() if "replaced by newer" in cause):
+    if replaced := run.embedder.get(_REPLACED, 0):
         return f"the model is too slow: newer images replaced {replaced} before it was ready"
     return f"the embedder says: {run.said('embedder')}"
