@@ -27,7 +27,7 @@ NAMESPACE = "/vljepa_demo"  # apart from whatever else runs on this domain
 SILENCE_S = 30.0  # without an image, beyond what the replay announced
 _LISTENERS = 2  # of the replayed images: the embedder and the recorder
 _START_S = 60.0
-_MODEL_S = 300.0  # to verify and load a large one
+_LOAD_S = 300.0  # to open a large recording, or to verify and load a large model
 _REASON_S = 3.0  # for a report that tells why a transition failed
 _CHECK_S = 0.1
 _LAST_REPORTS = 2  # of the embedder, one per second: what was under way when the replay ended
@@ -65,7 +65,7 @@ class Session:
         recorder, run = self._recorder, self._recorder.run
         # The source first: what is wrong with it is told before the model is loaded.
         self._transition(Transition.TRANSITION_CONFIGURE, "the replay cannot open its source")
-        self._until(lambda: bool(run.questions), _within(_MODEL_S, "for the model"))
+        self._until(lambda: bool(run.questions), _within(_LOAD_S, "for the model"))
         self._transition(Transition.TRANSITION_ACTIVATE, "the replay cannot start")
         first = _within(_START_S, "for the first image")
         self._until(lambda: run.frames > 0 or run.complete, first)
@@ -86,7 +86,7 @@ class Session:
         client = self._recorder.create_client(ChangeState, f"{NAMESPACE}/replay/change_state")
         self._until(client.service_is_ready, _within(_START_S, "for the replay node"))
         future = client.call_async(ChangeState.Request(transition=Transition(id=wanted)))
-        self._until(future.done, _within(_START_S, "for the answer of the replay node"))
+        self._until(future.done, _within(_LOAD_S, "for the answer of the replay node"))
         if not future.result().success:
             with suppress(_TooLateError):  # else the node's report tells the cause
                 self._until(lambda: False, _within(_REASON_S, "for the reason"))
