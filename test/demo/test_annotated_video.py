@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from vljepa_ros.demo.annotated_video import AnnotatedVideo
 from vljepa_ros.views.board import BoardView, QueryView
@@ -17,10 +18,9 @@ VIEW = BoardView(0, (QueryView("action", "What?"),), 0.0, None, None)
 
 
 def written(path: Path, frames: list[tuple[int, np.ndarray]]) -> AnnotatedVideo:
-    video = AnnotatedVideo(path, OverlayPainter())
-    for stamp_ns, image in frames:
-        video.add(stamp_ns, image, VIEW)
-    video.close()
+    with AnnotatedVideo(path, OverlayPainter()) as video:
+        for stamp_ns, image in frames:
+            video.add(stamp_ns, image, VIEW)
     return video
 
 
@@ -51,6 +51,16 @@ def test_a_folder_that_does_not_exist_is_told_and_blocks_nothing(tmp_path: Path)
     video = written(tmp_path / "nowhere" / "a.mp4", frames)
     assert isinstance(video.error, OSError)
     assert video.left_out > 0
+
+
+def test_a_folder_with_a_colon_is_no_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("12:30") / "a.mp4"
+    path.parent.mkdir()
+    assert written(path, [(0, grey(0))]).error is None
+    assert path.is_file()
 
 
 def test_without_images_there_is_no_video(tmp_path: Path) -> None:

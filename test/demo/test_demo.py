@@ -15,7 +15,8 @@ import cv2
 import pytest
 
 from support.demo_program import Running
-from support.recordings import bag_image, write_bag, write_video
+from support.recordings import bag_image, write_bag, write_folder, write_video
+from vljepa_ros.recordings.time_line import JUMPED
 
 Start = Callable[..., Running]
 RATE_HZ = 10.0
@@ -28,8 +29,9 @@ def demo(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     pytest.importorskip("rclpy", reason="the demo needs ROS 2")
     started: list[Running] = []
 
-    def start(*arguments: str | Path) -> Running:
-        started.append(Running([*map(str, arguments), "--out", str(tmp_path / "out")], tmp_path))
+    def start(*arguments: str | Path, **variables: str) -> Running:
+        given = [*map(str, arguments), "--out", str(tmp_path / "out")]
+        started.append(Running(given, tmp_path, **variables))
         return started[-1]
 
     yield start
@@ -88,6 +90,7 @@ def test_a_recording_is_shown_from_beginning_to_end(
     assert 0.5 < summary["agreement"]["colour"]["exact"] <= 1.0
     assert any("colour: " in line and "% right" in line for line in run.lines)
     assert run.lines[-1].startswith("demo: done.")
+    assert not any(line.startswith(("note:", "recording ")) for line in run.lines)
 
     with av.open(str(tmp_path / "out" / "annotated.mp4")) as video:
         frames = list(video.decode(video=0))
@@ -108,16 +111,24 @@ def test_a_bag_without_truth_works_too(demo: Start, colour_bundle: Path, tmp_pat
     assert rows[-1]["agreement"] == {}
 
 
-def test_ctrl_c_ends_the_run_with_everything_written(
-    demo: Start, recording: Path, colour_bundle: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+)
+def test_a_signal_ends_the_run_with_everything_written(
+    demo: Start,
+    recording: Path,
+    colour_bundle: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    told: str,
 ) -> None:
     run = demo("--video", recording, "--bundle", colour_bundle)
     run.wait_line(lambda line: RED in line, "the first state")
     nodes = run.children()
     assert set(nodes) == {"pipeline", "replay"}
-    run.process.send_signal(signal.SIGINT)
+    run.process.send_signal(number)
     assert run.wait() == 0, run.lines
-    assert "ended by Ctrl-C" in run.lines
+    assert f"ended by {told}" in run.lines
     assert written(tmp_path)[-1]["type"] == "summary"
     assert not any(Path(f"/proc/{pid}").exists() for pid in nodes.values())
 
@@ -154,7 +165,69 @@ def test_a_recording_shorter_than_a_clip_says_so(
     video = write_video(tmp_path / "short.mp4", ["red"] * 2, RATE_HZ)
     run = demo("--video", video, "--bundle", colour_bundle)
     assert run.wait() == 1
-    assert "shorter than a clip" in run.lines[-1]
+    assert "they last 0.1 s, and one clip of the model takes 0.3 s" in run.lines[-1]
+
+
+def test_images_that_cannot_be_used_are_told_with_their_reason(
+    demo: Start, colour_bundle: Path, tmp_path: Path
+) -> None:
+    images = [(n, bag_image("red", 1 + n * 100_000_000, "8UC3")) for n in range(8)]
+    run = demo("--bag", write_bag(tmp_path / "bag", images), "--bundle", colour_bundle)
+    assert run.wait() == 1
+    assert "8 of them cannot be used" in run.lines[-1]
+    assert "'8UC3'" in run.lines[-1]
+    assert written(tmp_path)[-1]["drops"]["images refused: encoding"] >= 1
+
+
+def test_what_a_recording_lacks_is_told_and_its_file_name_too(
+    demo: Start, colour_bundle: Path, tmp_path: Path
+) -> None:
+    """A terminal that cannot show the name, a file without an image, and a gap of hours."""
+    times = [n * 0.1 + (3600 if n > 9 else 0) for n in range(20)]
+    names = [f"{1000 + time:.1f}.png" for time in times]
+    folder = write_folder(tmp_path / "抽屉", names, ["red"] * 20)
+    (folder / names[5]).write_bytes(b"no image")
+    run = demo("--video", folder, "--bundle", colour_bundle, PYTHONIOENCODING="latin-1")
+    assert run.wait() == 0, run.lines
+    assert any(line.startswith("replaying ") and r"\u62bd\u5c49" in line for line in run.lines)
+    told = [line for line in run.lines if "replay: " in line]
+    assert any("image file cannot be read" in line for line in told)
+    assert any(JUMPED in line for line in told)
+    summary = written(tmp_path)[-1]
+    assert summary["losses"] == {"image file cannot be read": 1, JUMPED: 1}
+    assert summary["frames"] == summary["published"] == 19
+    assert any(line.startswith("recording ") and JUMPED in line for line in run.lines)
+
+
+def test_a_closed_pipe_ends_the_run_quietly(
+    demo: Start, recording: Path, colour_bundle: Path, tmp_path: Path
+) -> None:
+    run = demo("--video", recording, "--bundle", colour_bundle)
+    run.wait_line(lambda line: "ready to replay" in line, "the beginning")
+    nodes = run.children()
+    run.close_output()
+    assert run.wait() == 0
+    assert not any("Error" in line for line in run.lines)
+    assert written(tmp_path)[-1]["frames"] < 60
+    assert not any(Path(f"/proc/{pid}").exists() for pid in nodes.values())
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_starts(
+    demo: Start, recording: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "out" / "log.jsonl"
+    log.mkdir(parents=True)
+    run = demo("--video", recording)
+    assert run.wait() == 2
+    assert run.lines == [f"demo: {log} cannot be written: Is a directory"]
+
+
+def test_the_default_model_is_not_trusted_with_other_footage(
+    demo: Start, recording: Path, default_bundle: Path
+) -> None:
+    run = demo("--video", recording, VLJEPA_BUNDLE="")
+    run.wait_line(lambda line: line.startswith("replaying"), "the start")
+    assert run.lines[0].startswith("note: the default model knows only the simulation")
 
 
 def test_a_truth_file_that_is_none_is_refused_before_anything_starts(

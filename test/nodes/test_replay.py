@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Log
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
@@ -26,6 +28,8 @@ from support.ros import Bench, Inbox
 from vljepa_ros.nodes.common.conversions import to_ns, to_rgb
 from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.replay import Replay
+from vljepa_ros.recordings.source import Source, SourceFrame
+from vljepa_ros.recordings.time_line import JUMPED
 
 MS = 1_000_000
 SEQUENCE = ["red", "green", "blue", "black"] * 3
@@ -54,6 +58,11 @@ def stamps_ms(images: list[Any]) -> list[int]:
 
 def reliable_images(ros: Bench) -> Inbox:
     return ros.inbox(Image, "image_raw", 1000)
+
+
+def rosout(ros: Bench) -> Inbox:
+    """Return what nodes log, also what they logged before they were found."""
+    return ros.inbox(Log, "/rosout", latched(1000))
 
 
 def state(ros: Bench) -> int:
@@ -175,6 +184,15 @@ def test_a_bags_images_keep_encoding_and_frame(ros: Bench, tmp_path: Path) -> No
     assert stamps_ms(got)[-1] == 10 * (len(SEQUENCE) - 1)
 
 
+def test_a_bags_own_stamps_can_be_kept(ros: Bench, tmp_path: Path) -> None:
+    stamps = [10**18 + n * 10 * MS for n in range(3)]
+    bag = write_bag(tmp_path / "bag", [(n, bag_image("red", ns)) for n, ns in enumerate(stamps)])
+    images = reliable_images(ros)
+    ros.add(Replay, source=str(bag), stamps="recorded", loop=True, rate=10.0)
+    received = [to_ns(one.header.stamp) for one in images.wait(6)[:6]]
+    assert received == [*stamps, *(stamp + 30 * MS for stamp in stamps)]
+
+
 @needs_shared_memory
 def test_a_cameras_images_carry_the_time_of_their_arrival(ros: Bench) -> None:
     """OpenCV reads a file below /dev through the same calls as a camera."""
@@ -208,17 +226,91 @@ def test_a_broken_source_fails_configure_with_its_cause_and_can_be_replaced(
     assert colours(images.wait(len(SEQUENCE))) == SEQUENCE
 
 
+def lost(report: Any) -> int:
+    """Return how many image files a report counts as unreadable."""
+    return int(report.values.get("recording: image file cannot be read", 0))
+
+
 def test_images_that_cannot_be_read_are_counted(ros: Bench, tmp_path: Path) -> None:
     names = [f"{n}.png" for n in range(8)]
     write_folder(tmp_path, names, SEQUENCE)
     (tmp_path / "3.png").write_bytes(b"no image")
     images, reports = reliable_images(ros), ros.diagnostics("replay")
+    log = rosout(ros)
     ros.add(Replay, source=str(tmp_path), rate=10.0, loop=True)
-    images.wait(14)
-    reports.wait_for(
-        lambda one: int(one.values.get("image file cannot be read", 0)) >= 1, "the count"
-    )
+    images.wait(21)
+    reports.wait_for(lambda one: lost(one) >= 2, "the count of two rounds")
     assert "black" not in colours(images.wait(14))[:3]
+    told = [one.msg for one in log if "image file cannot be read" in one.msg]
+    assert len(told) == 1, told
+
+
+def test_what_is_lost_at_the_very_end_is_reported_too(ros: Bench, tmp_path: Path) -> None:
+    write_folder(tmp_path, ["1.png", "2.png", "3.png"], SEQUENCE)
+    (tmp_path / "3.png").write_bytes(b"no image")
+    reliable_images(ros)
+    reports = ros.diagnostics("replay")
+    ros.add(Replay, source=str(tmp_path), rate=0.0)
+    report = reports.wait_for(lambda one: lost(one) == 1, "the count")
+    assert report.values["published"] == "2"
+
+
+def test_each_source_is_counted_from_its_own_beginning(ros: Bench, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_folder(tmp_path / name, ["1.png", "2.png"], SEQUENCE)
+        (tmp_path / name / "2.png").write_bytes(b"no image")
+    reliable_images(ros)
+    reports = ros.diagnostics("replay")
+    ros.add(Replay, source=str(tmp_path / "a"), rate=0.0)
+    reports.wait_for(lambda one: lost(one) == 1, "the count of the first")
+    ros.wait(lambda: state(ros) == State.PRIMARY_STATE_INACTIVE, "replay is inactive")
+    assert transition(ros, Transition.TRANSITION_CLEANUP)
+    assert ros.set_parameters("/replay", source=str(tmp_path / "b")).successful
+    assert transition(ros, Transition.TRANSITION_CONFIGURE)
+    assert transition(ros, Transition.TRANSITION_ACTIVATE)
+    reports.wait_for(lambda one: lost(one) == 2, "the count of both")
+
+
+def test_a_long_wait_is_announced_and_can_be_ended(ros: Bench, tmp_path: Path) -> None:
+    write_folder(tmp_path, ["1000.0.png", "1050.0.png"], SEQUENCE)
+    images, reports = reliable_images(ros), ros.diagnostics("replay")
+    log = rosout(ros)
+    ros.add(Replay, source=str(tmp_path))
+    images.wait(1)
+    report = reports.wait_for(lambda one: "next image in [s]" in one.values, "the announcement")
+    assert 30 < float(report.values["next image in [s]"]) <= 50
+    assert "the next image comes in" in report.message
+    log.wait_for(lambda one: one.msg == "the next image comes in 50 s", "the announcement")
+    assert transition(ros, Transition.TRANSITION_DEACTIVATE)
+    assert len(images) == 1
+
+
+def test_a_jump_of_the_clock_is_bridged_and_told(ros: Bench, tmp_path: Path) -> None:
+    images = [(n, bag_image("red", ns + 1)) for n, ns in enumerate([0, 10 * MS, 10**18])]
+    received, reports = reliable_images(ros), ros.diagnostics("replay")
+    ros.add(Replay, source=str(write_bag(tmp_path / "bag", images)), rate=100.0)
+    assert stamps_ms(received.wait(3)) == [0, 10, 2010]
+    reports.wait_for(lambda one: f"recording: {JUMPED}" in one.values, "the jump")
+
+
+class Noted(Source):
+    """A source with something to say."""
+
+    def __init__(self) -> None:
+        super().__init__("noted")
+        self.notes = ["the bag has two image topics: /left is replayed"]
+
+    def _images(self) -> Iterator[SourceFrame]:
+        yield SourceFrame(0, "mono8", 2, 2, 2, bytes(4))
+
+
+def test_what_a_user_should_know_of_a_source_is_told(
+    ros: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.replay.open_source", lambda *_: Noted())
+    log = rosout(ros)
+    ros.add(Replay, source="noted")
+    log.wait_for(lambda one: "/left is replayed" in one.msg, "the note")
 
 
 def test_a_source_that_disappears_ends_in_a_told_failure(ros: Bench, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support.colour_bundle import QUERIES, SIZE, build_bare_bundle, build_colour_bundle, seal
-from vljepa_ros.runtime import bundle as bundle_module
+from vljepa_ros import shipped
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path, write_manifest
 
 FILES = (
@@ -337,9 +337,7 @@ def test_the_variable_chooses_the_default_bundle(
 def moved_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the code believe that it lies in a tree of its own; return the root of that tree."""
     tree = tmp_path / "tree"
-    monkeypatch.setattr(
-        bundle_module, "__file__", str(tree / "vljepa_ros" / "runtime" / "bundle.py")
-    )
+    monkeypatch.setattr(shipped, "__file__", str(tree / "vljepa_ros" / "shipped.py"))
     monkeypatch.delenv("VLJEPA_BUNDLE", raising=False)
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     return tree

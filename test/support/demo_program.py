@@ -19,9 +19,11 @@ DEADLINE_S = 120.0
 class Running:
     """A demo that was started; its output is read as it comes."""
 
-    def __init__(self, arguments: list[str], folder: Path) -> None:
+    def __init__(self, arguments: list[str], folder: Path, **variables: str) -> None:
+        """Start it in a folder, with further environment variables."""
         environment = {
             **os.environ,
+            **variables,
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
@@ -38,6 +40,7 @@ class Running:
             cwd=folder,
         )
         self.lines: list[str] = []
+        self._reading = True
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -47,6 +50,11 @@ class Running:
         with self._changed:
             found = self._changed.wait_for(lambda: any(map(wanted, self.lines)), DEADLINE_S)
         assert found, f"no line with {what}: {self.lines}"
+
+    def close_output(self) -> None:
+        """Stop reading, as `head` does after its lines; what is still printed meets no reader."""
+        self._reading = False
+        self._reader.join(DEADLINE_S)
 
     def wait(self) -> int:
         """Wait for the end and return the exit status."""
@@ -77,7 +85,10 @@ class Running:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self.lines.append(line.rstrip("\n"))
-                self._changed.notify_all()
+        with self.process.stdout as output:
+            for line in output:
+                with self._changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+                if not self._reading:
+                    return

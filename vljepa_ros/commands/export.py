@@ -28,11 +28,12 @@ from vljepa_ros.recordings.clips import read_clips
 from vljepa_ros.recordings.locate import open_source
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.manifest import FieldReader
+from vljepa_ros.shipped import shipped
 
 CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
 """By precision: ranges of int8 and fp8 are taken from them."""
 
-RECORDING = Path(__file__).resolve().parents[2] / "demo" / "recording.mp4"
+RECORDING = shipped("demo/recording.mp4")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@
     python -m vljepa_ros.demo --bag my_bag             a rosbag2 (folder, .mcap or .db3)
     python -m vljepa_ros.demo --camera /dev/video0     a camera, until Ctrl-C
 
-Ends with status 0 when states came, 1 when none did or a node failed, 2 on wrong usage.
+Ends with status 0 if states came, 1 if none did or a node failed, 2 on wrong usage or if the
+outputs cannot be written.
 """
 
 from __future__ import annotations
@@ -14,32 +15,61 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from vljepa_ros.demo.fast_dds import profile_variables
-from vljepa_ros.demo.files import shipped
+from vljepa_ros.demo.out_folder import OutFolder, OutputError
+from vljepa_ros.demo.terminal import escape_what_cannot_be_shown, silence
 from vljepa_ros.demo.truth import Truth, TruthError, load_truth
+from vljepa_ros.runtime.bundle import BundleError, default_bundle_path
+from vljepa_ros.shipped import shipped
 
 _RECORDING = "demo/recording.mp4"
+_CAVEAT = (
+    "note: the default model knows only the simulation that it was trained in. What it says of "
+    "other footage is not to be trusted; --bundle takes a model of yours"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo and return the exit status."""
+    escape_what_cannot_be_shown()
+    _catch_signals()
     given = _parse(arguments)
+    try:
+        status = _run(given)
+        print(end="", flush=True)
+        return status
+    except KeyboardInterrupt:  # before the nodes started, or while the outputs were written
+        print("demo: ended by the user")
+    except BrokenPipeError:
+        silence()
+    except OSError as error:  # a full disk, perhaps the one that takes what is printed
+        print(f"demo: FAILED: {error}", file=sys.stderr)
+        silence()
+    return 1
+
+
+def _run(given: argparse.Namespace) -> int:
     if importlib.util.find_spec("rclpy") is None:
         print("demo: ROS 2 is not to be found: run `make demo`, or source ROS 2 first")
         return 2
+    source, out = _source(given), OutFolder(given.out)
     try:
         truth = _truth(given)
-        given.out.mkdir(parents=True, exist_ok=True)
-    except (TruthError, OSError) as error:
+        out.prepare(source)
+    except (TruthError, OutputError) as error:
         print(f"demo: {error}")
         return 2
     os.environ.update(profile_variables())
     from vljepa_ros.demo.show import show  # after the environment is set, and after ROS was found
 
-    return show(_source(given), given.topic, given.bundle, truth, given.out)
+    if _own_footage(given) and _is_default(given.bundle):
+        print(_CAVEAT)
+    return show(source, given.topic, given.bundle, truth, out)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -52,7 +82,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     source.add_argument("--video", help="video file, or folder of images")
     source.add_argument("--bag", help="rosbag2: its folder, or its .mcap or .db3 file")
     source.add_argument("--camera", help="camera device, for instance /dev/video0")
-    parser.add_argument("--topic", default="", help="image topic in the bag (default: its first)")
+    parser.add_argument("--topic", default="", help="image topic in the bag (default: chosen)")
     parser.add_argument("--truth", type=Path, help="ground truth of the recording (JSON)")
     parser.add_argument("--bundle", default="", help="model bundle (default: the shipped one)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for what is written")
@@ -62,17 +92,40 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return given
 
 
+def _own_footage(given: argparse.Namespace) -> bool:
+    return bool(given.video or given.bag or given.camera)
+
+
 def _source(given: argparse.Namespace) -> str:
-    own = given.video or given.bag or given.camera
-    return str(own or shipped(_RECORDING))
+    return str(given.video or given.bag or given.camera or shipped(_RECORDING))
 
 
 def _truth(given: argparse.Namespace) -> Truth | None:
     if given.truth is not None:
         return load_truth(given.truth)
-    if given.video or given.bag or given.camera:
+    if _own_footage(given):
         return None
     return load_truth(shipped(_RECORDING).with_suffix(".json"))
+
+
+def _is_default(bundle: str) -> bool:
+    """Tell whether the model is the one that comes with the package."""
+    try:
+        path = Path(bundle) if bundle else default_bundle_path()
+    except BundleError:  # the embedder says what is missing
+        return False
+    return path.resolve() == shipped("engines/default").resolve()
+
+
+def _catch_signals() -> None:
+    """Let what ends the program end it as Ctrl-C does: with its nodes, and everything written."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it to go on
+            signal.signal(number, end)
 
 
 if __name__ == "__main__":

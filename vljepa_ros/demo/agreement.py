@@ -14,9 +14,12 @@ TOLERANCE_FRAMES = 2
 
 @dataclass(frozen=True)
 class Agreement:
-    """Shares (0..1) of `ticks` label frames in which the current state's text is the true one.
+    """How often the current state was the true one.
 
-    `tolerant` also takes the truth of up to two frames before or after as right.
+    Attributes:
+        exact: share (0..1) of label frames with the true text.
+        tolerant: share that takes the truth of up to two frames before or after as right, too.
+        ticks: number of label frames.
     """
 
     exact: float
@@ -40,11 +43,18 @@ def agreement(
     start: float,
     end: float,
 ) -> Agreement:
-    """Compare at every label frame in [start, end] seconds.
+    """Compare states with the truth at every label frame.
 
-    `states` holds (seconds at which it was published, text) in order of time; a state holds until
-    the next, and a frame before the first state counts as wrong. Frames without a label do not
-    count. Times are rounded to the nearest label frame first, as a video's own are not exact.
+    A state holds until the next one. A frame before the first state counts as wrong, and a frame
+    without a label does not count. Times are rounded to the nearest label frame first, because
+    those of a video are not exact.
+
+    Args:
+        truth: the true texts.
+        states: (seconds at which it was published, text) of each state, in the order of time.
+        rate_hz: label frames per second.
+        start: of the time that is compared, in seconds.
+        end: of the time that is compared, in seconds.
     """
     published = [round(seconds * rate_hz) for seconds, _ in states]
     labels = _labels(truth, rate_hz, round(end * rate_hz) + 1)
@@ -62,7 +72,7 @@ def agreement(
 
 
 def _labels(truth: Sequence[Segment], rate_hz: float, count: int) -> list[str | None]:
-    """Return the true text at each of `count` label frames, None where there is none."""
+    """Return the true text at each of `count` label frames, or None if it has no label."""
     labels: list[str | None] = [None] * count
     for segment in truth:
         first, last = (min(round(edge * rate_hz), count) for edge in (segment.start, segment.end))

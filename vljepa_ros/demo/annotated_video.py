@@ -2,7 +2,7 @@
 """The run as a video, drawn while it happens by the visualizer's own code.
 
 Drawing and encoding have a thread of their own, so that they do not delay the receipt of messages
-that is being measured. When they cannot keep up, images are left out of the video and counted.
+that is being measured. If they cannot keep up, images are left out of the video and counted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,14 @@ _MOST_WAITING = 60
 
 
 class AnnotatedVideo:
-    """Draw and write overlays behind the back of the one who hands over the images.
+    """Draws overlays and writes them to a video, until the end of its block.
 
-    After `close()`, `error` is what ended the writing early, if anything did.
+    Attributes:
+        error: what ended the writing early, if anything did; to be read after the block.
     """
 
     def __init__(self, path: Path, painter: OverlayPainter) -> None:
-        """Start the thread; the file appears with the first image."""
+        """Start the thread; the first image makes the file."""
         self.error: Exception | None = None
         self._refused = 0  # counted by the caller's thread
         self._unwritten = 0  # counted by the thread that writes
@@ -36,22 +38,31 @@ class AnnotatedVideo:
         self._painter = painter
         self._waiting: queue.Queue[tuple[int, NDArray[np.uint8], BoardView] | None]
         self._waiting = queue.Queue(_MOST_WAITING)
-        self._thread = threading.Thread(target=self._run, name="annotated video")
+        self._thread = threading.Thread(target=self._run, name="annotated video", daemon=True)
         self._thread.start()
 
     @property
     def left_out(self) -> int:
-        """The number of images that were handed over and are not in the video."""
+        """The number of images that were handed over and are missing in the video."""
         return self._refused + self._unwritten
 
     def add(self, stamp_ns: int, image: NDArray[np.uint8], view: BoardView) -> None:
-        """Hand over one RGB image (H, W, 3) and what is to be shown beside it."""
+        """Hand over one RGB image (H, W, 3), uint8, and what is to be shown beside it."""
         try:
             self._waiting.put_nowait((stamp_ns, image, view))
         except queue.Full:
             self._refused += 1
 
-    def close(self) -> None:
+    def __enter__(self) -> AnnotatedVideo:
+        """Return self; the file is finished at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Write what is waiting and finish the file."""
         self._waiting.put(None)
         self._thread.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from vljepa_ros.demo.files import shipped
+from vljepa_ros.shipped import shipped
 
 # What names the file of Fast DDS's profiles. Later releases warn of the old name.
 _OLD, _NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
@@ -13,7 +13,7 @@ _UP_TO_JAZZY = ("humble", "iron", "jazzy")
 
 
 def profile_variables() -> dict[str, str]:
-    """Return the environment variables to set; none where the user has set one."""
+    """Return the environment variables to set; none if the user has set one."""
     if _OLD in os.environ or _NEW in os.environ:
         return {}
     return dict.fromkeys(_names(), str(shipped("config/fastdds.xml")))

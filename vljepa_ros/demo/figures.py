@@ -15,14 +15,14 @@ from vljepa_ros.demo.truth import Truth
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from an image's stamp to the receipt of what was made of it."""
+    """Milliseconds from the stamp of an image to the receipt of what was made of it."""
 
     p50_ms: float
     p99_ms: float
 
     @classmethod
     def of(cls, records: Sequence[StateRecord] | Sequence[EmbeddingRecord]) -> Latency | None:
-        """Return the percentiles over `records`, None when there are none."""
+        """Return the percentiles over some records, or None if there are none."""
         if not records:
             return None
         spans = [(one.received_ns - one.stamp_ns) / 1e6 for one in records]
@@ -36,9 +36,19 @@ class Latency:
 
 @dataclass(frozen=True)
 class Figures:
-    """The summary of a run; `agreement` is by query and empty without ground truth."""
+    """The summary of a run.
 
+    Attributes:
+        published: number of images that the replay published.
+        frames: number of those that came.
+        losses: what was left out or mended in the recording, by cause.
+        drops: images that the embedder left out, by cause.
+        agreement: by query; empty without ground truth.
+    """
+
+    published: int
     frames: int
+    losses: dict[str, int]
     duration_s: float
     ticks: int
     embeddings: int
@@ -54,8 +64,11 @@ class Figures:
         """Return the summary for the terminal."""
         share = 100 * self.decodes / self.embeddings if self.embeddings else 0.0
         dropped = ", ".join(f"{cause} {count}" for cause, count in self.drops.items() if count)
+        came = f"{self.frames}"
+        if self.published > self.frames:
+            came += f" of {self.published} that the replay published,"
         lines = [
-            f"frames in      {self.frames} in {self.duration_s:.1f} s",
+            f"frames in      {came} in {self.duration_s:.1f} s",
             f"embeddings     {self.embeddings} ({self.ticks} time steps)",
             f"states         {self.states} changes from {self.decodes} decoded texts: "
             f"{self.decodes_per_s:.2f} decodes per second, {share:.1f} % of the embeddings",
@@ -63,6 +76,9 @@ class Figures:
             f"states {self.state_latency or '-'} (image stamp to receipt)",
             f"drops          {dropped or 'none'}",
         ]
+        if self.losses:
+            lost = [f"{cause} ({n}x)" if n > 1 else cause for cause, n in self.losses.items()]
+            lines.insert(1, f"recording      {', '.join(lost)}")
         lines += [f"truth          {query}: {one}" for query, one in self.agreement.items()]
         return lines
 
@@ -71,7 +87,9 @@ def figures(run: RunRecord, truth: Truth | None) -> Figures:
     """Sum up a run."""
     decodes = len(run.states) + run.silent_decodes
     return Figures(
+        published=run.published,
         frames=run.frames,
+        losses=dict(run.losses),
         duration_s=run.duration_s,
         ticks=len({one.stamp_ns for one in run.embeddings}),
         embeddings=len(run.embeddings),

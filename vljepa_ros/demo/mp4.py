@@ -20,8 +20,8 @@ class Mp4Writer:
     """Write pictures of one even size; the file is made with the first of them."""
 
     def __init__(self, path: Path) -> None:
-        """Remember where to write."""
-        self._path = path
+        """Take the path of the file."""
+        self._path = path.absolute()  # FFmpeg takes what stands before a colon for a protocol
         self._container: Any = None
         self._stream: Any = None
         self._shape: tuple[int, ...] = ()

@@ -12,7 +12,7 @@ from vljepa_ros.views.timeline import Segment, Timeline, Track
 
 
 def timeline(run: RunRecord, summary: Figures, truth: Truth | None) -> Timeline:
-    """Return what `draw_timeline` shows of the run."""
+    """Return the picture of a run, for `draw_timeline`."""
     subtitle = (
         f"{run.model}     {summary.frames} frames in, {summary.embeddings} embeddings, "
         f"{summary.states} states"

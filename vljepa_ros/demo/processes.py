@@ -22,9 +22,15 @@ class NodeProcess:
     def __init__(
         self, name: str, namespace: str, parameters: Mapping[str, Any], folder: Path
     ) -> None:
-        """Start `vljepa_ros.nodes.NAME`; `folder` takes its parameters and its output."""
+        """Start the process.
+
+        Args:
+            name: of the module in `vljepa_ros.nodes`.
+            namespace: of the node.
+            parameters: of the node.
+            folder: takes a file with its parameters and one with its output.
+        """
         self.name = name
-        folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / f"{name}.log"
         settings = folder / f"{name}.yaml"
         settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(parameters)}}))
@@ -54,11 +60,11 @@ class NodeProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ask the process to end, and make it where it does not."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+        """Ask the process to end; kill it if it does not, or if the user has no more patience."""
         try:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGINT)
             self._process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
             self._process.kill()
             self._process.wait()

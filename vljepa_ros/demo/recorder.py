@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own node: it listens to everything that the nodes publish and keeps it."""
+"""The demo's own node: it listens to everything that the other nodes publish and keeps it."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
+from rcl_interfaces.msg import Log
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 
@@ -19,6 +22,7 @@ from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.conversions import to_ns, to_rgb, to_vector
 from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.nodes.replay import NEXT_IMAGE, PROBLEMS, PUBLISHED
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.views.board import BoardView, StateBoard, StateView
 
@@ -30,13 +34,15 @@ _REASONS = {
     StateDescription.FORCED: "forced",
 }
 _QUEUE = 100
+_INFO, _WARN = 20, 30  # of Log.level; the constants of the message are bytes in some releases
+_LOG_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Audience(Protocol):
-    """Who is told as it happens; called from the executor's thread, so be quick."""
+    """Takes what comes, in the thread of the executor, so it must be quick."""
 
     def on_image(self, stamp_ns: int, image: NDArray[np.uint8], view: BoardView) -> None:
-        """Take an RGB image (H, W, 3) and what is known at its time."""
+        """Take an RGB image (H, W, 3), uint8, and what is known at its time."""
 
     def on_state(self, state: StateRecord) -> None:
         """Take a state change."""
@@ -44,28 +50,52 @@ class Audience(Protocol):
     def on_embedding(self, embedding: EmbeddingRecord) -> None:
         """Take an embedding."""
 
+    def on_notice(self, node: str, text: str) -> None:
+        """Take what a node tells its user."""
+
 
 class Recorder(Node):
-    """Collects a run; `changed` is notified after every message."""
+    """Collects a run.
 
-    def __init__(self, namespace: str, run: RunRecord, audience: Audience) -> None:
-        """Listen in `namespace` and write to `run`."""
-        super().__init__("recorder", namespace=namespace)
+    Attributes:
+        run: what came so far.
+        changed: notified after every message; hold it to read what came.
+        failures: why nodes failed, by node.
+        embedder_reports: number of reports of the embedder.
+        next_image_s: when the next image is due, or when the last one came, on the steady clock.
+    """
+
+    def __init__(self, namespace: str, run: RunRecord, audience: Audience, **options: Any) -> None:
+        """Listen.
+
+        Args:
+            namespace: of the nodes.
+            run: takes what comes.
+            audience: is told as it comes.
+            options: passed to :class:`rclpy.node.Node`.
+        """
+        super().__init__("recorder", namespace=namespace, **options)
         self.run = run
         self.changed = threading.Condition()
-        self.finished = False
         self.failures: dict[str, str] = {}
-        self.reports = 0
+        self.embedder_reports = 0
+        self.next_image_s = 0.0
         self._audience = audience
         self._board = StateBoard()
         self._newest: dict[str, NDArray[np.float32]] = {}
         self._anchors: dict[str, NDArray[np.float32]] = {}
+        self._take_values: dict[str, Callable[[dict[str, str]], None]] = {
+            "embedder": self._on_embedder_values,
+            "describer": self._on_describer_values,
+            "replay": self._on_replay_values,
+        }
         self._listen(ModelInfo, "embedder/model_info", self._on_model_info, qos.latched(1))
         self._listen(Image, "image_raw", self._on_image, qos.reliable(_QUEUE))
         self._listen(Embedding, "embedder/embedding", self._on_embedding, qos.reliable(_QUEUE))
         self._listen(StateDescription, "describer/state", self._on_state, qos.latched(_QUEUE))
         self._listen(DiagnosticArray, "/diagnostics", self._on_report, qos.reliable(_QUEUE))
         self._listen(Bool, "replay/finished", self._on_finished, qos.latched(1))
+        self._listen(Log, "/rosout", self._on_log, _LOG_QOS)
 
     def _listen(self, kind: type, topic: str, take: Callable[[Any], None], profile: Any) -> None:
         def take_and_tell(message: Any) -> None:
@@ -77,6 +107,8 @@ class Recorder(Node):
 
     def _on_model_info(self, info: ModelInfo) -> None:
         self.run.model = f"{info.name} {info.version} ({info.backend}, {info.precision})"
+        self.run.clip_s = (info.clip_frames - 1) / info.clip_rate_hz
+        self.run.frame_s = 1 / info.clip_rate_hz
         self.run.questions = {query.name: query.text for query in info.queries}
         self._board.set_questions(list(self.run.questions.items()))
 
@@ -86,10 +118,12 @@ class Recorder(Node):
         if self.run.first_frame_ns is None:
             self.run.first_frame_ns = stamp_ns
         self.run.last_frame_ns = stamp_ns
+        self.next_image_s = time.monotonic()
         try:
             image = to_rgb(message)
-        except ImageError:
-            return  # the embedder refuses and counts it
+        except ImageError as error:
+            self.run.refused[str(error)] += 1
+            return
         self._board.dropped = sum(self.run.drops.values())
         self._audience.on_image(stamp_ns, image, self._board.view(stamp_ns))
 
@@ -117,7 +151,7 @@ class Recorder(Node):
             previous_text=message.previous_text,
             score=message.score,
             distance=message.distance,
-            reason=_REASONS[message.reason],
+            reason=_REASONS.get(message.reason, str(message.reason)),
             seq=message.seq,
             stamp_ns=to_ns(message.header.stamp),
             since_ns=to_ns(message.since),
@@ -135,21 +169,46 @@ class Recorder(Node):
             parent, _, name = status.name.rpartition("/")
             if parent != namespace:
                 continue
+            self.run.reports[name] = status.message
             if status.level == DiagnosticStatus.ERROR:
                 self.failures[name] = status.message
-            if name == "describer":
-                self._note_decodes(status)
+            values = {pair.key: pair.value for pair in status.values}
+            if name in self._take_values:
+                self._take_values[name](values)
         drops = drops_of(report, f"{namespace}/embedder")
         if drops is not None:
             self.run.drops = drops
-            self.reports += 1
 
-    def _note_decodes(self, status: DiagnosticStatus) -> None:
-        values = {pair.key: pair.value for pair in status.values}
+    def _on_embedder_values(self, values: dict[str, str]) -> None:
+        self.run.embedder = {key: int(value) for key, value in values.items() if value.isdigit()}
+        self.embedder_reports += 1
+
+    def _on_describer_values(self, values: dict[str, str]) -> None:
         self.run.silent_decodes = int(values.get("changes without new words", 0))
 
+    def _on_replay_values(self, values: dict[str, str]) -> None:
+        if PUBLISHED not in values:  # an inactive node reports no counts
+            return
+        self.run.published = int(values[PUBLISHED])
+        begin = f"{PROBLEMS}: "
+        self.run.losses = {
+            key.removeprefix(begin): int(value)
+            for key, value in values.items()
+            if key.startswith(begin)
+        }
+        if NEXT_IMAGE in values:
+            self.next_image_s = time.monotonic() + float(values[NEXT_IMAGE])
+
     def _on_finished(self, message: Bool) -> None:
-        self.finished = message.data
+        self.run.complete = message.data
+
+    def _on_log(self, message: Log) -> None:
+        """Pass on warnings of our nodes, and what the replay says of its recording."""
+        parent, _, name = message.name.rpartition(".")
+        if parent != self.get_namespace().strip("/").replace("/", ".") or name == self.get_name():
+            return
+        if message.level >= (_INFO if name == "replay" else _WARN):
+            self._audience.on_notice(name, message.msg)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

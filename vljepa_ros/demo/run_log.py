@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens, on the terminal and as JSON lines in a file, when it happens.
+"""What happens, as it happens: on the terminal, and as JSON lines in a file.
 
 Lines of the file have a `type`: `run` (first), `state`, `embedding` (without its vector), and
 `summary` (last). Stamps are nanoseconds; `seconds` counts from the first image.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from vljepa_ros.demo.figures import Figures
@@ -20,7 +21,12 @@ class RunLog:
     """Writes a run to a file and its states to the terminal."""
 
     def __init__(self, path: Path, run: RunRecord) -> None:
-        """Begin the file; an older one is replaced."""
+        """Begin the file.
+
+        Args:
+            path: of the file; an older one is replaced.
+            run: what is known of the run; read as it grows.
+        """
         self._run = run
         self._file = path.open("w", encoding="utf-8")
         self._begun = False
@@ -40,9 +46,21 @@ class RunLog:
         seconds = self._run.seconds(one.stamp_ns)
         self._write("embedding", {"seconds": round(seconds, 3), **asdict(one)})
 
-    def close(self, summary: Figures) -> None:
-        """Write the summary and end the file."""
+    def summary(self, summary: Figures) -> None:
+        """Write the last line."""
         self._write("summary", asdict(summary))
+
+    def __enter__(self) -> RunLog:
+        """Return self; the file is closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
         self._file.close()
 
     def _write(self, kind: str, values: dict[str, Any]) -> None:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the demo: start the nodes, replay, wait for the end, take everything down."""
+"""One run of the demo: start the nodes, replay, wait for the end, take everything down.
+
+Every wait has a deadline, and ends at once if a node fails or an exception ends a thread.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,17 @@ from rclpy.signals import SignalHandlerOptions
 from vljepa_ros.demo.processes import NodeProcess
 from vljepa_ros.demo.record import RunRecord
 from vljepa_ros.demo.recorder import Audience, Recorder
+from vljepa_ros.demo.thread_faults import ThreadFaults
 
 NAMESPACE = "/vljepa_demo"  # apart from whatever else runs on this domain
+SILENCE_S = 30.0  # without an image, beyond what the replay announced
 _LISTENERS = 2  # of the replayed images: the embedder and the recorder
 _START_S = 60.0
+_LOAD_S = 300.0  # to open a large recording, or to verify and load a large model
+_REASON_S = 3.0  # for a report that tells why a transition failed
 _CHECK_S = 0.1
 _LAST_REPORTS = 2  # of the embedder, one per second: what was under way when the replay ended
+_THREAD_END_S = 5.0
 
 
 class DemoError(RuntimeError):
@@ -33,44 +41,70 @@ class DemoError(RuntimeError):
 class Session:
     """The processes and the recorder of a run, while it lasts."""
 
-    def __init__(self, recorder: Recorder, processes: list[NodeProcess]) -> None:
-        """Watch over these."""
+    def __init__(
+        self, recorder: Recorder, processes: list[NodeProcess], faults: ThreadFaults
+    ) -> None:
+        """Watch over these.
+
+        Args:
+            recorder: listens to the nodes.
+            processes: run the nodes.
+            faults: takes note of exceptions that end threads.
+        """
         self._recorder = recorder
         self._processes = processes
+        self._faults = faults
 
     def replay(self) -> None:
         """Begin the replay, which waits until everyone listens, and wait for its end.
 
         Raises:
-            DemoError: a node failed or ended.
+            DemoError: a node failed or ended, or something took too long.
+            Exception: what ended a thread of this process.
         """
-        self._until(lambda: bool(self._recorder.run.questions), "the model", _START_S)
-        self._transition(Transition.TRANSITION_CONFIGURE, "the replay could not open its source")
-        self._transition(Transition.TRANSITION_ACTIVATE, "the replay could not start")
-        self._until(self._has_begun, "the first image", _START_S)
-        self._until(lambda: self._recorder.finished, "the end", None)
-        enough = self._recorder.reports + _LAST_REPORTS
-        self._until(lambda: self._recorder.reports >= enough, "the last report", _START_S)
+        recorder, run = self._recorder, self._recorder.run
+        # The source first: what is wrong with it is told before the model is loaded.
+        self._transition(Transition.TRANSITION_CONFIGURE, "the replay cannot open its source")
+        self._until(lambda: bool(run.questions), _within(_LOAD_S, "for the model"))
+        self._transition(Transition.TRANSITION_ACTIVATE, "the replay cannot start")
+        first = _within(_START_S, "for the first image")
+        self._until(lambda: run.frames > 0 or run.complete, first)
+        self._until(lambda: run.complete, self._silence)
+        enough = recorder.embedder_reports + _LAST_REPORTS
+        last = _within(_START_S, "for the last report of the embedder")
+        self._until(lambda: recorder.embedder_reports >= enough, last)
 
-    def _has_begun(self) -> bool:
-        return self._recorder.run.frames > 0 or self._recorder.finished
+    def _silence(self) -> str:
+        """Complain if no image came for long, though none was announced for later."""
+        silent_s = time.monotonic() - self._recorder.next_image_s
+        if silent_s < SILENCE_S:
+            return ""
+        said = self._recorder.run.said("replay")
+        return f"no image came for {silent_s:.0f} s; the replay says: {said}"
 
     def _transition(self, wanted: int, failure: str) -> None:
         client = self._recorder.create_client(ChangeState, f"{NAMESPACE}/replay/change_state")
-        self._until(client.service_is_ready, "the replay node", _START_S)
+        self._until(client.service_is_ready, _within(_START_S, "for the replay node"))
         future = client.call_async(ChangeState.Request(transition=Transition(id=wanted)))
-        self._until(future.done, "the replay node's answer", _START_S)
+        self._until(future.done, _within(_LOAD_S, "for the answer of the replay node"))
         if not future.result().success:
-            self._until(lambda: False, failure, 3.0)  # its report tells the cause
+            with suppress(_TooLateError):  # else the node's report tells the cause
+                self._until(lambda: False, _within(_REASON_S, "for the reason"))
+            raise DemoError(failure)
 
-    def _until(self, holds: Callable[[], bool], what: str, deadline_s: float | None) -> None:
-        """Wait until something `holds`, as long as all nodes are well."""
-        end = None if deadline_s is None else time.monotonic() + deadline_s
+    def _until(self, holds: Callable[[], bool], complaint: Callable[[], str]) -> None:
+        """Wait until something holds, as long as all is well.
+
+        Args:
+            holds: what to wait for.
+            complaint: says that it takes too long; empty until then.
+        """
         with self._recorder.changed:
             while not holds():
+                self._faults.check()
                 self._check_nodes()
-                if end is not None and time.monotonic() > end:
-                    raise DemoError(f"waited {deadline_s:.0f} s in vain for: {what}")
+                if text := complaint():
+                    raise _TooLateError(text)
                 self._recorder.changed.wait(_CHECK_S)
 
     def _check_nodes(self) -> None:
@@ -81,13 +115,29 @@ class Session:
                 raise DemoError(cause)
 
 
+class _TooLateError(DemoError):
+    """Something did not come in time."""
+
+
+def _within(seconds: float, what: str) -> Callable[[], str]:
+    """Return what complains once some seconds have passed."""
+    end_s = time.monotonic() + seconds
+    return lambda: f"waited {seconds:.0f} s {what}" if time.monotonic() > end_s else ""
+
+
 @contextmanager
 def session(
     run: RunRecord, audience: Audience, source: str, topic: str, bundle: str, logs: Path
 ) -> Iterator[Session]:
     """Start embedder, describer, replay and recorder, and take them down at the end.
 
-    `logs` is a folder for what the nodes print.
+    Args:
+        run: takes what comes.
+        audience: is told as it comes.
+        source: what to replay.
+        topic: image topic of a bag; empty lets the replay choose.
+        bundle: folder of the model bundle; empty is the default bundle.
+        logs: folder for what the nodes print.
     """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is ours
     replay = {
@@ -98,18 +148,19 @@ def session(
     }
     try:
         with (
+            ThreadFaults() as faults,
             _spinning(run, audience) as recorder,
             NodeProcess("pipeline", NAMESPACE, {"bundle": bundle}, logs) as pipeline,
             NodeProcess("replay", NAMESPACE, replay, logs) as player,
         ):
-            yield Session(recorder, [pipeline, player])
+            yield Session(recorder, [pipeline, player], faults)
     finally:
         rclpy.try_shutdown()
 
 
 @contextmanager
 def _spinning(run: RunRecord, audience: Audience) -> Iterator[Recorder]:
-    """A recorder whose callbacks run in a thread."""
+    """Run the callbacks of a recorder in a thread."""
     recorder = Recorder(NAMESPACE, run, audience)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
@@ -118,10 +169,10 @@ def _spinning(run: RunRecord, audience: Audience) -> Iterator[Recorder]:
         with suppress(ExternalShutdownException):
             executor.spin()
 
-    thread = threading.Thread(target=spin, name="recorder")
+    thread = threading.Thread(target=spin, name="recorder", daemon=True)
     thread.start()
     try:
         yield recorder
     finally:
         rclpy.try_shutdown()
-        thread.join()
+        thread.join(_THREAD_END_S)

@@ -18,7 +18,13 @@ class TruthError(ValueError):
 
 @dataclass(frozen=True)
 class Truth:
-    """Segments in seconds from the first image, by query name; `rate_hz` is the labels' rate."""
+    """What is right; the times of all segments are seconds from the first image.
+
+    Attributes:
+        rate_hz: label frames per second.
+        queries: the true texts of each query, by its name.
+        episodes: the tasks of the recording.
+    """
 
     rate_hz: float
     queries: Mapping[str, tuple[Segment, ...]]

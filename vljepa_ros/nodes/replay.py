@@ -2,12 +2,14 @@
 """Replay a recording as a camera topic.
 
 The images of a video, a folder, a bag or a local camera become messages on `image_raw`. The first
-carries the node's clock; the others follow at the source's own distances, so that clips cut by
-time stamp see the true speed at whatever rate the replay runs. At `rate` 1 all stamps are the
-clock at publication; at other rates they run ahead of it or fall behind.
+carries the node's clock, or its own stamp if `stamps` is `recorded`; the others follow at the
+source's own distances, so that clips cut by time stamp see the true speed at whatever rate the
+replay runs. At `rate` 1 all stamps are the clock at publication, unless they are the recorded
+ones; at other rates they run ahead of it or fall behind.
 
-A worker thread reads and publishes, because reading blocks. At the end `~/finished` (latched)
-turns true and the node deactivates itself; activate it again to replay again.
+A worker thread reads and publishes, because reading blocks. Before it waits for long, in a gap of
+the recording, it says so. At the end `~/finished` (latched) turns true and the node deactivates
+itself; activate it again to replay again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from __future__ import annotations
 import array
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +37,8 @@ from vljepa_ros.nodes.common.run import run
 from vljepa_ros.recordings.locate import open_source
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.recordings.timetable import Pace, Timetable
+
+NOW, RECORDED = "now", "recorded"  # values of the parameter stamps
 
 PARAMETERS = (
     ParameterSpec(
@@ -65,6 +71,14 @@ PARAMETERS = (
         0.0,
         1000.0,
     ),
+    ParameterSpec(
+        "stamps",
+        NOW,
+        "Stamps of the images: now is the clock of the node, recorded keeps those of the bag, so "
+        "that results can be joined with its other topics.",
+        Change.INACTIVE,
+        choices=(NOW, RECORDED),
+    ),
     ParameterSpec("loop", False, "Begin again at the end; not for cameras.", Change.LIVE),
     ParameterSpec(
         "frame_id", "camera", "frame_id of images for which the source has none.", Change.INACTIVE
@@ -79,6 +93,10 @@ PARAMETERS = (
     ),
 )
 
+PROBLEMS = "recording"  # on /diagnostics the counts of what was left out begin with this
+PUBLISHED = "published"
+NEXT_IMAGE = "next image in [s]"  # on /diagnostics during a long wait
+_LONG_WAIT_S = 5.0  # from here on a wait is told
 _MATCH_CHECK_S = 0.05
 _ACKNOWLEDGE_CHECK = Duration(seconds=0.2)
 _MOST_BEHIND_S = 1.0
@@ -89,23 +107,31 @@ class Replay(ManagedNode):
     """Publishes the images of a source on `image_raw`."""
 
     def __init__(self, **options: Any) -> None:
-        """Declare the parameters; the source is opened on configure."""
+        """Declare the parameters; configuring opens the source."""
         self._source: Source | None = None
         self._images: Publisher | None = None
         self._finished: Publisher | None = None
         self._worker: threading.Thread | None = None
         self._stop = threading.Event()
         self._rate = Rate()
+        self._next_image_s: float | None = None  # steady clock; during a long wait
         super().__init__("replay", PARAMETERS, **options)
+        self._problems = self.tally.part(PROBLEMS)
+        self._told: Counter[str] = Counter()  # problems of the source that were counted
         self._end = self.create_guard_condition(self._deactivate_at_end)
 
-    def do_configure(self) -> None:
-        """Open the source, which proves that it can be read, and create the publishers."""
+    def load(self) -> None:
+        """Open the source, which proves that it can be read and may take long."""
         self._source = open_source(
             self.parameters["source"],
             self.parameters["topic"],
             self.parameters["folder_rate_hz"],
         )
+        self._told.clear()
+
+    def do_configure(self) -> None:
+        """Create the publishers, and say what a user should know of the source."""
+        assert self._source is not None, "load opened it"
         self._images = self.create_publisher(
             Image,
             "image_raw",
@@ -114,6 +140,8 @@ class Replay(ManagedNode):
         )
         self._finished = self.create_publisher(Bool, "~/finished", latched(1))
         self.get_logger().info(f"ready to replay {self._source.name}")
+        for note in self._source.notes:
+            self.get_logger().info(note)
 
     def do_activate(self) -> None:
         """Begin from the first image."""
@@ -142,22 +170,31 @@ class Replay(ManagedNode):
             self._worker.join(_THREAD_END_S)
 
     def health(self) -> Health:
-        """Report what is replayed, how fast, and to how many."""
+        """Report what is replayed, how fast and to how many, or what is waited for."""
         subscribers = self._images.get_subscription_count() if self._images else 0
         values = {
             "source": self._source.name if self._source else "",
-            "published": self._rate.total,
+            PUBLISHED: self._rate.total,
             "rate [Hz]": self._rate.read(),
             "subscribers": subscribers,
             **self.tally.values(),
         }
+        if missing := self._missing(subscribers):
+            return Health(Level.WARN, missing, values)
+        next_image_s = self._next_image_s
+        if next_image_s is None:
+            return Health(Level.OK, "replaying", values)
+        wait_s = max(0.0, next_image_s - time.monotonic())
+        summary = f"the next image comes in {wait_s:.0f} s"
+        return Health(Level.OK, summary, {**values, NEXT_IMAGE: wait_s})
+
+    def _missing(self, subscribers: int) -> str:
+        """Say that there are fewer subscribers than are waited for; empty if there are enough."""
         wanted = max(1, self.parameters["wait_for_subscribers"])
-        if subscribers < wanted:
-            some = f"only {subscribers} of {wanted} subscribe"
-            topic = self.resolve_topic_name("image_raw")
-            summary = f"{some if subscribers else 'nobody subscribes'} to {topic}"
-            return Health(Level.WARN, summary, values)
-        return Health(Level.OK, "replaying", values)
+        if subscribers >= wanted:
+            return ""
+        some = f"only {subscribers} of {wanted} subscribe" if subscribers else "nobody subscribes"
+        return f"{some} to {self.resolve_topic_name('image_raw')}"
 
     def _work(self) -> None:
         """Replay in the worker thread, up to the end or to the order to stop."""
@@ -168,7 +205,7 @@ class Replay(ManagedNode):
             if not self._stop.is_set():
                 self._announce(finished=True)
                 self._end.trigger()  # transitions belong to the executor's thread
-        except Exception as error:  # whatever a decoder raises must be told, not end the thread
+        except Exception as error:  # whatever a decoder raises is told, and ends no thread
             if self.context.ok():
                 self.deactivate_because(f"replay failed: {error or type(error).__name__}")
 
@@ -183,11 +220,15 @@ class Replay(ManagedNode):
     def _play(self) -> None:
         assert self._source is not None
         pace = Pace(self.get_clock().now().nanoseconds)
+        first_ns: int | None = None  # the first image's own stamp
         for offset_ns, frame in self._rounds(self._source):
+            first_ns = frame.stamp_ns if first_ns is None else first_ns
             if self._source.live:
                 stamp_ns = self.get_clock().now().nanoseconds
             else:
                 stamp_ns = self._wait_for(pace, offset_ns)
+                if self.parameters["stamps"] == RECORDED:
+                    stamp_ns = first_ns + offset_ns
             if self._stop.is_set():
                 return
             self._publish(frame, stamp_ns)
@@ -197,29 +238,37 @@ class Replay(ManagedNode):
     def _rounds(self, source: Source) -> Iterator[tuple[int, SourceFrame]]:
         """Yield the images with their offsets from the first, again and again if asked to loop."""
         table = Timetable()
-        for frame in source.frames():
-            yield table.offset_ns(frame.stamp_ns), frame
-        while self.parameters["loop"] and not source.live:
-            offset_ns = table.begin_again
+        while True:
+            frame: SourceFrame | None = None
             for frame in source.frames():
-                yield offset_ns(frame.stamp_ns), frame
-                offset_ns = table.offset_ns
-            if offset_ns == table.begin_again:
+                yield table.offset_ns(frame.stamp_ns), frame
+            if frame is None:
                 raise SourceError(f"{source.name} can no longer be read")
+            if source.live or not self.parameters["loop"]:
+                return
+            table.begin_again()
 
     def _wait_for(self, pace: Pace, offset_ns: int) -> int:
-        """Wait until the image at `offset_ns` is due and return its stamp."""
+        """Wait until the image at an offset is due, and return its stamp by the clock."""
         rate = self.parameters["rate"]
         if rate == 0.0:
             self._wait_until_acknowledged()
         elif (wait_s := pace.wait_s(offset_ns, rate)) > 0:
-            self._stop.wait(wait_s)
+            self._wait(wait_s)
         elif wait_s < -_MOST_BEHIND_S:
             pace.forgive(-wait_s)
             self.tally.warn(
                 "fell behind", f"images cannot be read at rate {rate:g}; the replay goes on late"
             )
         return pace.stamp_ns(offset_ns)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, unless told to stop. A long wait is told, so that nobody takes it for a fault."""
+        if seconds > _LONG_WAIT_S:
+            self._next_image_s = time.monotonic() + seconds
+            self.get_logger().info(f"the next image comes in {seconds:.0f} s")
+        self._stop.wait(seconds)
+        self._next_image_s = None
 
     def _wait_until_acknowledged(self) -> None:
         assert self._images is not None
@@ -245,9 +294,9 @@ class Replay(ManagedNode):
         self._rate.tick()
 
     def _report_problems(self, source: Source) -> None:
-        for cause, count in source.problems.items():
-            while self.tally[cause] < count:
-                self.tally.warn(cause, f"{source.name}: {cause}")
+        for cause in (source.problems - self._told).elements():
+            self._problems.warn(cause, cause)
+        self._told.update(source.problems - self._told)
 
     def _announce(self, *, finished: bool) -> None:
         assert self._finished is not None
@@ -256,6 +305,7 @@ class Replay(ManagedNode):
     def _deactivate_at_end(self) -> None:
         if self.phase is Phase.ACTIVE:
             self.get_logger().info(f"finished after {self._rate.total} images")
+            self.diagnostics.publish()  # the last counts: an inactive node reports none
             self.trigger_deactivate()
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from vljepa_ros.runtime.bundle_files import COPY_AGAIN, RIGHTS, FileEntry, describe, read, verify
 from vljepa_ros.runtime.bundle_files import BundleError as BundleError
 from vljepa_ros.runtime.manifest import FieldReader, ManifestError
+from vljepa_ros.shipped import places
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -168,7 +169,7 @@ def default_bundle_path() -> Path:
     chosen = os.environ.get(BUNDLE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
-    candidates = list(_default_candidates())
+    candidates = places("engines/default")
     for candidate in candidates:
         if (candidate / MANIFEST).is_file():
             return candidate
@@ -196,13 +197,6 @@ def write_manifest(path: Path | str, fields: Mapping[str, Any]) -> Bundle:
     part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(root / MANIFEST)
     return bundle
-
-
-def _default_candidates() -> Iterator[Path]:
-    yield Path(__file__).resolve().parents[2] / "engines" / "default"
-    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
-        if prefix:
-            yield Path(prefix) / "share" / "vljepa_ros" / "engines" / "default"
 
 
 def _describe_files(root: Path) -> dict[str, dict[str, Any]]:
