@@ -45,7 +45,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+            *(f"{node} = {PACKAGE}.nodes.start:{node}" for node in NODES),
             f"vljepa = {PACKAGE}.commands.main:main",
             f"build_engine = {PACKAGE}.commands.build_engine:main",
         ]

@@ -17,9 +17,9 @@ import os
 import sys
 from pathlib import Path
 
-from vljepa_ros.demo.fast_dds import profile_variables
 from vljepa_ros.demo.files import shipped
 from vljepa_ros.demo.truth import Truth, TruthError, load_truth
+from vljepa_ros.nodes.common.fast_dds import profile_variables
 
 _RECORDING = "demo/recording.mp4"
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (TruthError, OSError) as error:
         print(f"demo: {error}")
         return 2
-    os.environ.update(profile_variables())
+    os.environ.update(profile_variables(shipped("config/fastdds.xml")))
     from vljepa_ros.demo.show import show  # after the environment is set, and after ROS was found
 
     return show(_source(given), given.topic, given.bundle, truth, given.out)
