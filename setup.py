@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 PACKAGE = "vljepa_ros"
 # Installed to share/vljepa_ros, so that launch files and bundles are found by package name.
 SHARED_FOLDERS = ("config", "demo", "engines", "launch")
-NODES = ("embedder", "describer", "replay", "visualizer", "pipeline")
+NODES = ("embedder", "describer", "replay", "visualizer", "state_printer", "pipeline")
 
 
 def folders_below(top: Path) -> list[Path]:

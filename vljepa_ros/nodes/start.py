@@ -11,15 +11,16 @@ import importlib
 import importlib.util
 import sys
 
+_NEEDED = "vljepa_msgs"
 _BAD_USAGE = 2
 
 
 def missing_messages() -> str:
     """Return what to do if vljepa_msgs is missing, or an empty text."""
-    if importlib.util.find_spec("vljepa_msgs") is not None:
+    if importlib.util.find_spec(_NEEDED) is not None:
         return ""
     return (
-        "the package vljepa_msgs is missing: build the workspace with "
+        f"the package {_NEEDED} is missing: build the workspace with "
         "`colcon build --base-paths src src/vljepa_ros/vljepa_msgs` and source "
         "install/setup.bash again"
     )
@@ -48,6 +49,11 @@ def visualizer() -> int:
 def replay() -> int:
     """Run the replay."""
     return _run("replay")
+
+
+def state_printer() -> int:
+    """Run the printer of states."""
+    return _run("state_printer")
 
 
 def _run(node: str) -> int:

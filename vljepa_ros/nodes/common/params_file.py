@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,26 @@ def unread_sections(sections: Sections, nodes: Iterable[str], namespace: str = "
     return found
 
 
-def dump_params(parameters: Mapping[str, Values]) -> str:
-    """Return the text of a parameter file with these values, by full name of the node."""
-    content = {node: {_KEY: values} for node, values in parameters.items()}
-    return yaml.dump(content, Dumper=_WithoutAliases, sort_keys=False)
+def write_params(parameters: Mapping[str, Values], folder: Path) -> list[str]:
+    """Write a new parameter file and return its path, or nothing if there are no values.
+
+    Args:
+        parameters: Values by full name of the node.
+        folder: One that lasts as long as the nodes do: a node that respawns reads the file again.
+    """
+    content = {node: {_KEY: values} for node, values in parameters.items() if values}
+    if not content:  # rcl refuses a file without sections
+        return []
+    with tempfile.NamedTemporaryFile(
+        "w",
+        dir=folder,
+        prefix="vljepa_params_",
+        suffix=".yaml",
+        delete=False,
+        encoding="utf-8",
+    ) as file:
+        yaml.dump(content, file, Dumper=_WithoutAliases, sort_keys=False)
+    return [file.name]
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -142,7 +159,7 @@ def _matches(pattern: str, node: str) -> bool:
 
 
 def _type(value: Any) -> str:
-    return {list: "list", str: "text"}.get(type(value), type(value).__name__)
+    return "text" if isinstance(value, str) else type(value).__name__
 
 
 def _one_line(error: yaml.YAMLError) -> str:
