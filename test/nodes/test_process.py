@@ -259,6 +259,8 @@ def test_a_lost_gpu_ends_the_process_with_an_error_so_that_it_is_started_again(
         ("embedder", "rate_hz:=-5.0", "rate_hz"),
         ("embedder", "rate_hz:=fast", "rate_hz"),
         ("embedder", "image_transport:=pigeon", "one of raw, compressed"),
+        ("embedder", "cameras:=[]", "cameras must not be empty"),
+        ("embedder", "queries:=[]", "queries must not be empty"),
         ("describer", "evidence_s:=.nan", "evidence_s"),
     ],
 )
@@ -268,4 +270,61 @@ def test_a_parameter_that_cannot_be_used_ends_the_process_with_one_line(
     process = start(node, "--ros-args", "-p", parameter)
     assert process.end() == 2
     assert complaint in process.log
+    assert len(process.log.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--params-file /none.yaml", "'--params-file /none.yaml'. Error: Error opening YAML file"),
+        ("--params-file LIST", "params-file"),
+        ("--params-file NO_SECTION", "Cannot have a value before ros__parameters at line 2"),
+        ("-r image_raw", "Couldn't parse remap rule: '-r image_raw'"),
+        ("-r __node:=9x-y", "Couldn't parse remap rule: '-r __node:=9x-y'"),
+        ("-r __ns:=9x-y", "Couldn't parse remap rule: '-r __ns:=9x-y'"),
+        ("-p rate_hz", "Couldn't parse parameter override rule: '-p rate_hz'"),
+        ("--log-level loud", "Couldn't parse log level: '--log-level loud'"),
+        ("--frob", "unknown ROS arguments ['--frob']"),
+    ],
+)
+def test_an_argument_that_ros_refuses_ends_the_process_with_the_reason(
+    start: type[Process], tmp_path: Path, arguments: str, complaint: str
+) -> None:
+    for name, text in {"LIST": "[a, b]\n", "NO_SECTION": "embedder:\n  rate_hz: 5.0\n"}.items():
+        (tmp_path / name).write_text(text)
+        arguments = arguments.replace(name, str(tmp_path / name))
+    process = start("embedder", "--ros-args", *arguments.split())
+    assert process.end() == 2
+    (ours,) = [line for line in process.log.splitlines() if line.startswith("cannot start: ")]
+    assert complaint in ours and "project/src" not in ours
+    assert len(process.log.splitlines()) <= 3  # rcl logs a line or two of its own
+
+
+def test_an_unknown_parameter_is_named_with_the_one_that_is_close(
+    bundle: str, start: type[Process]
+) -> None:
+    unknown = ("-p", "rate_h:=5.0", "-p", "frobnicate:=1", "-p", "decoder:=phrases")
+    process = start("embedder", *with_bundle(bundle), *unknown)
+    assert process.logs("unknown parameter rate_h is ignored; did you mean rate_hz?")
+    assert process.logs("unknown parameter frobnicate is ignored\n")
+    process.end(signal.SIGINT)
+    assert "decoder" not in process.log  # it is the describer's, and a file may be for both
+
+
+def test_an_integer_is_taken_for_a_double(bundle: str, start: type[Process]) -> None:
+    process = start("embedder", *with_bundle(bundle), "-p", "rate_hz:=5")
+    assert process.logs("loaded")
+    ends_quietly(process, signal.SIGINT)
+
+
+def test_missing_messages_are_told_in_a_sentence(start: type[Process]) -> None:
+    code = (
+        "import sys\n"
+        "from vljepa_ros.nodes import start\n"
+        "start._NEEDED = 'no_such_package_of_messages'\n"
+        "sys.exit(start.pipeline())\n"
+    )
+    process = start("", code=code)
+    assert process.end() == 2
+    assert "no_such_package_of_messages is missing: build the workspace with" in process.log
     assert len(process.log.splitlines()) == 1

@@ -60,4 +60,8 @@ def _run(node: str) -> int:
     if cause := missing_messages():
         print(f"cannot start: {cause}", file=sys.stderr)
         return _BAD_USAGE
-    return int(importlib.import_module(f"vljepa_ros.nodes.{node}").main())
+    try:
+        module = importlib.import_module(f"vljepa_ros.nodes.{node}")
+    except KeyboardInterrupt:  # Ctrl-C before there is a node that could answer it
+        return 0
+    return int(module.main())

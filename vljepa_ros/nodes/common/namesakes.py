@@ -17,7 +17,11 @@ CHECKS = 6
 
 
 class NamesakeWatch:
-    """Looks at the graph until it finds a namesake, which is told once."""
+    """Looks at the graph now and then, and logs once that there is a namesake.
+
+    Attributes:
+        others: Number of other nodes with the name of this one, at the last look.
+    """
 
     def __init__(self, node: ManagedNode) -> None:
         """Begin to watch.
@@ -25,21 +29,21 @@ class NamesakeWatch:
         Args:
             node: The node whose name should be its own.
         """
+        self.others = 0
         self._node = node
         self._seen = 0  # in how many checks in a row
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while simulated time stands still
-        self._timer = node.create_timer(PERIOD_S, self._check, clock=steady)
+        node.create_timer(PERIOD_S, self._check, clock=steady)
 
     def _check(self) -> None:
         node = self._node
         own = (node.get_name(), node.get_namespace())
         others = node.get_node_names_and_namespaces().count(own) - 1
         self._seen = self._seen + 1 if others > 0 else 0
-        if self._seen < CHECKS:
-            return
-        node.destroy_timer(self._timer)
-        node.tally.warn(
-            "other nodes with the name of this one",
-            f"{others + 1} nodes are named {node.get_fully_qualified_name()} and publish on the "
-            f"same topics; end the other, or start one with another namespace or name",
-        )
+        before, self.others = self.others, others if self._seen >= CHECKS else 0
+        if self.others and not before:
+            node.tally.warn(
+                "other nodes with the name of this one",
+                f"{others + 1} nodes are named {node.get_fully_qualified_name()} and publish on "
+                f"the same topics; end the other, or start one with another namespace or name",
+            )
