@@ -40,10 +40,11 @@ class NamesakeWatch:
         own = (node.get_name(), node.get_namespace())
         others = node.get_node_names_and_namespaces().count(own) - 1
         self._seen = self._seen + 1 if others > 0 else 0
-        before, self.others = self.others, others if self._seen >= CHECKS else 0
-        if self.others and not before:
+        others = others if self._seen >= CHECKS else 0
+        if others and not self.others:
             node.tally.warn(
                 "other nodes with the name of this one",
                 f"{others + 1} nodes are named {node.get_fully_qualified_name()} and publish on "
                 f"the same topics; end the other, or start one with another namespace or name",
             )
+        self.others = others
