@@ -223,7 +223,7 @@ def test_arguments_that_are_not_given_leave_the_file_alone(tmp_path: Path) -> No
     assert (read["bundle"], read["image_transport"]) == ("/mine", "compressed")
 
 
-def test_decoder_and_cameras_reach_the_describer_only_where_given(tmp_path: Path) -> None:
+def test_decoder_and_cameras_reach_the_describer_only_if_given(tmp_path: Path) -> None:
     given = parameters(described(VLJEPA, decoder="sentences", cameras="left, right").nodes[0])
     assert given["/describer"]["decoder"] == "sentences"
     assert given["/describer"]["cameras"] == ["left", "right"]
@@ -422,6 +422,16 @@ def test_a_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert parameters(node)["/embedder"] == {"rate_hz": 2.0}
     rviz = described(VLJEPA, rviz="true", rviz_config="~/my.rviz").node("rviz2")
     assert rviz.arguments[1] == str(tmp_path / "my.rviz")
+
+
+@pytest.mark.parametrize("path", [VLJEPA, DEMO])
+def test_what_a_node_that_respawns_reads_is_beside_the_logs(path: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    result = described(path, use_respawn="true", rviz="true", use_sim_time="true")
+    files = {Path(str(one)).parent for node in result.nodes for one in node.parameters}
+    assert files == {tmp_path / "ros_log"} == set(tmp_path.iterdir()) - before
+    for node in result.nodes:  # launch_ros writes a dictionary to a file in /tmp
+        assert all(isinstance(one, str) for one in node.parameters)
 
 
 @pytest.mark.parametrize("path", [VLJEPA, DEMO])

@@ -27,7 +27,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 class Process:
-    """A node's process; its lines on stderr, where ROS logs, can be waited for."""
+    """A node's process; its lines on stderr, to which ROS logs, can be waited for."""
 
     def __init__(self, node: str, *arguments: str, code: str = "") -> None:
         how = ["-c", code] if code else ["-m", f"vljepa_ros.nodes.{node}"]
@@ -301,14 +301,17 @@ def test_an_argument_that_ros_refuses_ends_the_process_with_the_reason(
 
 
 def test_an_unknown_parameter_is_named_with_the_one_that_is_close(
-    bundle: str, start: type[Process]
+    bundle: str, start: type[Process], tmp_path: Path
 ) -> None:
-    unknown = ("-p", "rate_h:=5.0", "-p", "frobnicate:=1", "-p", "decoder:=phrases")
-    process = start("embedder", *with_bundle(bundle), *unknown)
+    file = tmp_path / "params.yaml"
+    own = "decoder: phrases, qos_overrides: {/image_raw: {subscription: {depth: 3}}}"
+    file.write_text(f"/**: {{ros__parameters: {{rate_h: 5.0, frobnicate: 1, {own}}}}}\n")
+    process = start("embedder", *with_bundle(bundle), "--params-file", str(file))
     assert process.logs("unknown parameter rate_h is ignored; did you mean rate_hz?")
     assert process.logs("unknown parameter frobnicate is ignored\n")
     process.end(signal.SIGINT)
-    assert "decoder" not in process.log  # it is the describer's, and a file may be for both
+    # The first is the describer's, and the file may be for both; the other is ROS's own.
+    assert "decoder" not in process.log and "qos_overrides" not in process.log
 
 
 def test_an_integer_is_taken_for_a_double(bundle: str, start: type[Process]) -> None:

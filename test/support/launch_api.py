@@ -94,7 +94,9 @@ class Logger:
 class LaunchConfig:
     @property
     def log_dir(self) -> str:
-        return tempfile.gettempdir()
+        folder = Path(tempfile.gettempdir(), "ros_log")
+        folder.mkdir(exist_ok=True)
+        return str(folder)
 
 
 class Node:
