@@ -279,7 +279,7 @@ def test_a_parameter_that_cannot_be_used_ends_the_process_with_one_line(
         ("--params-file /none.yaml", "'--params-file /none.yaml'. Error: Error opening YAML file"),
         ("--params-file LIST", "params-file"),
         ("--params-file NO_SECTION", "Cannot have a value before ros__parameters at line 2"),
-        ("-r image_raw", "Couldn't parse remap rule: '-r image_raw'"),
+        ("-r image_raw", "remap rule: '-r image_raw'. It must be NAME:=VALUE"),
         ("-r __node:=9x-y", "Couldn't parse remap rule: '-r __node:=9x-y'"),
         ("-r __ns:=9x-y", "Couldn't parse remap rule: '-r __ns:=9x-y'"),
         ("-p rate_hz", "Couldn't parse parameter override rule: '-p rate_hz'"),

@@ -5,10 +5,10 @@ What cannot start says why in one line and ends with an exit status that is not 
 complaint about a parameter file, a remap rule, a name or a log level, or a parameter's value.
 
 A signal deactivates the nodes, which may have last words to publish, and then ends the context,
-and with it spinning, at the line that expects it. rclpy's own handlers end the context at
-once, and Python's own answer to Ctrl-C is an exception at whatever line runs; both are switched
-off. Later signals are ignored: a terminal and `ros2 launch` both send one, and the second must not
-kill a process that is already ending. If the interpreter can end normally, entities are not
+and with it spinning, at the line that expects it. rclpy's own handlers end the context at once,
+and Python's own answer to Ctrl-C is an exception at whatever line runs; both are switched off.
+Later signals are ignored: a terminal and `ros2 launch` both send one, and the second must not kill
+a process that is already ending. If the interpreter can end normally, entities are not
 destroyed by hand; the middleware's own shutdown does that.
 """
 
@@ -31,6 +31,7 @@ from rclpy.signals import SignalHandlerOptions
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.namesakes import NamesakeWatch
 from vljepa_ros.nodes.common.parameters import ParameterError
+from vljepa_ros.nodes.common.unknown_parameters import unknown_parameters
 from vljepa_ros.nodes.common.worker import THREADS
 
 _FATAL, _BAD_USAGE = 1, 2
@@ -42,7 +43,7 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
     """Make the nodes and spin them in one thread until SIGINT, SIGTERM or shutdown.
 
     Args:
-        factories: make the nodes, in this order.
+        factories: Make the nodes, in this order.
 
     Returns:
         The exit status: 0; 1 if only a new process can go on, so that a launch file's respawn
@@ -82,16 +83,16 @@ def _refuse(reason: str) -> int:
 
 
 def _reason(error: RuntimeError) -> str:
-    """Return what rcl says, without its lines of C."""
+    """Return what rcl says, without its lines of C and the states of its parser."""
     if text := re.fullmatch(r"\[.*\]", str(error)):  # UnknownROSArgsError is only a list
         return f"unknown ROS arguments {text.group()}"
-    return re.sub(r"^failed to initialize rcl: |,? at \S+:\d+", "", str(error))
+    reason = re.sub(r"^failed to initialize rcl: |,? at \S+:\d+", "", str(error))
+    form = "It must be NAME:=VALUE, without characters that ROS does not allow in names"
+    return re.sub(r"Error: Expected lexeme type.*", form, reason)
 
 
 def _check_names(nodes: Sequence[ManagedNode]) -> None:
     """Report parameters that no node knows, and watch for other nodes of the same names."""
-    from vljepa_ros.nodes.unknown_parameters import unknown_parameters  # it knows all nodes
-
     for node in nodes:
         for complaint in unknown_parameters(node):
             node.get_logger().warning(complaint)

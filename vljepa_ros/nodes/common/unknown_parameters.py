@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import difflib
 
-from vljepa_ros.nodes import parameter_tables, replay, visualizer
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 
 _DECLARED_LATER = "qos_overrides."  # by publishers and subscriptions, when they are created
@@ -17,15 +16,22 @@ def unknown_parameters(node: ManagedNode) -> list[str]:
     What another of our nodes knows is left out: a section ``/**`` and ``-p NAME:=VALUE`` are for
     all nodes.
     """
-    given = node._parameter_overrides  # rclpy has no public name for them
-    return [
-        f"unknown parameter {name} is ignored{_hint(name, node)}"
-        for name in sorted(given.keys() - _known())
+    undeclared = {
+        name
+        for name in node._parameter_overrides  # rclpy has no public name for what was given
         if not node.has_parameter(name) and not name.startswith(_DECLARED_LATER)
+    }
+    if undeclared:
+        undeclared -= _known()
+    return [
+        f"unknown parameter {name} is ignored{_hint(name, node)}" for name in sorted(undeclared)
     ]
 
 
 def _known() -> set[str]:
+    """Return the names of the parameters of all our nodes."""
+    from vljepa_ros.nodes import parameter_tables, replay, visualizer  # slow, and seldom needed
+
     tables = (
         parameter_tables.EMBEDDER,
         parameter_tables.DESCRIBER,
