@@ -48,8 +48,14 @@ def nodes(entity: Any, context: LaunchContext) -> Iterator[Node]:
 @pytest.mark.parametrize("name", ["vljepa.launch.py", "demo.launch.py"])
 @pytest.mark.parametrize(
     "given",
-    [{}, {"visualizer": "true", "namespace": "robot1"}, {"use_composition": "false"}],
-    ids=["defaults", "namespace", "processes"],
+    [
+        {},
+        {"visualizer": "true", "namespace": "robot1"},
+        {"use_composition": "false"},
+        {"cameras": "front,wrist", "image_topics": "/a/image,/b/rgb", "visualizer": "true"},
+        {"rviz": "true", "fixed_frame": "camera"},
+    ],
+    ids=["defaults", "namespace", "processes", "cameras", "rviz"],
 )
 def test_the_same_processes_are_described(name: str, given: dict[str, str]) -> None:
     context = LaunchContext()

@@ -17,6 +17,7 @@ from support.film import Film
 from support.ros import DEADLINE_S, Bench
 from support.speaker import SPACE, meaning
 from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription
+from vljepa_ros.nodes import start as start_module
 from vljepa_ros.nodes.common.conversions import to_floats
 from vljepa_ros.nodes.common.qos import latched, reliable
 
@@ -331,3 +332,11 @@ def test_missing_messages_are_told_in_a_sentence(start: type[Process]) -> None:
     assert process.end() == 2
     assert "no_such_package_of_messages is missing: build the workspace with" in process.log
     assert len(process.log.splitlines()) == 1
+
+
+def test_ctrl_c_before_there_is_a_node_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert start_module.embedder() == 0
