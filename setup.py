@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 PACKAGE = "vljepa_ros"
 # Installed to share/vljepa_ros, so that launch files and bundles are found by package name.
 SHARED_FOLDERS = ("config", "demo", "engines", "launch")
-NODES = ("embedder", "describer", "replay", "visualizer", "pipeline")
+NODES = ("embedder", "describer", "replay", "visualizer", "state_printer", "pipeline")
 
 
 def folders_below(top: Path) -> list[Path]:
@@ -45,7 +45,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+            *(f"{node} = {PACKAGE}.nodes.start:{node}" for node in NODES),
             f"vljepa = {PACKAGE}.commands.main:main",
             f"build_engine = {PACKAGE}.commands.build_engine:main",
             f"jetson_report = {PACKAGE}.commands.jetson_report:main",

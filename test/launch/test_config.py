@@ -12,6 +12,7 @@ import yaml
 
 pytest.importorskip("rclpy", reason="the nodes' parameter tables need ROS 2")
 
+from vljepa_ros.nodes import start
 from vljepa_ros.nodes.common.lifecycle import AUTOSTART
 from vljepa_ros.nodes.common.parameters import ParameterSpec
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER
@@ -63,6 +64,7 @@ def test_rviz_shows_the_visualizers_topics() -> None:
     assert all(one["Enabled"] for one in displays)
 
 
-@pytest.mark.parametrize("node", [*TABLES, "pipeline"])
+@pytest.mark.parametrize("node", [*TABLES, "pipeline", "state_printer"])
 def test_every_executable_has_a_main(node: str) -> None:
     assert callable(importlib.import_module(f"vljepa_ros.nodes.{node}").main)
+    assert callable(getattr(start, node))

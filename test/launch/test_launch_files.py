@@ -29,8 +29,18 @@ NAV2_NAMES = {
 
 @pytest.fixture(autouse=True)
 def _own_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A launch leaves its parameter file behind, for processes that are started again."""
+    """A launch leaves a parameter file beside its logs, for nodes that respawn."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def rviz2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An rviz2 that launch would find."""
+    program = tmp_path / "ros" / "lib" / "rviz2" / "rviz2"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/nowhere:{tmp_path / 'ros'}")
+    return program
 
 
 def executables(result: Described) -> list[str]:
@@ -114,7 +124,6 @@ def test_each_camera_has_a_visualizer_and_rviz_shows_the_first(tmp_path: Path) -
     assert parameters(front)["/arm/front_visualizer"]["max_rate_hz"] == 3.0
     both = parameters(wrist)["/arm/wrist_visualizer"]
     assert (both["max_rate_hz"], both["text_size_m"]) == (3.0, 1.0)
-    assert both["use_sim_time"] is False
     assert result.node("rviz2").remappings == {
         "/visualizer/overlay": "/arm/front_visualizer/overlay",
         "/visualizer/markers": "/arm/front_visualizer/markers",
@@ -158,27 +167,29 @@ def test_parameters_are_found_in_every_namespace(namespace: str, section: str) -
     node = described(VLJEPA, namespace=namespace).nodes[0]
     assert node.namespace == namespace
     given = yaml.safe_load((ROOT / "config" / "vljepa.yaml").read_text())
-    assert (
-        given["embedder"]["ros__parameters"].items()
-        <= {
-            **parameters(node)[section],
-            **{name: given["embedder"]["ros__parameters"].get(name) for name in ("autostart",)},
-        }.items()
-    )
+    assert parameters(node)[section] == given["embedder"]["ros__parameters"]
+
+
+def test_the_namespace_of_a_launch_file_around_this_one_counts() -> None:
+    outer = {"ros_namespace": "/fleet"}  # what launch_ros.actions.PushRosNamespace sets
+    assert "/fleet/embedder" in parameters(described(VLJEPA, outer).nodes[0])
+    assert "/fleet/a/embedder" in parameters(described(VLJEPA, outer, namespace="a").nodes[0])
+    assert "/a/embedder" in parameters(described(VLJEPA, outer, namespace="/a").nodes[0])
 
 
 def test_a_users_file_is_used_and_full_names_in_it_stay(tmp_path: Path) -> None:
-    path = own_file(tmp_path, describer={"threshold": 0.5}, **{"/other/node": {"a": 1}})
+    sections = {"/r/visualizer": {"text_size_m": 2.0}, "/other/embedder": {"rate_hz": 1.0}}
+    path = own_file(tmp_path, describer={"threshold": 0.5}, **sections)
     read = parameters(described(VLJEPA, namespace="r", params_file=path).nodes[0])
-    assert read["/r/describer"]["threshold"] == 0.5
-    assert read["/other/node"] == {"a": 1}
+    assert read == {"/r/describer": {"threshold": 0.5}, "/r/visualizer": {"text_size_m": 2.0}}
 
 
 def test_an_empty_section_in_a_users_file_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("embedder:\ndescriber:\n  ros__parameters:\n")
-    read = parameters(described(VLJEPA, params_file=str(path)).nodes[0])
-    assert read["/embedder"]["autostart"] is True
+    node = described(VLJEPA, params_file=str(path), autostart="true").nodes[0]
+    assert parameters(node)["/embedder"] == {"autostart": True}
+    assert described(VLJEPA, params_file=str(path)).nodes[0].parameters == []
 
 
 def test_arguments_win_over_the_file(tmp_path: Path) -> None:
@@ -212,7 +223,7 @@ def test_arguments_that_are_not_given_leave_the_file_alone(tmp_path: Path) -> No
     assert (read["bundle"], read["image_transport"]) == ("/mine", "compressed")
 
 
-def test_decoder_and_cameras_reach_the_describer_only_where_given(tmp_path: Path) -> None:
+def test_decoder_and_cameras_reach_the_describer_only_if_given(tmp_path: Path) -> None:
     given = parameters(described(VLJEPA, decoder="sentences", cameras="left, right").nodes[0])
     assert given["/describer"]["decoder"] == "sentences"
     assert given["/describer"]["cameras"] == ["left", "right"]
@@ -232,14 +243,19 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused() -> None:
         described(VLJEPA, use_respawn="maybe")
 
 
+def replayed(result: Described) -> dict[str, Any]:
+    """Return the parameters of the replay."""
+    (values,) = parameters(result.node("replay")).values()
+    return values
+
+
 def test_the_demo_replays_the_shipped_recording_to_the_same_topic() -> None:
     result = described(DEMO)
-    assert executables(result) == ["pipeline", "visualizer", "replay"]
-    (values,) = result.node("replay").parameters
-    assert isinstance(values, dict)
+    assert executables(result) == ["pipeline", "visualizer", "replay", "state_printer"]
+    values = replayed(result)
     assert Path(values["source"]).name == "recording.mp4"
     assert values["loop"] is True
-    for node in result.nodes:
+    for node in result.nodes[:3]:
         assert node.remappings["image_raw"] == "image_raw"
 
 
@@ -247,13 +263,27 @@ def test_the_demos_arguments_reach_replay_and_nodes() -> None:
     result = described(
         DEMO, namespace="r", image_topic="/cam", source="/a/bag", rate="2.0", rviz="true"
     )
-    (values,) = result.node("replay").parameters
-    assert isinstance(values, dict)
+    values = replayed(result)
     assert (values["source"], values["rate"]) == ("/a/bag", 2.0)
     assert {node.namespace for node in result.nodes} == {"r"}
     assert result.node("replay").remappings == {"image_raw": "/cam"}
     assert result.node("pipeline").remappings["image_raw"] == "/cam"
     assert "rviz2" in executables(result)
+
+
+def test_the_demos_arguments_win_over_the_file_and_the_file_over_its_defaults(
+    tmp_path: Path,
+) -> None:
+    own = {"source": "/my/bag", "loop": False, "rate": 3.0, "folder_rate_hz": 5.0}
+    file = own_file(tmp_path, replay=own, embedder={"rate_hz": 2.0})
+    result = described(DEMO, namespace="r", params_file=file)
+    assert replayed(result) == own
+    assert parameters(result.node("pipeline"))["/r/embedder"] == {"rate_hz": 2.0}
+    given = {"source": "/other", "loop": "true", "rate": "1", "topic": "/t"}
+    given["stamps"] = "recorded"
+    expected = {**own, "source": "/other", "loop": True, "rate": 1.0, "topic": "/t"}
+    expected["stamps"] = "recorded"
+    assert replayed(described(DEMO, namespace="r", params_file=file, **given)) == expected
 
 
 PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -265,32 +295,40 @@ def no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+BOTH = pytest.mark.parametrize("path", [VLJEPA, DEMO])
+
+
+@BOTH
 @pytest.mark.usefixtures("no_profile")
 @pytest.mark.parametrize(
     ("distro", "name"), [("humble", PROFILES[0]), ("jazzy", PROFILES[0]), ("kilted", PROFILES[1])]
 )
-def test_the_demo_lets_large_images_through(
-    monkeypatch: pytest.MonkeyPatch, distro: str, name: str
+def test_large_images_pass(
+    monkeypatch: pytest.MonkeyPatch, path: Path, distro: str, name: str
 ) -> None:
     monkeypatch.setenv("ROS_DISTRO", distro)
-    environment = described(DEMO).environment
+    environment = described(path).environment
     assert list(environment) == [name]
     assert Path(environment[name]).is_file()
 
 
+@BOTH
 @pytest.mark.usefixtures("no_profile")
-def test_the_demo_sets_both_names_where_the_distribution_is_not_known(
-    monkeypatch: pytest.MonkeyPatch,
+def test_both_names_are_set_if_the_distribution_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, path: Path
 ) -> None:
     monkeypatch.delenv("ROS_DISTRO", raising=False)
-    assert set(described(DEMO).environment) == set(PROFILES)
+    assert set(described(path).environment) == set(PROFILES)
 
 
+@BOTH
 @pytest.mark.usefixtures("no_profile")
 @pytest.mark.parametrize("name", PROFILES)
-def test_the_demo_leaves_the_users_own_profile(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_users_own_profile_stays(
+    monkeypatch: pytest.MonkeyPatch, path: Path, name: str
+) -> None:
     monkeypatch.setenv(name, "/my/own.xml")
-    assert described(DEMO).environment == {}
+    assert described(path).environment == {}
 
 
 def test_build_only_builds_the_engines_of_the_embedders_bundle_and_runs_no_node(
@@ -312,3 +350,120 @@ def test_build_only_builds_the_engines_of_the_embedders_bundle_and_runs_no_node(
         assert _parser().parse_args(build.arguments).bundle == Path(bundle)
     (build,) = described(VLJEPA, build_only="true", cameras="left,right").nodes
     assert _parser().parse_args(build.arguments).cameras == 2
+
+
+@pytest.mark.parametrize("section", ["embedder", "/**", "/embedder", "/**/embedder"])
+def test_the_file_counts_unless_an_argument_is_given(tmp_path: Path, section: str) -> None:
+    values = {"autostart": False, "use_sim_time": True}
+    file = own_file(tmp_path, **{section: values})
+    read = parameters(described(VLJEPA, params_file=file).nodes[0])
+    assert read["/embedder"] == values
+    given = described(VLJEPA, params_file=file, autostart="true", use_sim_time="false").nodes[0]
+    assert parameters(given)["/embedder"] == {"autostart": True, "use_sim_time": False}
+
+
+def test_rviz_has_the_clock_of_the_file(tmp_path: Path) -> None:
+    file = own_file(tmp_path, **{"/**": {"use_sim_time": True}})
+    rviz = described(VLJEPA, params_file=file, rviz="true").node("rviz2")
+    assert rviz.arguments[-3:] == ["--ros-args", "-p", "use_sim_time:=true"]
+    wall = described(VLJEPA, params_file=file, rviz="true", use_sim_time="false").node("rviz2")
+    assert "--ros-args" not in wall.arguments
+
+
+def test_cameras_of_every_kind_of_section_have_their_topics(tmp_path: Path) -> None:
+    file = own_file(tmp_path, **{"/**": {"cameras": ["front", "wrist"]}})
+    node = described(VLJEPA, params_file=file, image_topic="/{camera}/color").nodes[0]
+    assert node.remappings["wrist/image_raw"] == "/wrist/color"
+    assert parameters(node)["/describer"]["cameras"] == ["front", "wrist"]
+
+
+def test_unrelated_topics_are_given_one_by_one() -> None:
+    result = described(
+        VLJEPA, cameras="front,wrist", image_topics="/a/image, b/rgb", visualizer="true"
+    )
+    pipeline, _, wrist = result.nodes
+    assert pipeline.remappings == {
+        "front/image_raw": "/a/image",
+        "front/image_raw/compressed": "/a/image/compressed",
+        "wrist/image_raw": "b/rgb",
+        "wrist/image_raw/compressed": "b/rgb/compressed",
+    }
+    assert wrist.remappings["image_raw"] == "b/rgb"
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"cameras": "a,b", "image_topics": "/x"}, "1 topics for 2 names"),
+        ({"image_topics": "/x,/y"}, "2 topics for 0 names"),
+        ({"cameras": "a", "image_topics": "/x", "image_topic": "/y"}, "leave one of them out"),
+    ],
+)
+def test_topics_that_do_not_fit_the_cameras_are_refused(
+    given: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        described(VLJEPA, **given)
+
+
+def test_sections_that_no_node_reads_are_named(tmp_path: Path) -> None:
+    (warning,) = described(
+        VLJEPA, params_file=own_file(tmp_path, embeder={"rate_hz": 1.0}, **{"/lidar": {"a": 1}})
+    ).warnings
+    assert "embeder (did you mean embedder?)" in warning and "/lidar" in warning
+    for path in (VLJEPA, DEMO):
+        assert described(path).warnings == []
+    file = own_file(tmp_path, front_visualizer={"text_size_m": 1.0})
+    assert described(VLJEPA, params_file=file, cameras="front").warnings == []
+
+
+def test_a_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own_file(tmp_path, embedder={"rate_hz": 2.0})
+    node = described(VLJEPA, params_file="~/params.yaml").nodes[0]
+    assert parameters(node)["/embedder"] == {"rate_hz": 2.0}
+    rviz = described(VLJEPA, rviz="true", rviz_config="~/my.rviz").node("rviz2")
+    assert rviz.arguments[1] == str(tmp_path / "my.rviz")
+
+
+@pytest.mark.parametrize("path", [VLJEPA, DEMO])
+def test_what_a_node_that_respawns_reads_is_beside_the_logs(path: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    result = described(path, use_respawn="true", rviz="true", use_sim_time="true")
+    files = {Path(str(one)).parent for node in result.nodes for one in node.parameters}
+    assert files == {tmp_path / "ros_log"} == set(tmp_path.iterdir()) - before
+    for node in result.nodes:  # launch_ros writes a dictionary to a file in /tmp
+        assert all(isinstance(one, str) for one in node.parameters)
+
+
+@pytest.mark.parametrize("path", [VLJEPA, DEMO])
+def test_a_file_that_cannot_be_used_is_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"cannot read params_file .*: No such file"):
+        described(path, params_file=str(tmp_path / "none.yaml"))
+
+
+def test_without_rviz2_everything_else_starts_with_a_warning(rviz2: Path) -> None:
+    rviz2.unlink()
+    result = described(VLJEPA, rviz="true")
+    assert executables(result) == ["pipeline", "visualizer"]
+    (warning,) = result.warnings
+    assert "rviz2 is not installed" in warning
+
+
+def test_the_fixed_frame_reaches_rviz() -> None:
+    rviz = described(VLJEPA, rviz="true", fixed_frame="left_optical").node("rviz2")
+    assert rviz.arguments[2:] == ["-f", "left_optical"]
+
+
+def test_lists_that_nodes_share_are_written_without_aliases(tmp_path: Path) -> None:
+    file = own_file(tmp_path, **{"/**": {"cameras": ["front", "wrist"]}})
+    (path,) = described(VLJEPA, params_file=file).nodes[0].parameters
+    assert "*" not in Path(str(path)).read_text()
+
+
+def test_missing_messages_are_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.start._NEEDED", "no_such_package_of_messages")
+    with pytest.raises(RuntimeError, match="no_such_package_of_messages is missing: build"):
+        described(VLJEPA)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where ROS's own launch is installed, it understands the files as our recorder of it does."""
+"""ROS's own launch, if it is installed, understands the files as our recorder of it does."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ pytest.importorskip("launch_ros", reason="ROS's launch is not on PyPI")
 
 from launch import LaunchContext, LaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.logging import launch_config
 from launch_ros.actions import Node
 
 LAUNCH = Path(__file__).resolve().parent.parent.parent / "launch"
@@ -30,8 +31,9 @@ def _restored_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A launch leaves its parameter file behind, for processes that are started again."""
+    """A launch leaves a parameter file beside its logs, for nodes that respawn."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(launch_config, "_log_dir", str(tmp_path))
 
 
 def nodes(entity: Any, context: LaunchContext) -> Iterator[Node]:
@@ -46,8 +48,14 @@ def nodes(entity: Any, context: LaunchContext) -> Iterator[Node]:
 @pytest.mark.parametrize("name", ["vljepa.launch.py", "demo.launch.py"])
 @pytest.mark.parametrize(
     "given",
-    [{}, {"visualizer": "true", "namespace": "robot1"}, {"use_composition": "false"}],
-    ids=["defaults", "namespace", "processes"],
+    [
+        {},
+        {"visualizer": "true", "namespace": "robot1"},
+        {"use_composition": "false"},
+        {"cameras": "front,wrist", "image_topics": "/a/image,/b/rgb", "visualizer": "true"},
+        {"rviz": "true", "fixed_frame": "camera"},
+    ],
+    ids=["defaults", "namespace", "processes", "cameras", "rviz"],
 )
 def test_the_same_processes_are_described(name: str, given: dict[str, str]) -> None:
     context = LaunchContext()

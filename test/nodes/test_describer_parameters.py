@@ -86,7 +86,7 @@ def test_settings_are_taken_all_or_none(ros: Bench, bundle: str, refused: str) -
     assert {name: describer.parameters[name] for name in DEFAULTS} == DEFAULTS
 
 
-def test_sentences_are_spoken_where_the_bundle_can(
+def test_sentences_are_spoken_if_the_bundle_can(
     ros: Bench, colour_bundle: Path, tmp_path: Path
 ) -> None:
     bundle = Path(shutil.copytree(colour_bundle, tmp_path / "speaking"))

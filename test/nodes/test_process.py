@@ -17,6 +17,7 @@ from support.film import Film
 from support.ros import DEADLINE_S, Bench
 from support.speaker import SPACE, meaning
 from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription
+from vljepa_ros.nodes import start as start_module
 from vljepa_ros.nodes.common.conversions import to_floats
 from vljepa_ros.nodes.common.qos import latched, reliable
 
@@ -27,7 +28,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 class Process:
-    """A node's process; its lines on stderr, where ROS logs, can be waited for."""
+    """A node's process; its lines on stderr, to which ROS logs, can be waited for."""
 
     def __init__(self, node: str, *arguments: str, code: str = "") -> None:
         how = ["-c", code] if code else ["-m", f"vljepa_ros.nodes.{node}"]
@@ -259,6 +260,8 @@ def test_a_lost_gpu_ends_the_process_with_an_error_so_that_it_is_started_again(
         ("embedder", "rate_hz:=-5.0", "rate_hz"),
         ("embedder", "rate_hz:=fast", "rate_hz"),
         ("embedder", "image_transport:=pigeon", "one of raw, compressed"),
+        ("embedder", "cameras:=[]", "cameras must not be empty"),
+        ("embedder", "queries:=[]", "queries must not be empty"),
         ("describer", "evidence_s:=.nan", "evidence_s"),
     ],
 )
@@ -269,3 +272,71 @@ def test_a_parameter_that_cannot_be_used_ends_the_process_with_one_line(
     assert process.end() == 2
     assert complaint in process.log
     assert len(process.log.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--params-file /none.yaml", "'--params-file /none.yaml'. Error: Error opening YAML file"),
+        ("--params-file LIST", "params-file"),
+        ("--params-file NO_SECTION", "Cannot have a value before ros__parameters at line 2"),
+        ("-r image_raw", "remap rule: '-r image_raw'. It must be NAME:=VALUE"),
+        ("-r __node:=9x-y", "Couldn't parse remap rule: '-r __node:=9x-y'"),
+        ("-r __ns:=9x-y", "Couldn't parse remap rule: '-r __ns:=9x-y'"),
+        ("-p rate_hz", "Couldn't parse parameter override rule: '-p rate_hz'"),
+        ("--log-level loud", "Couldn't parse log level: '--log-level loud'"),
+        ("--frob", "unknown ROS arguments ['--frob']"),
+    ],
+)
+def test_an_argument_that_ros_refuses_ends_the_process_with_the_reason(
+    start: type[Process], tmp_path: Path, arguments: str, complaint: str
+) -> None:
+    for name, text in {"LIST": "[a, b]\n", "NO_SECTION": "embedder:\n  rate_hz: 5.0\n"}.items():
+        (tmp_path / name).write_text(text)
+        arguments = arguments.replace(name, str(tmp_path / name))
+    process = start("embedder", "--ros-args", *arguments.split())
+    assert process.end() == 2
+    (ours,) = [line for line in process.log.splitlines() if line.startswith("cannot start: ")]
+    assert complaint in ours and "project/src" not in ours
+    assert len(process.log.splitlines()) <= 3  # rcl logs a line or two of its own
+
+
+def test_an_unknown_parameter_is_named_with_the_one_that_is_close(
+    bundle: str, start: type[Process], tmp_path: Path
+) -> None:
+    file = tmp_path / "params.yaml"
+    own = "decoder: phrases, qos_overrides: {/image_raw: {subscription: {depth: 3}}}"
+    file.write_text(f"/**: {{ros__parameters: {{rate_h: 5.0, frobnicate: 1, {own}}}}}\n")
+    process = start("embedder", *with_bundle(bundle), "--params-file", str(file))
+    assert process.logs("unknown parameter rate_h is ignored; did you mean rate_hz?")
+    assert process.logs("unknown parameter frobnicate is ignored\n")
+    process.end(signal.SIGINT)
+    # The first is the describer's, and the file may be for both; the other is ROS's own.
+    assert "decoder" not in process.log and "qos_overrides" not in process.log
+
+
+def test_an_integer_is_taken_for_a_double(bundle: str, start: type[Process]) -> None:
+    process = start("embedder", *with_bundle(bundle), "-p", "rate_hz:=5")
+    assert process.logs("loaded")
+    ends_quietly(process, signal.SIGINT)
+
+
+def test_missing_messages_are_told_in_a_sentence(start: type[Process]) -> None:
+    code = (
+        "import sys\n"
+        "from vljepa_ros.nodes import start\n"
+        "start._NEEDED = 'no_such_package_of_messages'\n"
+        "sys.exit(start.pipeline())\n"
+    )
+    process = start("", code=code)
+    assert process.end() == 2
+    assert "no_such_package_of_messages is missing: build the workspace with" in process.log
+    assert len(process.log.splitlines()) == 1
+
+
+def test_ctrl_c_before_there_is_a_node_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert start_module.embedder() == 0

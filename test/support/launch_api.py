@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +83,22 @@ class IncludeLaunchDescription:
         self.source, self.launch_arguments = source, launch_arguments
 
 
+class Logger:
+    def __init__(self, warnings: list[str]) -> None:
+        self._warnings = warnings
+
+    def warning(self, text: str) -> None:
+        self._warnings.append(text)
+
+
+class LaunchConfig:
+    @property
+    def log_dir(self) -> str:
+        folder = Path(tempfile.gettempdir(), "ros_log")
+        folder.mkdir(exist_ok=True)
+        return str(folder)
+
+
 class Node:
     """A process that would be started; the arguments are those of launch_ros.actions.Node."""
 
@@ -110,11 +127,12 @@ class Node:
 
 @dataclass
 class Described:
-    """What running a launch file came to."""
+    """What running a launch file came to; the warnings are those that it logged."""
 
     arguments: dict[str, DeclareLaunchArgument] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def node(self, executable: str) -> Node:
         """Return the one node of this executable."""
@@ -122,11 +140,11 @@ class Described:
         return found
 
 
-def described(path: Path, **given: str) -> Described:
-    """Run a launch file with these arguments."""
-    with _installed():
-        context, result = LaunchContext(), Described()
-        context.launch_configurations.update(given)
+def described(path: Path, outer: Mapping[str, str] | None = None, **given: str) -> Described:
+    """Run a launch file with these arguments, in what an outer launch file has set."""
+    context, result = LaunchContext(), Described()
+    with _installed(result.warnings):
+        context.launch_configurations.update({**(outer or {}), **given})
         _run(_load(path), context, result)
     unknown = set(given) - set(result.arguments)
     assert not unknown, f"{path.name} has no argument {unknown}"
@@ -170,6 +188,7 @@ _MODULES: dict[str, tuple[type, ...]] = {
         OpaqueFunction,
         SetEnvironmentVariable,
     ),
+    "launch.logging": (),
     "launch.substitutions": (LaunchConfiguration,),
     "launch.launch_description_sources": (PythonLaunchDescriptionSource,),
     "launch_ros": (),
@@ -178,13 +197,16 @@ _MODULES: dict[str, tuple[type, ...]] = {
 
 
 @contextmanager
-def _installed() -> Iterator[None]:
+def _installed(warnings: list[str]) -> Iterator[None]:
     """Let imports of launch and launch_ros find this module's classes."""
     before = {name: sys.modules.get(name) for name in _MODULES}
     for name, classes in _MODULES.items():
         module = ModuleType(name)
         module.__dict__.update({one.__name__: one for one in classes})
         sys.modules[name] = module
+    sys.modules["launch.logging"].__dict__.update(
+        get_logger=lambda name: Logger(warnings), launch_config=LaunchConfig()
+    )
     try:
         yield
     finally:

@@ -20,10 +20,10 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from vljepa_ros.demo.fast_dds import profile_variables
 from vljepa_ros.demo.out_folder import OutFolder, OutputError
 from vljepa_ros.demo.terminal import escape_what_cannot_be_shown, silence
 from vljepa_ros.demo.truth import Truth, TruthError, load_truth
+from vljepa_ros.nodes.common.fast_dds import profile_variables
 from vljepa_ros.runtime.bundle import BundleError, default_bundle_path
 from vljepa_ros.shipped import shipped
 
@@ -64,7 +64,7 @@ def _run(given: argparse.Namespace) -> int:
     except (TruthError, OutputError) as error:
         print(f"demo: {error}")
         return 2
-    os.environ.update(profile_variables())
+    os.environ.update(profile_variables(shipped("config/fastdds.xml")))
     from vljepa_ros.demo.show import show  # after the environment is set, and after ROS was found
 
     if _own_footage(given) and _is_default(given.bundle):

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from vljepa_ros.shipped import shipped
-
-# What names the file of Fast DDS's profiles. Later releases warn of the old name.
+# The variables that name the file of Fast DDS's profiles. Later releases warn of the old name.
 _OLD, _NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 _UP_TO_JAZZY = ("humble", "iron", "jazzy")
 
 
-def profile_variables() -> dict[str, str]:
-    """Return the environment variables to set; none if the user has set one."""
+def profile_variables(profile: Path) -> dict[str, str]:
+    """Return the environment variables to set; none if the user has set one of them.
+
+    Args:
+        profile: The shipped ``config/fastdds.xml``.
+    """
     if _OLD in os.environ or _NEW in os.environ:
         return {}
-    return dict.fromkeys(_names(), str(shipped("config/fastdds.xml")))
+    return dict.fromkeys(_names(), str(profile))
 
 
 def _names() -> tuple[str, ...]:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The terminal of a launch shows each new state once."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.ros import Bench
+from vljepa_msgs.msg import StateDescription
+from vljepa_ros.nodes.common.qos import latched
+from vljepa_ros.nodes.state_printer import StatePrinter
+
+
+def test_new_states_are_printed_and_repeated_ones_are_not(
+    ros: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    states = ros.node.create_publisher(StateDescription, "describer/state", latched(10))
+    for text in ("it is open", "it is open", "it is\nshut", ""):
+        states.publish(StateDescription(query="door", text=text, score=0.87))
+    ros.add(StatePrinter)
+    printed = ""
+
+    def has_the_last() -> bool:
+        nonlocal printed
+        printed += capfd.readouterr().err
+        return "nothing" in printed
+
+    ros.wait(has_the_last, "the last state is printed")
+    lines = [line.partition("]: ")[2] for line in printed.splitlines() if "door" in line]
+    assert lines == ["door: it is open (87%)", "door: it is shut (87%)", "door: nothing (87%)"]

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells that another node has the same full name.
+
+ROS allows it: both publish on the same topics, and a parameter that is set reaches one of them.
+"""
+
+from __future__ import annotations
+
+from rclpy.clock import Clock, ClockType
+
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+
+PERIOD_S = 5.0
+# A process that was killed stays in the graph until its lease ends after 20 s, and a node that
+# takes its place must not be blamed. So a namesake counts only after 30 s.
+CHECKS = 6
+
+
+class NamesakeWatch:
+    """Looks at the graph now and then, and logs once that there is a namesake.
+
+    Attributes:
+        others: Number of other nodes with the name of this one, at the last look.
+    """
+
+    def __init__(self, node: ManagedNode) -> None:
+        """Begin to watch.
+
+        Args:
+            node: The node whose name should be its own.
+        """
+        self.others = 0
+        self._node = node
+        self._seen = 0  # in how many checks in a row
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while simulated time stands still
+        node.create_timer(PERIOD_S, self._check, clock=steady)
+
+    def _check(self) -> None:
+        node = self._node
+        own = (node.get_name(), node.get_namespace())
+        others = node.get_node_names_and_namespaces().count(own) - 1
+        self._seen = self._seen + 1 if others > 0 else 0
+        others = others if self._seen >= CHECKS else 0
+        if others and not self.others:
+            node.tally.warn(
+                "other nodes with the name of this one",
+                f"{others + 1} nodes are named {node.get_fully_qualified_name()} and publish on "
+                f"the same topics; end the other, or start one with another namespace or name",
+            )
+        self.others = others

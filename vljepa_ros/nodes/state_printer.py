@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints each new state, for people who watch the terminal of a launch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rclpy.subscription import Subscription
+
+from vljepa_msgs.msg import StateDescription
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.run import run
+from vljepa_ros.stream.clean_text import clean_text
+
+
+class StatePrinter(ManagedNode):
+    """Subscribes to ``describer/state``; a text that is only repeated is not printed again."""
+
+    def __init__(self, **options: Any) -> None:
+        """Wait for activation."""
+        self._states: Subscription | None = None
+        self._printed: dict[str, str] = {}  # the latest text, by query
+        super().__init__("state_printer", (), **options)
+
+    def do_activate(self) -> None:
+        """Begin with the states that stand."""
+        self._states = self.create_subscription(
+            StateDescription, "describer/state", self._print, qos.latched(10)
+        )
+
+    def do_deactivate(self) -> None:
+        """Print nothing more."""
+        if self._states is not None:
+            self.destroy_subscription(self._states)
+            self._states = None
+        self._printed.clear()
+
+    def _print(self, state: StateDescription) -> None:
+        text = clean_text(state.text) or "nothing"
+        if self._printed.get(state.query) == text:
+            return
+        self._printed[state.query] = text
+        self.get_logger().info(f"{clean_text(state.query)}: {text} ({state.score:.0%})")
+
+
+def main() -> int:
+    """Run the node."""
+    return run(StatePrinter)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
