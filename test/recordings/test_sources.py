@@ -18,7 +18,7 @@ from support.recordings import (
     write_video,
 )
 from vljepa_ros.recordings.camera import CameraSource
-from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.stream.images import decode_image
 

@@ -17,12 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from support.camera_bytes import ENCODINGS, CameraMessage, message
-from vljepa_ros.stream.images import (
-    SUPPORTED_ENCODINGS,
-    ImageError,
-    decode_compressed,
-    decode_image,
-)
+from vljepa_ros.stream.compressed import decode_compressed
+from vljepa_ros.stream.images import SUPPORTED_ENCODINGS, ImageError, decode_image
 
 Pixels = NDArray[np.uint8]
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (12, 200, 90), (0, 0, 0)]
