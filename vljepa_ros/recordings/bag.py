@@ -42,9 +42,9 @@ class BagSource(Source):
         self._files = BagFiles(path, self.problems)
         try:
             self._topic = self._choose(path, topic)
-        except BaseException:
+        except SourceError as error:
             self._files.close()
-            raise
+            raise SourceError("; ".join([str(error), *self._files.notes])) from error
         self.topic = self._topic.name
         self.name = f"bag {path}, topic {self.topic}"
         self.notes += self._files.notes

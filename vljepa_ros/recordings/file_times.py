@@ -22,7 +22,8 @@ _UNITS_NS = {
 }
 _OUR_DAYS_NS = (631_152_000 * _NS_PER_S, 4_102_444_800 * _NS_PER_S)  # 1990 to 2100
 _HIGHEST_RATE_HZ = 1000.0
-_LIKELY_RATES_HZ = (0.5, 500.0)  # asked of clocks that did not begin in 1970
+_LIKELY_RATES_HZ = (0.5, 500.0)  # asked of clocks that did not begin in 1970,
+_LONGEST_UPTIME_NS = 31_536_000 * _NS_PER_S  # but with the computer, a year ago at most
 _SMALLEST_TIME = 10**9  # smaller whole numbers count the images
 _LAST_NUMBERS = re.compile(r"(?<!\d)(\d+)(?:([._-])(\d{1,9}))?\D*$")
 _Reading = tuple[str, list[int]]
@@ -82,4 +83,6 @@ def _rate_hz(stamps_ns: list[int]) -> float | None:
 def _makes_sense(stamps_ns: list[int], rate_hz: float | None) -> bool:
     if all(_OUR_DAYS_NS[0] <= stamp < _OUR_DAYS_NS[1] for stamp in stamps_ns):
         return rate_hz is None or rate_hz <= _HIGHEST_RATE_HZ
-    return rate_hz is not None and _LIKELY_RATES_HZ[0] <= rate_hz <= _LIKELY_RATES_HZ[1]
+    if rate_hz is None or max(stamps_ns) > _LONGEST_UPTIME_NS:
+        return False
+    return _LIKELY_RATES_HZ[0] <= rate_hz <= _LIKELY_RATES_HZ[1]

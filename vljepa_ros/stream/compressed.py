@@ -8,7 +8,6 @@ what was walked. No data costs more memory or time than an honest image of MAX_P
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -22,15 +21,16 @@ from vljepa_ros.stream.images import MAX_PIXELS, REFUSED_ENCODINGS, ImageError
 _JPEG_START, _PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _VIDEO_STARTS = (b"\0\0\0\1", b"\0\0\1")
 
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_START_OF_IMAGE, _START_OF_SCAN, _END_OF_IMAGE = 0xD8, 0xDA, 0xD9
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)  # none that pixels contain
 _MOST_SCANS = 32  # each costs as much as the whole image; encoders make 10 of them
+_MOST_SEGMENTS = 1000
 _JPEG_COMPONENTS = (1, 3, 4)
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PNG_DEPTHS = (1, 2, 4, 8, 16)
 _PNG_NEEDED = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+_MOST_CHUNKS = 100_000  # the usual ones hold 8 kB
 _HIGHEST_RATIO = 1032  # to 1 is the most that deflate packs
 
 
@@ -115,14 +115,19 @@ def _whole_jpeg(raw: bytes) -> bytes:
 def _jpeg_segments(raw: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Yield (marker, body, position behind it) of a JPEG's segments up to the end of the image.
 
-    What lies between the segments is compressed pixels, in which a marker's first byte is
-    followed by a 0 or is one of those that only synchronise.
+    What lies between the segments is compressed pixels.
     """
+    markers = _jpeg_markers(raw)
     position = 2
-    while marker := _MARKER.search(raw, position):
-        kind, position = marker[1][0], marker.end()
+    for _ in range(_MOST_SEGMENTS):
+        index = int(np.searchsorted(markers, position))
+        if index == len(markers):
+            return
+        position = int(markers[index]) + 2
+        kind = raw[position - 1]
         if kind == _END_OF_IMAGE:
             yield kind, b"", position
+        if kind in (_END_OF_IMAGE, _START_OF_IMAGE):  # the next image's, if the end is missing
             return
         length = int.from_bytes(raw[position : position + 2], "big")
         body = raw[position + 2 : position + length]
@@ -130,6 +135,19 @@ def _jpeg_segments(raw: bytes) -> Iterator[tuple[int, bytes, int]]:
         if len(body) != length - 2:
             return
         yield kind, body, position
+    raise ImageError("corrupt", f"a JPEG with more than {_MOST_SEGMENTS} parts")
+
+
+def _jpeg_markers(raw: bytes) -> NDArray[np.intp]:
+    """Return the positions of all that may be a marker, in the whole data at once.
+
+    Compressed pixels contain 0xff only before a 0 and in the markers that synchronise (RST0 to
+    RST7). Before a marker 0xff may stand any number of times.
+    """
+    data = np.frombuffer(raw, dtype=np.uint8)
+    starts = np.flatnonzero(data[:-1] == 0xFF)
+    kinds = data[starts + 1]
+    return starts[(kinds != 0) & (kinds != 0xFF) & ((kinds < 0xD0) | (kinds > 0xD7))]
 
 
 def _whole_png(raw: bytes) -> bytes:
@@ -152,8 +170,7 @@ def _whole_png(raw: bytes) -> bytes:
 def _png_chunks(raw: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield (kind, body, whole chunk) up to the chunk that ends the image."""
     position = len(_PNG_START)
-    kind = b""
-    while kind != b"IEND":
+    for _ in range(_MOST_CHUNKS):
         length = int.from_bytes(raw[position : position + 4], "big")
         end = position + length + 12
         if end > len(raw) or position + 12 > len(raw):
@@ -162,7 +179,10 @@ def _png_chunks(raw: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         if zlib.crc32(raw[position + 4 : end - 4]) != int.from_bytes(raw[end - 4 : end], "big"):
             raise ImageError("corrupt", f"the checksum of the part {kind!r} is wrong")
         yield kind, body, raw[position:end]
+        if kind == b"IEND":
+            return
         position = end
+    raise ImageError("corrupt", f"a PNG with more than {_MOST_CHUNKS} parts")
 
 
 def _promised_bytes(header: bytes) -> int:
