@@ -97,8 +97,8 @@ class BagFiles:
                 "is empty" if not path.stat().st_size else "is no MCAP, SQLite or ROS 1 bag file"
             )
             raise SourceError(f"{path} {what}: was it copied or downloaded completely?")
-        if reader is bag_sqlite.SqliteFile and bag_sqlite.logs_of(path):
-            self.notes.append(f"{path.name} is unfinished: its last messages come from its log")
+        if reader is bag_sqlite.SqliteFile and (fault := bag_sqlite.what_is_unfinished(path)):
+            self.notes.append(f"{path.name} is unfinished: {fault}")
             path = self._recovered(path)
         return reader(path, self._problems)
 

@@ -2,11 +2,13 @@
 """SQLite files of rosbag2 (.db3), read by Python's own SQLite.
 
 A recorder that was killed leaves its last messages, or all, in a log beside the file. SQLite
-brings them home when it opens the file, so it gets a copy: the user's files stay as they are.
+brings them home when it opens the file, so it gets a copy: the user's files stay as they are. A
+file whose end is missing it does not open at all, so the copy gets an empty end.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections import Counter
@@ -59,24 +61,41 @@ class SqliteFile(BagFile):
         return sqlite3.connect(uri, uri=True)
 
 
-def logs_of(path: Path) -> list[Path]:
+def what_is_unfinished(path: Path) -> str:
+    """Return why SQLite cannot read a file as it lies there, or "" if it can."""
+    if _logs_of(path):
+        return "its last messages come from its log"
+    return "its end is missing" if _missing_bytes(path) > 0 else ""
+
+
+def recovered(path: Path, folder: Path) -> Path:
+    """Return a copy of an unfinished file in `folder` that SQLite can read.
+
+    Raises:
+        OSError: the copy cannot be written.
+    """
+    for one in (path, *_logs_of(path)):
+        shutil.copyfile(one, folder / one.name)
+    copy = folder / path.name
+    if not _logs_of(path):
+        os.truncate(copy, path.stat().st_size + _missing_bytes(path))
+    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as database:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    return copy  # if that failed, reading it tells what is wrong with it
+
+
+def _logs_of(path: Path) -> list[Path]:
     """Return the files beside a SQLite file that hold changes which are not in it yet."""
     logs = (path.with_name(path.name + ending) for ending in _LOGS)
     return [log for log in logs if log.is_file() and log.stat().st_size]
 
 
-def recovered(path: Path, folder: Path) -> Path:
-    """Return a copy of the file in `folder` that holds the changes of its logs as well.
-
-    Raises:
-        OSError: the copy cannot be written.
-    """
-    for one in (path, *logs_of(path)):
-        shutil.copyfile(one, folder / one.name)
-    copy = folder / path.name
-    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as database:
-        database.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    return copy  # if that failed, reading it tells what is wrong with it
+def _missing_bytes(path: Path) -> int:
+    """Return by how much a file is shorter than its header says."""
+    with path.open("rb") as stream:
+        header = stream.read(32)
+    page_bytes, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
+    return (65_536 if page_bytes == 1 else page_bytes) * pages - path.stat().st_size
 
 
 def _counts(database: sqlite3.Connection) -> tuple[Counter[int], str]:
