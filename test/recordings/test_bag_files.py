@@ -15,7 +15,14 @@ import pytest
 from mcap.writer import CompressionType, IndexType
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from support.bags import Topic, images_topic, write_mcap, write_ros1_bag, write_topics
+from support.bags import (
+    Topic,
+    images_topic,
+    ros1_images,
+    write_mcap,
+    write_ros1_bag,
+    write_topics,
+)
 from support.recordings import bag_image, seen, serialised
 from vljepa_ros.recordings.bag_file import full_type, in_time_order
 from vljepa_ros.recordings.open_source import open_source
@@ -301,6 +308,12 @@ def test_another_programs_sqlite_file_is_refused(tmp_path: Path) -> None:
         database.execute("CREATE TABLE people (name)")
     with pytest.raises(SourceError, match="no rosbag2 file.*no such table: topics"):
         open_source(str(tmp_path / "a.db3"))
+
+
+def test_images_of_ros_1_in_mcap_are_played(tmp_path: Path) -> None:
+    topic = Topic("/image", ros1_images(SEQUENCE), "sensor_msgs/Image", "ros1", "ros1msg")
+    path = write_mcap(tmp_path / "a.mcap", [topic], profile="ros1")
+    assert seen(open_source(str(path))) == SEQUENCE
 
 
 def test_a_bag_of_ros_1_is_played(tmp_path: Path) -> None:

@@ -72,21 +72,32 @@ def write_topics(path: Path, topics: Mapping[str, Sequence[Any]], **compression:
     return path
 
 
+def ros1_images(colours: Iterable[str]) -> list[tuple[int, bytes]]:
+    """Return (time of recording in ns, raw image as ROS 1 serialises it) of each colour."""
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types = store.types
+    messages = []
+    for number, colour in enumerate(colours, start=1):
+        image = bag_image(colour, number)
+        stamp = types["builtin_interfaces/msg/Time"](0, number)
+        header = types["std_msgs/msg/Header"](number, stamp, "camera")
+        fields = (image.height, image.width, "rgb8", 0, image.step, image.data)
+        data = store.serialize_ros1(types[IMAGE](header, *fields), IMAGE)
+        messages.append((number, bytes(data)))
+    return messages
+
+
 def write_ros1_bag(path: Path, colours: Iterable[str]) -> Path:
     """Write one raw image of each colour to a bag of ROS 1, beside a topic of unknown type."""
     from rosbags.rosbag1 import Writer
     from rosbags.typesys import Stores, get_typestore
 
-    store = get_typestore(Stores.ROS1_NOETIC)
-    types = store.types
     with Writer(path) as writer:
         writer.add_connection("/odd", "my_msgs/msg/X", msgdef="my_msgs/Part part", md5sum="0" * 32)
+        store = get_typestore(Stores.ROS1_NOETIC)
         connection = writer.add_connection("/image", IMAGE, typestore=store)
-        for number, colour in enumerate(colours, start=1):
-            image = bag_image(colour, number)
-            stamp = types["builtin_interfaces/msg/Time"](0, number)
-            header = types["std_msgs/msg/Header"](number, stamp, "camera")
-            fields = (image.height, image.width, "rgb8", 0, image.step, image.data)
-            message = types[IMAGE](header, *fields)
-            writer.write(connection, number, bytes(store.serialize_ros1(message, IMAGE)))
+        for recorded_ns, data in ros1_images(colours):
+            writer.write(connection, recorded_ns, data)
     return path

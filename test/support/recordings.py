@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +95,7 @@ def bag_jpeg(colour: str, stamp_ns: int, *, damaged: bool = False) -> Any:
     return image(_header(stamp_ns), "jpeg", data)
 
 
+@lru_cache(maxsize=1)
 def _types() -> Any:
     from rosbags.typesys import Stores, get_typestore
 

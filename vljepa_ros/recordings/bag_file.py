@@ -47,7 +47,7 @@ class BagFile(ABC):
     """One file of a bag. It is opened for each reading, and never written to."""
 
     def __init__(self, path: Path, problems: Counter[str]) -> None:
-        """Keep where the file is, and where to count what cannot be read of it."""
+        """Keep the path, and the counter for what cannot be read of the file."""
         self.path = path
         self._problems = problems
 

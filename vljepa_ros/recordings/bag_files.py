@@ -161,7 +161,7 @@ def _names_in_metadata(path: Path) -> list[str]:
     try:
         content = yaml.safe_load(path.read_bytes())["rosbag2_bagfile_information"]
         return [PurePath(name).name for name in content["relative_file_paths"]]
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+    except (OSError, LookupError, TypeError, ValueError, RecursionError, yaml.YAMLError):
         return []
 
 

@@ -81,7 +81,7 @@ class McapFile(BagFile):
         return []
 
     def _read(self, ending: list[str]) -> Iterator[tuple[BagTopic, int, StoredMessage | None]]:
-        """Yield (topic, channel, message), with None as message where a channel is announced.
+        """Yield (topic, channel, message), with None as message if a channel is announced.
 
         `ending` gets the reason if the file has no proper end.
         """

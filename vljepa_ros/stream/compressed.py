@@ -69,7 +69,7 @@ def _what_it_is(raw: bytes, said: str) -> str:
     if raw.startswith(_VIDEO_STARTS):
         return (
             f"the data are packets of a video and no image{name}: republish them as raw or JPEG "
-            "images (in a bag they are played as they are)"
+            "images"
         )
     return f"neither JPEG nor PNG: the data starts with {raw[:4]!r}{name}"
 
@@ -147,7 +147,8 @@ def _jpeg_markers(raw: bytes) -> NDArray[np.intp]:
     data = np.frombuffer(raw, dtype=np.uint8)
     starts = np.flatnonzero(data[:-1] == 0xFF)
     kinds = data[starts + 1]
-    return starts[(kinds != 0) & (kinds != 0xFF) & ((kinds < 0xD0) | (kinds > 0xD7))]
+    in_pixels = (kinds == 0) | ((kinds >= 0xD0) & (kinds <= 0xD7))
+    return np.asarray(starts[~in_pixels & (kinds != 0xFF)])
 
 
 def _whole_png(raw: bytes) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between messages and numpy, without copies where the types allow it.
+"""Between messages and numpy, without copies if the types allow it.
 
 Arrays enter messages as ``array.array`` filled with ``frombytes``: every other way is ten to a
 thousand times slower, and is refused or checked element by element where rclpy checks fields
