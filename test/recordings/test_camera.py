@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ def test_a_device_that_never_answers_is_given_up(tmp_path: Path) -> None:
     """Opening a pipe that nobody writes to waits for ever, as with a camera that hangs."""
     pipe = tmp_path / "camera.mp4"
     os.mkfifo(pipe)
+    begin = time.monotonic()
     with pytest.raises(SourceError, match="gives no image"):
         CameraSource(str(pipe), patience_s=0.05)
+    assert time.monotonic() - begin < 5.0
     os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))  # lets the thread that reads it end

@@ -177,7 +177,9 @@ def test_all_kinds_of_jpeg_may_have_another_jpeg_behind(options: list[int]) -> N
 def test_a_jpeg_without_an_end_is_cut_off_even_if_another_follows() -> None:
     jpeg = compressed(".jpg", smooth_image())[:-2]
     other = compressed(".jpg", smooth_image(8, 8))
-    for rest in (b"", b"\0" * 100, other, b"\0" * 100 + other):
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3)).astype(np.uint8)
+    large = compressed(".jpg", noise)  # larger than any segment
+    for rest in (b"", b"\0" * 100, other, b"\0" * 100 + other, large, large + other):
         assert "the end is missing" in str(refusal(jpeg + rest))
 
 
