@@ -51,10 +51,8 @@ class FolderSource(Source):
         for stamp_ns, path in self._files:
             try:
                 image = read_image_file(path)
-            except ImageError as error:
-                self.problems[f"image file cannot be read ({error.cause})"] += 1
-            except OSError as error:
-                self.problems[f"image file cannot be read ({type(error).__name__})"] += 1
+            except (ImageError, OSError):
+                self.problems["image file cannot be read"] += 1
             else:
                 yield pixel_frame(image, "rgb8", stamp_ns)
 
