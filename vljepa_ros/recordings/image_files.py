@@ -24,7 +24,7 @@ def is_image_file(path: Path) -> bool:
 
 
 def read_image_file(path: Path) -> NDArray[np.uint8]:
-    """Return the pixels of an image file, RGB (H, W, 3); the name does not choose the decoder.
+    """Return the pixels of an image file, RGB (H, W, 3).
 
     Raises:
         ImageError: ``encoding``, ``large`` or ``corrupt``.
@@ -32,7 +32,15 @@ def read_image_file(path: Path) -> NDArray[np.uint8]:
     """
     if path.stat().st_size > _LARGEST_FILE:
         raise ImageError("large", f"{path} has more than {_LARGEST_FILE} bytes")
-    raw = path.read_bytes()
+    return decode_image_file(path.read_bytes())
+
+
+def decode_image_file(raw: bytes) -> NDArray[np.uint8]:
+    """Return the pixels of an image file's content, RGB (H, W, 3).
+
+    Raises:
+        ImageError: ``encoding``, ``large`` or ``corrupt``.
+    """
     try:
         return decode_compressed(raw)
     except ImageError as error:
