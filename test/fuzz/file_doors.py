@@ -17,7 +17,7 @@ from fuzz.door import Attempt, Door
 from fuzz.mutations import early, spoiled, strange_json_text
 from support.colour_bundle import build_colour_bundle
 from support.recordings import bag_image, bag_jpeg, write_bag, write_folder, write_video
-from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle_files import BundleError

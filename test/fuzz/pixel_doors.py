@@ -11,12 +11,8 @@ import numpy as np
 
 from fuzz.door import Attempt, Door
 from fuzz.mutations import early, spoiled, strange_text
-from vljepa_ros.stream.images import (
-    SUPPORTED_ENCODINGS,
-    ImageError,
-    decode_compressed,
-    decode_image,
-)
+from vljepa_ros.stream.compressed import decode_compressed
+from vljepa_ros.stream.images import SUPPORTED_ENCODINGS, ImageError, decode_image
 
 _ENCODINGS = sorted(SUPPORTED_ENCODINGS)
 _SIZES = (0, 1, 2, 3, 5, 16, 33, 640, 65535, 2**31, 2**32 - 1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.recordings.annotations import Span
-from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceFrame
 from vljepa_ros.runtime.bundle import Bundle, FrameSize
 from vljepa_ros.runtime.tasks import sample_uniformly
