@@ -362,7 +362,7 @@ def test_black_frames_that_never_change_give_finite_embeddings(
 def test_images_that_are_all_refused_are_a_warning(
     ros: Bench, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vljepa_ros.nodes.camera_feed.SILENCE_S", 0.3)
+    monkeypatch.setattr("vljepa_ros.nodes.camera_input.SILENCE_S", 0.3)
     reports = ros.diagnostics("embedder")
     camera = ros.camera().wait_matched()
     depth = message("rgb8", colour_frame("red")).fields() | {"encoding": "16UC1"}

@@ -12,9 +12,8 @@ import pytest
 from support.colour_bundle import COLOURS, QUERIES, colour_frame
 from support.gated_backend import Gate
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded, Frame, newest_of_each
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.stream.frame import Frame, newest_of_each
 
 PERIOD = 100_000_000  # ns, the colour bundle's
 

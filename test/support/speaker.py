@@ -59,5 +59,5 @@ class Speaker:
 
     def _taken(self) -> int:
         # No topic tells when an embedding has been taken.
-        stream = self._describer._streams.get(self._camera)
-        return stream.listener.rate.total if stream else 0
+        camera = self._describer._cameras.get(self._camera)
+        return camera.listener.rate.total if camera and camera.listener else 0

@@ -18,7 +18,7 @@ from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
 from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.conversions import to_ns, to_rgb, to_vector
-from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.nodes.diagnostic_keys import drops_of
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.views.board import BoardView, StateBoard, StateView
 

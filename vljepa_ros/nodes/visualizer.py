@@ -32,7 +32,7 @@ from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.common.worker import Worker
-from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, drops_of
 from vljepa_ros.nodes.markers import state_markers
 from vljepa_ros.nodes.parameter_tables import IMAGE_TRANSPORT
 from vljepa_ros.stream.images import ImageError
@@ -201,7 +201,7 @@ class Visualizer(ManagedNode):
         try:
             image = to_rgb(picture.message)
         except ImageError as error:
-            self.tally.warn(f"images refused: {error.cause}", f"image refused: {error}")
+            self.tally.warn(f"{IMAGES_REFUSED}: {error.cause}", f"image refused: {error}")
             return
         drawn = self._painter.draw(image, picture.view)
         self._overlay.publish(to_image(drawn, header.stamp, header.frame_id))
