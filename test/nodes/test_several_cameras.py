@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.colour_bundle import COLOURS, colour_frame, phrase
@@ -117,6 +118,36 @@ def test_frames_of_both_cameras_that_wait_go_through_the_model_in_one_run(
     assert stamps == {"front": [held, newest["front"]], "wrist": [newest["wrist"]]}
     for name in CAMERAS:
         assert embedder.tally[f"{name}: frames replaced by newer ones"] == replaced[name] + 2
+
+
+def test_an_embedding_of_one_camera_that_is_not_finite_is_counted_and_the_other_goes_on(
+    ros: Bench,
+    gate: Gate,
+    embedder: Embedder,
+    films: dict[str, Film],
+    inboxes: dict[str, Inbox],
+) -> None:
+    for film in films.values():
+        film.roll("red")
+    gate.close()
+    films["front"].shoot("red")
+    assert gate.reached.wait(20.0)
+    runs = len(gate.batches)
+    for name in CAMERAS:
+        cause = f"{name}: frames replaced by newer ones"
+        replaced = embedder.tally[cause]
+        for _ in range(2):
+            newest = films[name].shoot("red")
+        ros.wait(lambda c=cause, r=replaced: embedder.tally[c] > r, "a frame of it waits")
+    gate.not_finite_clips = {0}  # the first camera's
+    gate.open()
+    inboxes["wrist"].wait_for(lambda e: to_ns(e.header.stamp) == newest, "the good one")
+    assert gate.batches[runs:] == [2]
+    gate.not_finite_clips = set()
+    films["front"].show("red", 1)
+    assert embedder.tally["front: embeddings not finite"] == 1
+    assert embedder.tally["model failures"] == 0
+    assert all(np.isfinite(e.data).all() for name in CAMERAS for e in inboxes[name])
 
 
 def test_a_silent_camera_is_a_warning_that_names_it_and_the_other_goes_on(

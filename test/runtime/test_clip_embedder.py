@@ -86,6 +86,19 @@ def test_a_restart_is_of_its_camera_and_not_lost_with_a_frame_that_failed(
     assert embedder.add({"a": frame(5), "b": frame(5)}).keys() == {"b"}
 
 
+def test_a_clip_whose_embedding_is_not_finite_fails_alone(model: VLJepa, gate: Gate) -> None:
+    embedder = ClipEmbedder(model, ["*"], ["a", "b"])
+    for number in range(4):
+        good = embedder.add({"a": frame(number), "b": frame(number)})
+    gate.not_finite_clips = {0}
+    found = embedder.add({"a": frame(4), "b": frame(4)})
+    assert {name: one.is_finite for name, one in found.items()} == {"a": False, "b": True}
+    gate.not_finite_clips = {0, 1}
+    with pytest.raises(BackendError, match="not finite"):
+        embedder.add({"a": frame(5), "b": frame(5)})
+    assert all(one.is_finite for one in good.values())
+
+
 def test_the_newest_frame_of_each_camera_waits_and_keeps_its_restart() -> None:
     waiting = {"a": frame(1, restart=True), "b": frame(1)}
     found = newest_of_each(waiting, {"a": frame(2), "c": frame(2)})

@@ -61,6 +61,7 @@ PARAMETERS = (
 _DEMAND_PERIOD_S = 0.2
 _MARKER_PERIOD_S = 0.5
 _MAX_GAP_S = 1.0
+_NO_FRAME = "camera"  # in which texts stand if the images name no frame; also the replay's
 
 
 @dataclass(frozen=True)
@@ -221,9 +222,17 @@ class Visualizer(ManagedNode):
     def _on_state(self, message: StateDescription) -> None:
         if message.reason == StateDescription.FORCED:
             return  # a look on request; what stands is what was told before
-        self._frame_id = message.header.frame_id
+        self._frame_id = message.header.frame_id or self._missing_frame()
         state = StateView(message.text, to_ns(message.since), message.score)
         self._board.add_state(message.query, state)
+
+    def _missing_frame(self) -> str:
+        self.tally.warn(
+            "states without frame_id",
+            f"the images name no frame, so the marker texts stand in {_NO_FRAME!r}: set the "
+            "frame_id of the camera driver",
+        )
+        return _NO_FRAME
 
     def _on_diagnostics(self, report: DiagnosticArray) -> None:
         drops = drops_of(report, self._embedder)

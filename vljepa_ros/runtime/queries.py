@@ -38,8 +38,10 @@ def parse_queries(entries: Sequence[str], known: Mapping[str, str]) -> dict[str,
         if name in queries:
             raise QueryError(f"query {name!r} is named twice")
         queries[name] = text
-    if not 0 < len(queries) <= MAX_QUERIES:
-        raise QueryError(f"{len(queries)} queries; there must be 1 to {MAX_QUERIES}")
+    if not queries:
+        raise QueryError(f"queries must not be empty; {_ALL!r} is all of the bundle's")
+    if len(queries) > MAX_QUERIES:
+        raise QueryError(f"{len(queries)} queries; there may be {MAX_QUERIES}")
     return queries
 
 
