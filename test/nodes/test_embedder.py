@@ -19,11 +19,12 @@ from support.film import CLIP, PERIOD, START, Film
 from support.gated_backend import Gate
 from support.ros import Bench, Camera, Inbox, Report
 from vljepa_msgs.msg import Embedding, ModelInfo
+from vljepa_ros.nodes.clip_worker import MAX_FAILURES
 from vljepa_ros.nodes.common.conversions import to_ns, to_stamp, to_vector
 from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.qos import latched
-from vljepa_ros.nodes.embedder import MAX_FAILURES, Embedder
+from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.phrases import PhraseBank
 

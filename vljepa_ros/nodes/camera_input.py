@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from rclpy.clock import JumpHandle
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -35,31 +35,37 @@ _NS_PER_MS = 1e6
 
 
 class CameraInput:
-    """Listens to one camera from its creation until :meth:`close`."""
+    """Offers the topic of one camera from its creation until :meth:`close`.
+
+    It listens from :meth:`start` to :meth:`stop`.
+    """
 
     def __init__(
         self,
         node: ManagedNode,
         camera: str,
-        publisher: Any,
         bundle: Bundle,
-        pace: Mapping[str, float],
         on_frame: Callable[[str, Frame], None],
     ) -> None:
-        """Subscribe.
+        """Create the publisher.
 
         Args:
             node: the embedder.
             camera: name of the camera; empty if there is only one, without a name.
-            publisher: of its embeddings.
             bundle: says the size of the frames.
-            pace: ``rate_hz`` and ``max_gap_s``, as :class:`StampGate` takes them.
             on_frame: takes the camera's name and each frame that is due; in the executor.
         """
         self.tally = node.tally.part(camera) if camera else node.tally
-        self._node, self._camera, self._publisher = node, camera, publisher
+        self._node, self._camera, self._on_frame = node, camera, on_frame
         self._space_id, self._size = bundle.space_id, bundle.frame
-        self._on_frame = on_frame
+        topic = f"~/{camera}/embedding" if camera else "~/embedding"
+        self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.reliable(10))
+        self._listener: Listener | None = None
+        self._jumps: JumpHandle | None = None
+
+    def start(self, pace: Mapping[str, float]) -> None:
+        """Subscribe; ``pace`` is ``rate_hz`` and ``max_gap_s``, as :class:`StampGate` has them."""
+        self.set_pace(pace)
         self._source: tuple[str, tuple[int, ...]] | None = None  # frame_id and shape
         self._refusal = ""  # of the newest image, if it was refused
         self._stamp_fault: StampFault | None = None
@@ -67,18 +73,25 @@ class CameraInput:
         self._rate = Rate()
         self._age_ms = 0.0
         self._published_s = time.monotonic()
-        self.set_pace(pace)
-        kind, topic = Image, f"{camera}/image_raw" if camera else "image_raw"
+        node, topic = self._node, f"{self._camera}/image_raw" if self._camera else "image_raw"
+        kind = Image
         if node.parameters["image_transport"] == "compressed":
             # As image_transport does it: a remapping of the base topic holds here too.
             kind, topic = CompressedImage, f"{node.resolve_topic_name(topic)}/compressed"
         self._listener = Listener(node, kind, topic, self._on_image, qos.sensor_data(), self.tally)
         self._jumps = on_clock_jump(node, self._on_clock_jump)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Unsubscribe."""
-        self._listener.close()
-        self._jumps.unregister()
+        if self._jumps is not None:
+            self._jumps.unregister()
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = self._jumps = None
+
+    def close(self) -> None:
+        """Withdraw the topic."""
+        self._node.destroy_lifecycle_publisher(self._publisher)
 
     def set_pace(self, pace: Mapping[str, float]) -> None:
         """Change the rate and the gap; the stream starts anew."""
@@ -86,7 +99,9 @@ class CameraInput:
         self._restart = True
 
     def publish(self, embedded: Embedded, frame_id: str) -> None:
-        """Publish the embeddings of a clip; in the worker."""
+        """Publish the embeddings of a clip, if the camera is still listened to; in the worker."""
+        if self._listener is None:
+            return
         if not embedded.is_finite:
             self.tally.warn("embeddings not finite", "the model gave values that are not finite")
             return
@@ -109,6 +124,7 @@ class CameraInput:
 
     def values(self) -> dict[str, object]:
         """Return what a report says of this camera; rates are since the report before."""
+        assert self._listener is not None, "only an active node asks"
         self.clips_hz = self._rate.read()
         values: dict[str, object] = {
             "topic": self._listener.topic,
@@ -120,7 +136,7 @@ class CameraInput:
 
     def silence(self) -> str:
         """Say why no image comes; empty if images come."""
-        complaint = self._listener.complaint()
+        complaint = self._listener.complaint() if self._listener else ""
         return self._named(complaint) if complaint else ""
 
     def fault(self) -> str:
