@@ -12,7 +12,7 @@ import pytest
 from support.colour_bundle import COLOURS, QUERIES, colour_frame
 from support.gated_backend import Gate
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded, Frame, newest_of_each
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame, newest_of_each
 from vljepa_ros.runtime.model import VLJepa
 
 PERIOD = 100_000_000  # ns, the colour bundle's
@@ -37,7 +37,7 @@ def frame(number: int, colour: str = "red", *, restart: bool = False) -> Frame:
     return Frame(number * PERIOD, "camera", colour_frame(colour), restart)
 
 
-def same(found: Embedded, true: Embedded) -> bool:
+def same(found: ClipEmbeddings, true: ClipEmbeddings) -> bool:
     """Whether two results are of the same clip and have the same embeddings."""
     times = (found.start_ns, found.end_ns) == (true.start_ns, true.end_ns)
     pairs = [(found.vectors[name], true.vectors[name]) for name in QUERIES]

@@ -26,7 +26,7 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import SILENCE_S, Listener
 from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, IMAGES_WITHOUT_STAMP, STAMPS
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.clip_embedder import Embedded, Frame
+from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.stamp_gate import Admission, StampFault, StampGate
@@ -98,7 +98,7 @@ class CameraInput:
         self._gate = StampGate(**pace)
         self._restart = True
 
-    def publish(self, embedded: Embedded, frame_id: str) -> None:
+    def publish(self, embedded: ClipEmbeddings, frame_id: str) -> None:
         """Publish the embeddings of a clip, if the camera is still listened to; in the worker."""
         if self._listener is None:
             return

@@ -30,7 +30,6 @@ from vljepa_ros.nodes.phrase_service import Bank, PhraseService
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.choose_decoder import choose_decoder
-from vljepa_ros.runtime.clip_embedder import ONE_CAMERA
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.signals import choose_signal
 from vljepa_ros.stream.change import ChangeConfig
@@ -208,8 +207,8 @@ class Describer(ManagedNode):
         return Bank(self._model.decoder, self._model.bundle.space_id)
 
     def _camera_names(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the cameras, as they are or as they are about to be; one empty name for none."""
-        return camera_names(changed.get("cameras", self.parameters["cameras"])) or ONE_CAMERA
+        """Return the cameras, as they are or as they are about to be."""
+        return camera_names(changed.get("cameras", self.parameters["cameras"]))
 
     def _change_config(self, changed: Mapping[str, Any]) -> ChangeConfig:
         """Return when a change counts, as it is or as it is about to be."""

@@ -23,7 +23,6 @@ from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
-from vljepa_ros.runtime.clip_embedder import ONE_CAMERA
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
@@ -174,8 +173,8 @@ class Embedder(ManagedNode):
         return {**wanted, "rate_hz": wanted["rate_hz"] or worker.model.bundle.stream_rate_hz}
 
     def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the cameras, as they are or as they are about to be; one empty name for none."""
-        return camera_names(changed.get("cameras", self.parameters["cameras"])) or ONE_CAMERA
+        """Return the cameras, as they are or as they are about to be."""
+        return camera_names(changed.get("cameras", self.parameters["cameras"]))
 
     def _require_worker(self) -> ClipWorker:
         if self._worker is None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services of the embedder that take texts: new queries, text embeddings, questions.
 
-Texts come from strangers: they are cleaned and bounded, and what is wrong with them is the answer,
-never an exception. What needs the model runs in the worker, in turn with the frames.
+Texts are not trusted: they are cleaned and bounded, and the response says what is wrong with them;
+none raises an exception. What needs the model runs in the worker, between the frames.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_ANSWERS = 64
 
 
 class RefusedError(ValueError):
-    """A request cannot be served; the message is the answer."""
+    """A request cannot be served; the message says why to the caller."""
 
 
 class TextServices:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The visualizer node: what the model says, as a picture and as texts in space.
+"""The visualizer node: the states as an overlay on the images and as marker texts in space.
 
-Subscribing to images and drawing are the costly part, so both happen only while somebody looks at
-`~/overlay`. The board of states is fed all the time, so that the first picture is complete.
+Subscribing to images and drawing are the costly part, so both happen only while `~/overlay` has a
+subscriber. The states are collected all the time, so that the first picture is complete.
 
 Durations and ages in the picture are measured against the stamp of the image that is shown, not
 against the clock: they mean the same for a live camera, a replay and a bag.
@@ -105,7 +105,7 @@ class Visualizer(ManagedNode):
         self._worker = Worker(self._draw, on_error=self._on_drawing_error, wake=self.wake)
 
     def do_activate(self) -> None:
-        """Subscribe to all but the images, for which somebody must look first."""
+        """Subscribe to all but the images, which wait for a subscriber of the overlay."""
         self._forget()
         self._embedder = self.resolve_topic_name("embedder/embedding").rpartition("/")[0]
         self._listeners = [
@@ -167,7 +167,7 @@ class Visualizer(ManagedNode):
         return Health(Level.OK, "drawing" if viewers else "nobody looks at the overlay", values)
 
     def _follow_demand(self) -> None:
-        """Subscribe to the images while somebody looks at the overlay."""
+        """Subscribe to the images while the overlay has a subscriber."""
         wanted = self._overlay.get_subscription_count() > 0
         if wanted and self._images is None:
             kind, topic = Image, "image_raw"
@@ -221,7 +221,7 @@ class Visualizer(ManagedNode):
 
     def _on_state(self, message: StateDescription) -> None:
         if message.reason == StateDescription.FORCED:
-            return  # a look on request; what stands is what was told before
+            return  # it was asked for; the current state stays
         self._frame_id = message.header.frame_id or self._missing_frame()
         state = StateView(message.text, to_ns(message.since), message.score)
         self._board.add_state(message.query, state)

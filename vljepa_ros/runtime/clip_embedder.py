@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in, embeddings of the newest clips out. Knows the model and time, not ROS.
+"""From frames to embeddings of the newest clips of each camera.
 
 Every frame passes the frame encoder once; its features wait in the window of its camera for the
 clips that they are part of. What several cameras saw at the same time goes through the model in
-one run. A single camera may have an empty name.
+one run. The name of a single camera may be empty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ONE_CAMERA = ("",)
 
 
 class NoClipError(ValueError):
-    """A question came before the first clip was complete, or about no camera that there is."""
+    """A question came before the first clip was complete, or named no known camera."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[s
 
 
 @dataclass(frozen=True)
-class Embedded:
+class ClipEmbeddings:
     """Unit vectors (dimension) by query for the clip from ``start_ns`` to ``end_ns``."""
 
     start_ns: int
@@ -112,7 +112,7 @@ class ClipEmbedder:
             self._model.encode_query(text)  # now, and not while a clip waits
         self._queries = queries
 
-    def add(self, frames: Mapping[str, Frame]) -> dict[str, Embedded]:
+    def add(self, frames: Mapping[str, Frame]) -> dict[str, ClipEmbeddings]:
         """Take the next frame of some cameras, at least of one.
 
         Returns:
@@ -134,9 +134,10 @@ class ClipEmbedder:
         found = self._model.embed_clips(
             [clip.frames for clip in clips.values()], list(queries.values())
         )
+        by_query = [dict(zip(queries, vectors, strict=True)) for vectors in found]
         return {
-            camera: Embedded(clip.start_ns, clip.end_ns, dict(zip(queries, vectors, strict=True)))
-            for (camera, clip), vectors in zip(clips.items(), found, strict=True)
+            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors)
+            for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
         }
 
     def ask(

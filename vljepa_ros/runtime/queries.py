@@ -3,7 +3,7 @@
 
 Entries are ``*`` (every query of the bundle), ``action`` (the bundle's query of that name) or
 ``name: text`` (a question of one's own). Names and texts end up in messages, logs and RViz, so
-they are cleaned and bounded here, where they come in.
+they are cleaned and bounded here, at the door.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides from a stamp alone, before any pixel is touched, whether a frame is due.
+"""Decides from a stamp alone, before any pixel is decoded, whether a frame is due.
 
-A camera's rate is seldom the rate that the model is fed with, and it changes with the light. The
-gate keeps a grid of due times: each admitted frame moves the grid by exactly one period, so the
-average rate is kept without drift, whatever the camera's rate and jitter. A camera that is slower
-than the grid has every frame admitted, and a stall is not made up for with a burst.
+A camera's rate is seldom the rate of the model, and it changes with the light. The gate keeps a
+grid of due times: each admitted frame moves the grid by exactly one period, so the average rate is
+kept without drift, whatever the camera's rate and jitter. If a camera is slower than the grid,
+every frame is admitted. A stall is not followed by a burst.
 
 The first frame may itself be late. The grid therefore starts a little before it, so that a camera
 with the very rate of the gate and a jitter of a quarter of a period loses no frame. The offset is
@@ -26,7 +26,7 @@ _FEWEST = 5  # frames that can show one
 
 
 class Admission(Enum):
-    """What becomes of a frame."""
+    """Whether a frame is used, and why."""
 
     ACCEPTED = "accepted"
     EARLY = "early"
