@@ -170,7 +170,7 @@ def test_a_silent_camera_is_named(
     assert report.values["left: state of colour"] == phrase("red")
 
     monkeypatch.setattr("vljepa_ros.nodes.common.listener.SILENCE_S", 5.0)
-    describer._cameras["right"].listener._heard_s -= 10.0  # as if that had passed
+    describer._worker.cameras["right"].listener._heard_s -= 10.0  # as if that had passed
     report = reports.wait_for(lambda r: r.level == Level.WARN.value, "silence of one")
     assert report.message.startswith("right: no message") and "left" not in report.message
 

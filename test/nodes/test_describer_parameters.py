@@ -27,7 +27,7 @@ DEFAULTS = asdict(ChangeConfig())
 
 def used(describer: Describer) -> list[ChangeConfig]:
     """The settings of the detectors that run; no topic tells them."""
-    (camera,) = describer._cameras.values()
+    (camera,) = describer._worker.cameras.values()
     return [detector.config for detector in camera._detector._detectors.values()]
 
 

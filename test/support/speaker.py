@@ -59,5 +59,6 @@ class Speaker:
 
     def _taken(self) -> int:
         # No topic tells when an embedding has been taken.
-        camera = self._describer._cameras.get(self._camera)
+        worker = self._describer._worker
+        camera = worker.cameras.get(self._camera) if worker else None
         return camera.listener.rate.total if camera and camera.listener else 0
