@@ -55,7 +55,7 @@ class DescriberModel:
 
 
 class CameraDescriber:
-    """Offers the topics of one camera from its creation until :meth:`close`.
+    """Publishes the states of one camera; its publishers last until :meth:`close`.
 
     It listens from :meth:`start` to :meth:`stop`.
     """
@@ -106,7 +106,7 @@ class CameraDescriber:
         self.end_streams()
 
     def close(self) -> None:
-        """Withdraw the topics."""
+        """Destroy the publishers."""
         for publisher in (self._state_publisher, self._segment_publisher):
             self._node.destroy_lifecycle_publisher(publisher)
 
@@ -166,7 +166,7 @@ class CameraDescriber:
 
     def _enqueue(self, event: StateEvent) -> None:
         kind = (event.camera, event.query)
-        if self._worker.offer(event, kind=kind, merge=StateEvent.merged):
+        if self._worker.put(event, kind=kind, merge=StateEvent.merged):
             self._tally.count(STATES_REPLACED)
 
     def _forget(self) -> None:

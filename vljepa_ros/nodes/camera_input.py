@@ -35,7 +35,7 @@ _NS_PER_MS = 1e6
 
 
 class CameraInput:
-    """Offers the topic of one camera from its creation until :meth:`close`.
+    """Publishes the embeddings of one camera; its publisher lasts until :meth:`close`.
 
     It listens from :meth:`start` to :meth:`stop`.
     """
@@ -90,7 +90,7 @@ class CameraInput:
         self._listener = self._jumps = None
 
     def close(self) -> None:
-        """Withdraw the topic."""
+        """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)
 
     def set_pace(self, pace: Mapping[str, float]) -> None:

@@ -37,7 +37,7 @@ class ClipWorker:
     def __init__(
         self, node: ManagedNode, model: VLJepa, queries: Sequence[str], cameras: Sequence[str]
     ) -> None:
-        """Start the thread and offer the topics of the cameras.
+        """Start the thread and create the publishers of the cameras.
 
         Raises:
             ValueError: a query cannot be used.
@@ -68,7 +68,7 @@ class ClipWorker:
         self.thread.post(self.clips.clear)
 
     def close(self) -> None:
-        """Stop the thread and withdraw the topics."""
+        """Stop the thread and destroy the publishers."""
         if not self.thread.stop():
             self._node.get_logger().warning(
                 "the model is still computing and is left to end by itself"
@@ -78,7 +78,7 @@ class ClipWorker:
 
     def _on_frame(self, camera: str, frame: Frame) -> None:
         """Take a frame of a camera; in the executor."""
-        self.thread.offer({camera: frame}, merge=self._merged)
+        self.thread.put({camera: frame}, merge=self._merged)
 
     def _merged(self, waiting: _Frames, new: _Frames) -> _Frames:
         """Let each camera's newest frame wait, and count those that it replaces."""

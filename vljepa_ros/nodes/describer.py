@@ -38,7 +38,7 @@ class Describer(ManagedNode):
     """Parameters are in :data:`.parameter_tables.DESCRIBER`."""
 
     def __init__(self, **options: Any) -> None:
-        """Offer the services; everything else waits for configure."""
+        """Create the services; everything else waits for configure."""
         super().__init__("describer", DESCRIBER, **options)
         self._model: DescriberModel | None = None  # from load to cleanup
         self._worker: StateWorker | None = None  # from configure to cleanup
@@ -60,7 +60,7 @@ class Describer(ManagedNode):
         )
 
     def do_configure(self) -> None:
-        """Start the worker and offer the topics."""
+        """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
         config, cameras = self._change_config({}), self._cameras({})
         self._worker = StateWorker(self, self._model, cameras, config)

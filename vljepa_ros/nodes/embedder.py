@@ -34,7 +34,7 @@ class Embedder(ManagedNode):
     """Parameters are in :data:`.parameter_tables.EMBEDDER`."""
 
     def __init__(self, **options: Any) -> None:
-        """Offer the services; everything else waits for configure."""
+        """Create the services; everything else waits for configure."""
         super().__init__("embedder", EMBEDDER, **options)
         self._model: VLJepa | None = None  # from load to cleanup
         self._worker: ClipWorker | None = None  # from configure to cleanup
@@ -68,7 +68,7 @@ class Embedder(ManagedNode):
         )
 
     def do_configure(self) -> None:
-        """Start the worker and offer the topics."""
+        """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
         queries, cameras = self.parameters["queries"], self._cameras({})
         self._worker = ClipWorker(self, self._model, queries, cameras)

@@ -39,7 +39,7 @@ class PhraseService:
     """Serves ``~/add_phrases`` of a node, with the help of ``embedder/embed_text``."""
 
     def __init__(self, node: ManagedNode, bank: Callable[[], Bank]) -> None:
-        """Offer the service; ``bank`` raises RefusedError if there is none."""
+        """Create the service; ``bank`` raises RefusedError if there is none."""
         self._node = node
         self._bank = bank
         self._embedder = node.create_client(EmbedText, "embedder/embed_text")

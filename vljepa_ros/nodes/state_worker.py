@@ -31,7 +31,7 @@ class StateWorker:
         cameras: Sequence[str],
         config: ChangeConfig,
     ) -> None:
-        """Start the thread and offer the topics of the cameras."""
+        """Start the thread and create the publishers of the cameras."""
         self._node = node
         self.model = model
         self._thread = Worker(self._publish, on_error=self._on_error, wake=node.wake)
@@ -62,7 +62,7 @@ class StateWorker:
         self._thread.stop()
 
     def close(self) -> None:
-        """Stop the thread and withdraw the topics."""
+        """Stop the thread and destroy the publishers."""
         self._thread.stop()
         for camera in self.cameras.values():
             camera.close()

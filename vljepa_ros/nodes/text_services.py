@@ -38,7 +38,7 @@ class TextServices:
         node: ManagedNode,
         worker: Callable[[], ClipWorker | None],
     ) -> None:
-        """Offer the services; ``worker`` returns None while the node is not configured."""
+        """Create the services; ``worker`` returns None while the node is not configured."""
         self._node = node
         self._worker = worker
         node.create_service(SetQueries, "~/set_queries", self._set_queries)

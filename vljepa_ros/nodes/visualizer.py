@@ -193,7 +193,7 @@ class Visualizer(ManagedNode):
         stamp_ns = to_ns(message.header.stamp) or int(self.get_clock().now().nanoseconds)
         if self._worker is None or not self._gate.admit(stamp_ns).accepted:
             return
-        if self._worker.offer(_Picture(message, self._board.view(stamp_ns))):
+        if self._worker.put(_Picture(message, self._board.view(stamp_ns))):
             self.tally.count("images replaced by newer ones")
 
     def _draw(self, picture: _Picture) -> None:

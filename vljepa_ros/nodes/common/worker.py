@@ -54,7 +54,7 @@ class Worker(Generic[_Item]):
         self._thread = threading.Thread(target=self._loop, name=f"{THREADS} worker", daemon=True)
         self._thread.start()
 
-    def offer(
+    def put(
         self,
         item: _Item,
         *,
