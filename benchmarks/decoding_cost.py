@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.choose_signal import ANSWERS, choose_signal
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.signals import ANSWERS, choose_signal
 from vljepa_ros.runtime.text_decoder import TextDecoder
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector
 from vljepa_ros.stream.vectors import unit

@@ -14,7 +14,7 @@ from benchmarks.selective_decoding.outputs import Outputs, of_spans
 from benchmarks.selective_decoding.streams import Stream
 from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode
-from vljepa_ros.stream.pieces import Piece
+from vljepa_ros.stream.segment import Segment
 
 _FRAME_NS = round(1e9 / FRAME_RATE_HZ)
 
@@ -24,7 +24,7 @@ class Watched:
     """All that a detector found in a stream of ``frames`` frames."""
 
     decodes: list[Decode]
-    pieces: list[Piece]
+    ended: list[Segment]
     frames: int
 
     @property
@@ -51,23 +51,23 @@ class Watched:
 
     @property
     def segments(self) -> Outputs:
-        """What ``~/segment`` says: each piece when it is over, from its mean."""
-        means = np.stack([one.mean for one in self.pieces])
-        starts = _frames([one.start_ns for one in self.pieces])
+        """What ``~/segment`` says: each segment when it is over, from its mean."""
+        means = np.stack([one.mean for one in self.ended])
+        starts = _frames([one.start_ns for one in self.ended])
         return Outputs(of_spans(starts, self.frames, means), None)
 
 
 def watch(stream: Stream, signals: NDArray[np.float64], config: ChangeConfig) -> Watched:
     """Run a detector that compares ``signals`` (T, any) over a stream."""
     detector = ChangeDetector(config)
-    decodes, pieces = [], []
+    decodes, ended = [], []
     for frame, (embedding, signal) in enumerate(zip(stream.embeddings, signals, strict=True)):
         decode = detector.update(frame * _FRAME_NS, embedding, signal)
         if decode is not None:
             decodes.append(decode)
-            pieces += [decode.ended] if decode.ended else []
+            ended += [decode.ended] if decode.ended else []
     last = detector.finish()
-    return Watched(decodes, pieces + [last] if last else pieces, len(stream))
+    return Watched(decodes, ended + [last] if last else ended, len(stream))
 
 
 def _stacked(decodes: Sequence[Decode]) -> NDArray[np.float32]:

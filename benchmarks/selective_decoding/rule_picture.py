@@ -15,8 +15,8 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from vljepa_ros.runtime.signals import answer_signal
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Reason
-from vljepa_ros.stream.signals import of_answers
 from vljepa_ros.stream.spread import Spread
 
 STEP_S = 0.1
@@ -29,7 +29,7 @@ def main() -> None:
     """Draw the answers above, the evidence below."""
     pyplot.rcParams.update({"svg.hashsalt": "the rule", "svg.fonttype": "none", "font.size": 9})
     probabilities = _probabilities()
-    signals = np.stack([of_answers(row) for row in probabilities])
+    signals = np.stack([answer_signal(row) for row in probabilities])
     detector = ChangeDetector(ChangeConfig())
     decodes, required = [], []
     for frame, signal in enumerate(signals):

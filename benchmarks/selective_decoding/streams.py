@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.selective_decoding.ward import ward_order
 from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
-from vljepa_ros.runtime.choose_signal import ANSWERS, EMBEDDING, choose_signal
 from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.signals import ANSWERS, EMBEDDING, choose_signal
 
 PAPER_STREAM_S = 360.0  # mean length of the paper's videos
 

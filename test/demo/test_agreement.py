@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from vljepa_ros.demo.agreement import agreement
-from vljepa_ros.views.timeline import Segment
+from vljepa_ros.views.timeline import TimelineSegment
 
-TRUTH = [Segment(0.0, 1.0, "a"), Segment(1.0, 2.0, "b")]
+TRUTH = [TimelineSegment(0.0, 1.0, "a"), TimelineSegment(1.0, 2.0, "b")]
 
 
 def test_a_perfect_run_is_all_right() -> None:
@@ -40,7 +40,7 @@ def test_only_the_time_that_was_seen_counts() -> None:
 
 
 def test_frames_without_a_label_do_not_count() -> None:
-    gap = [Segment(0.0, 0.5, "a"), Segment(1.5, 2.0, "a")]
+    gap = [TimelineSegment(0.0, 0.5, "a"), TimelineSegment(1.5, 2.0, "a")]
     assert agreement(gap, [(0.0, "a")], 10.0, 0.0, 1.9).ticks == 10
 
 
@@ -58,7 +58,7 @@ def test_no_states_and_no_truth_are_no_error() -> None:
 def test_every_label_frame_belongs_to_one_segment(rate_hz: float) -> None:
     """Edges that fall on frames must neither lose nor share a frame."""
     edges = [round(index / rate_hz, 6) for index in range(0, 200, 7)]
-    truth = [Segment(edges[i], edges[i + 1], str(i)) for i in range(len(edges) - 1)]
+    truth = [TimelineSegment(edges[i], edges[i + 1], str(i)) for i in range(len(edges) - 1)]
     states = [(segment.start, segment.text) for segment in truth]
     one = agreement(truth, states, rate_hz, 0.0, edges[-1] - 1 / rate_hz)
     assert one.exact == 1.0

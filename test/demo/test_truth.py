@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vljepa_ros.demo.truth import TruthError, load_truth
-from vljepa_ros.views.timeline import Segment
+from vljepa_ros.views.timeline import TimelineSegment
 
 
 def test_a_truth_file_is_read_in_the_order_of_time(tmp_path: Path) -> None:
@@ -19,8 +19,10 @@ def test_a_truth_file_is_read_in_the_order_of_time(tmp_path: Path) -> None:
     path.write_text(json.dumps({"rate_hz": 10, "queries": {"action": rows}, "episodes": episodes}))
     truth = load_truth(path)
     assert truth.rate_hz == 10.0
-    assert truth.queries == {"action": (Segment(0.0, 1.0, "a"), Segment(1.0, 2.0, "b"))}
-    assert truth.episodes == (Segment(0.0, 2.0, "opening the drawer"),)
+    assert truth.queries == {
+        "action": (TimelineSegment(0.0, 1.0, "a"), TimelineSegment(1.0, 2.0, "b"))
+    }
+    assert truth.episodes == (TimelineSegment(0.0, 2.0, "opening the drawer"),)
 
 
 @pytest.mark.parametrize(

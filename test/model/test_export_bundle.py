@@ -29,11 +29,10 @@ from vljepa_ros.model.int8 import round_to_int8  # noqa: E402
 from vljepa_ros.model.normalise import normalised  # noqa: E402
 from vljepa_ros.model.vljepa import Tokens  # noqa: E402
 from vljepa_ros.runtime.bundle import Bundle  # noqa: E402
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder  # noqa: E402
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Frame  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.runtime.reference import Reference  # noqa: E402
 from vljepa_ros.runtime.tokenizer import TextError  # noqa: E402
-from vljepa_ros.stream.frame import Frame  # noqa: E402
 
 
 def export(config, folder: Path, choices: Choices | None = None, model=None) -> Bundle:

@@ -170,7 +170,7 @@ def test_a_silent_camera_is_named(
     assert report.values["left: state of colour"] == phrase("red")
 
     monkeypatch.setattr("vljepa_ros.nodes.common.listener.SILENCE_S", 5.0)
-    describer._streams["right"].listener._heard_s -= 10.0  # as if that had passed
+    describer._worker.cameras["right"].listener._heard_s -= 10.0  # as if that had passed
     report = reports.wait_for(lambda r: r.level == Level.WARN.value, "silence of one")
     assert report.message.startswith("right: no message") and "left" not in report.message
 
@@ -197,8 +197,8 @@ def test_a_name_is_a_token_of_ros(name: str) -> None:
         camera_names(["front", name])
 
 
-def test_names_keep_their_order_and_empty_ones_are_none() -> None:
-    assert camera_names([""]) == ()
+def test_names_keep_their_order_and_without_one_there_is_one_camera() -> None:
+    assert camera_names([""]) == camera_names([]) == ("",)
     assert camera_names(["wrist_2", "Left"]) == ("wrist_2", "Left")
     with pytest.raises(ValueError, match="17 cameras"):
         camera_names([f"c{n}" for n in range(MAX_CAMERAS + 1)])

@@ -27,8 +27,8 @@ DEFAULTS = asdict(ChangeConfig())
 
 def used(describer: Describer) -> list[ChangeConfig]:
     """The settings of the detectors that run; no topic tells them."""
-    (stream,) = describer._streams.values()
-    return [detector.config for detector in stream._watch._detectors.values()]
+    (camera,) = describer._worker.cameras.values()
+    return [detector.config for detector in camera._detector._detectors.values()]
 
 
 def others() -> dict[str, Any]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from support.camera_bytes import ENCODINGS, message
 from support.colour_bundle import DIMENSION, QUERIES, colour_frame, phrase
 from support.film import CLIP, PERIOD, START, Film
 from support.gated_backend import Gate
-from support.ros import Bench, Camera, Inbox
+from support.ros import Bench, Camera, Inbox, Report
 from vljepa_msgs.msg import Embedding, ModelInfo
+from vljepa_ros.nodes.clip_worker import MAX_FAILURES
 from vljepa_ros.nodes.common.conversions import to_ns, to_stamp, to_vector
 from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.qos import latched
-from vljepa_ros.nodes.embedder import MAX_FAILURES, Embedder
+from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.phrases import PhraseBank
 
@@ -359,10 +361,66 @@ def test_black_frames_that_never_change_give_finite_embeddings(
     assert {seen(phrases, embedding) for embedding in embeddings} == {phrase("black")}
 
 
+def _constant(index: int) -> int:
+    return START
+
+
+def _two_clocks(index: int) -> int:
+    return START + index * PERIOD + (HOUR if index % 2 else 0)
+
+
+def _short_loop(index: int) -> int:
+    return START + (index % 9) * PERIOD
+
+
+@pytest.mark.parametrize(
+    ("stamp", "cause", "key"),
+    [
+        (_constant, "all stamps are equal: the camera driver must stamp its images", "all equal"),
+        (_two_clocks, "two publishers or two clocks on one topic", "to and fro"),
+        (_short_loop, "stamps jump to and fro", "to and fro"),
+    ],
+)
+def test_stamps_that_let_nothing_come_out_are_a_warning_with_the_cause(
+    ros: Bench,
+    embedder: Embedder,
+    stamp: Callable[[int], int],
+    cause: str,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.camera_input.SILENCE_S", 0.3)
+    reports = ros.diagnostics("embedder")
+    camera = ros.camera().wait_matched()
+    told: list[Report] = []
+    for index in range(200):
+        camera.send(colour_frame("red"), stamp(index))
+        reports.wait(index // 4)  # about 40 images a second
+        told = [one for one in reports if "no embedding goes out: " in one.message]
+        if len(told) > 3:
+            break
+    assert {one.level for one in told} == {Level.WARN.value}
+    assert cause in told[-1].message
+    assert embedder.tally[f"stamps: {key}"] == 1, "it is logged when it begins"
+
+
+def test_stamps_are_no_warning_any_more_when_they_are_right_again(
+    ros: Bench, embedder: Embedder, embeddings: Inbox, film: Film
+) -> None:
+    reports = ros.diagnostics("embedder")
+    for _ in range(10):
+        film.shoot("red")
+        film.next_ns -= PERIOD
+    reports.wait_for(lambda r: "all stamps are equal" in r.message, "the warning")
+    film.roll("red")
+    film.show("red", 3)
+    reports.wait_for(lambda r: "clips per second" in r.message, "an end of it")
+
+
 def test_images_that_are_all_refused_are_a_warning(
     ros: Bench, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vljepa_ros.nodes.camera_feed.SILENCE_S", 0.3)
+    monkeypatch.setattr("vljepa_ros.nodes.camera_input.SILENCE_S", 0.3)
     reports = ros.diagnostics("embedder")
     camera = ros.camera().wait_matched()
     depth = message("rgb8", colour_frame("red")).fields() | {"encoding": "16UC1"}
@@ -372,5 +430,5 @@ def test_images_that_are_all_refused_are_a_warning(
         warned = [report for report in reports if report.level == Level.WARN.value]
         if warned:
             break
-    assert "no embedding goes out" in warned[0].message
+    assert "no embedding goes out: image refused: " in warned[0].message
     assert "16UC1" in warned[0].values["last fault"]

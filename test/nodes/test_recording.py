@@ -24,7 +24,7 @@ from vljepa_ros.nodes.common.conversions import to_ns
 from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.views.timeline import Segment
+from vljepa_ros.views.timeline import TimelineSegment
 
 RECORDING = Path(__file__).resolve().parents[2] / "demo" / "recording.mp4"
 START_NS = 1_000_000_000_000
@@ -80,7 +80,7 @@ def in_order(expected: Sequence[str], found: Sequence[str]) -> int:
     return best[-1]
 
 
-def sequence(segments: Sequence[Segment]) -> list[str]:
+def sequence(segments: Sequence[TimelineSegment]) -> list[str]:
     return [segment.text for segment in segments]
 
 

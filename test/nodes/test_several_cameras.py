@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.colour_bundle import COLOURS, colour_frame, phrase
@@ -117,6 +118,37 @@ def test_frames_of_both_cameras_that_wait_go_through_the_model_in_one_run(
     assert stamps == {"front": [held, newest["front"]], "wrist": [newest["wrist"]]}
     for name in CAMERAS:
         assert embedder.tally[f"{name}: frames replaced by newer ones"] == replaced[name] + 2
+
+
+def test_an_embedding_of_one_camera_that_is_not_finite_is_counted_and_the_other_goes_on(
+    ros: Bench,
+    gate: Gate,
+    embedder: Embedder,
+    films: dict[str, Film],
+    inboxes: dict[str, Inbox],
+) -> None:
+    for film in films.values():
+        film.roll("red")
+    gate.close()
+    films["front"].shoot("red")
+    assert gate.reached.wait(20.0)
+    runs, newest = len(gate.batches), {}
+    for name in CAMERAS:
+        cause = f"{name}: frames replaced by newer ones"
+        replaced = embedder.tally[cause]
+        for _ in range(2):
+            newest[name] = films[name].shoot("red")
+        ros.wait(lambda c=cause, r=replaced: embedder.tally[c] > r, "a frame of it waits")
+    gate.not_finite_clips = {1}  # the wrist's, in the run of both
+    gate.open()
+    inboxes["front"].wait_for(lambda e: to_ns(e.header.stamp) == newest["front"], "the good one")
+    assert gate.batches[runs:] == [1, 2]
+    gate.not_finite_clips = set()
+    films["wrist"].show("red", 1)
+    assert newest["wrist"] not in [to_ns(e.header.stamp) for e in inboxes["wrist"]]
+    assert embedder.tally["wrist: embeddings not finite"] == 1
+    assert embedder.tally["model failures"] == 0
+    assert all(np.isfinite(e.data).all() for name in CAMERAS for e in inboxes[name])
 
 
 def test_a_silent_camera_is_a_warning_that_names_it_and_the_other_goes_on(

@@ -53,8 +53,10 @@ class Robot:
         query: str = "action",
         score: float = 0.8,
         reason: int = StateDescription.CHANGE,
+        frame_id: str = "camera_optical",
     ) -> None:
         message = StateDescription(header=header(since_ns), query=query, text=text, score=score)
+        message.header.frame_id = frame_id
         message.since = to_stamp(since_ns)
         message.reason = reason
         self.state.publish(message)
@@ -179,6 +181,20 @@ def test_markers_stand_in_the_cameras_frame(ros: Bench, robot: Robot) -> None:
         assert marker.lifetime.sec > 0
     assert first.pose.position.y < second.pose.position.y  # y points down
     assert first.id != second.id
+
+
+def test_markers_of_images_without_a_frame_stand_in_one_that_is_named(
+    ros: Bench, robot: Robot
+) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    reports = ros.diagnostics("visualizer")
+    ros.add(Visualizer)
+    robot.asks("action")
+    robot.says("reaching", START, frame_id="")
+    message = markers.wait_for(lambda one: one.markers, "a text")
+    assert message.markers[0].header.frame_id == "camera"
+    report = reports.wait_for(lambda r: "states without frame_id" in r.values, "the count")
+    assert "set the frame_id of the camera driver" in report.values["last fault"]
 
 
 def test_a_look_on_request_does_not_replace_the_state(ros: Bench, robot: Robot) -> None:

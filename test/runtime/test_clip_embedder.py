@@ -12,9 +12,8 @@ import pytest
 from support.colour_bundle import COLOURS, QUERIES, colour_frame
 from support.gated_backend import Gate
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Embedded
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame, newest_of_each
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.stream.frame import Frame, newest_of_each
 
 PERIOD = 100_000_000  # ns, the colour bundle's
 
@@ -38,7 +37,7 @@ def frame(number: int, colour: str = "red", *, restart: bool = False) -> Frame:
     return Frame(number * PERIOD, "camera", colour_frame(colour), restart)
 
 
-def same(found: Embedded, true: Embedded) -> bool:
+def same(found: ClipEmbeddings, true: ClipEmbeddings) -> bool:
     """Whether two results are of the same clip and have the same embeddings."""
     times = (found.start_ns, found.end_ns) == (true.start_ns, true.end_ns)
     pairs = [(found.vectors[name], true.vectors[name]) for name in QUERIES]
@@ -85,6 +84,19 @@ def test_a_restart_is_of_its_camera_and_not_lost_with_a_frame_that_failed(
         embedder.add({"a": frame(4, restart=True), "b": frame(4)})
     gate.failing = False
     assert embedder.add({"a": frame(5), "b": frame(5)}).keys() == {"b"}
+
+
+def test_a_clip_whose_embedding_is_not_finite_fails_alone(model: VLJepa, gate: Gate) -> None:
+    embedder = ClipEmbedder(model, ["*"], ["a", "b"])
+    for number in range(4):
+        good = embedder.add({"a": frame(number), "b": frame(number)})
+    gate.not_finite_clips = {0}
+    found = embedder.add({"a": frame(4), "b": frame(4)})
+    assert {name: one.is_finite for name, one in found.items()} == {"a": False, "b": True}
+    gate.not_finite_clips = {0, 1}
+    with pytest.raises(BackendError, match="not finite"):
+        embedder.add({"a": frame(5), "b": frame(5)})
+    assert all(one.is_finite for one in good.values())
 
 
 def test_the_newest_frame_of_each_camera_waits_and_keeps_its_restart() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from support.colour_bundle import COLOURS, LEVELS, phrase, seal
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.phrases import PhraseBank
-from vljepa_ros.runtime.scores import softmax
+from vljepa_ros.stream.vectors import softmax
 
 TEXTS = {"action": ["waits", "reaches"], "object": ["closed", "open", "ajar"]}
 ROWS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0], [0, 0.6, 0.8]], dtype=np.float32)

@@ -31,7 +31,8 @@ def test_entries_become_queries(entries: list[str], queries: dict[str, str]) -> 
 @pytest.mark.parametrize(
     ("entries", "complaint"),
     [
-        ([], "0 queries"),
+        ([f"q{number}: What?" for number in range(65)], "65 queries; there may be 64"),
+        ([], "must not be empty"),
         ([""], "no name"),
         ([": What?"], "no name"),
         (["door"], "the bundle has no query 'door'; it has action, object"),

@@ -16,8 +16,8 @@ from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.choose_decoder import DECODERS, choose_decoder
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.phrases import PhraseBank
-from vljepa_ros.runtime.scores import softmax
 from vljepa_ros.runtime.text_decoder import TextDecoder
+from vljepa_ros.stream.vectors import softmax
 
 
 @pytest.fixture

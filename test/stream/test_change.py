@@ -295,11 +295,11 @@ def test_what_ended_with_a_change_are_the_samples_before_it() -> None:
     results = decodes(CONFIG, samples)
     assert [result.ended is None for result in results] == [True, False, False]
     for number, result in enumerate(results[1:]):
-        piece = result.ended
-        assert piece is not None
-        assert (piece.start_ns, piece.end_ns) == (stamp(60 * number), stamp(60 * (number + 1)))
-        assert piece.samples == 60
-        np.testing.assert_allclose(piece.pooled, axis(number), atol=1e-6)
+        segment = result.ended
+        assert segment is not None
+        assert (segment.start_ns, segment.end_ns) == (stamp(60 * number), stamp(60 * (number + 1)))
+        assert segment.samples == 60
+        np.testing.assert_allclose(segment.embedding, axis(number), atol=1e-6)
 
 
 def bad_embeddings() -> list[Any]:
@@ -432,7 +432,7 @@ def test_whatever_comes_decodes_are_in_order_and_apart(
 def test_every_sample_is_final_once(steps: list[tuple[int, list[float]]]) -> None:
     config = ChangeConfig(evidence_s=0.1, confirmations=1, min_gap_s=0.0, refresh_s=2.0)
     detector = ChangeDetector(config)
-    now, stamps, total, pieces = START, [START - 1], np.zeros(3), []
+    now, stamps, total, segments = START, [START - 1], np.zeros(3), []
     for step, sample in steps:
         now += step
         try:
@@ -443,13 +443,13 @@ def test_every_sample_is_final_once(steps: list[tuple[int, list[float]]]) -> Non
             stamps.append(now)
             total += unit(sample)
         if result is not None and result.ended is not None:
-            pieces.append(result.ended)
+            segments.append(result.ended)
     if (last := detector.finish()) is not None:
-        pieces.append(last)
-    assert sum(piece.samples for piece in pieces) == len(stamps) - 1
-    parts = [piece.samples * piece.mean for piece in pieces]
+        segments.append(last)
+    assert sum(segment.samples for segment in segments) == len(stamps) - 1
+    parts = [segment.samples * segment.mean for segment in segments]
     np.testing.assert_allclose(sum(parts, np.zeros(3)), total, atol=1e-4)
-    assert all(piece.start_ns <= piece.end_ns for piece in pieces)
+    assert all(segment.start_ns <= segment.end_ns for segment in segments)
 
 
 @pytest.mark.parametrize(

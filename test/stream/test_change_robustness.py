@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vljepa_ros.stream import signals
+from vljepa_ros.runtime.signals import embedding_signal
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector, Decode, Reason
 
 S = 1_000_000_000
@@ -51,7 +51,7 @@ def decodes(samples: Array, rate_hz: int, config: ChangeConfig = DEFAULT) -> lis
     detector = ChangeDetector(config)
     results = [
         detector.update(
-            START + index * S // rate_hz, sample, signals.of_embedding(sample, LOGIT_SCALE)
+            START + index * S // rate_hz, sample, embedding_signal(sample, LOGIT_SCALE)
         )
         for index, sample in enumerate(samples)
     ]

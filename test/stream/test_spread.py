@@ -79,16 +79,16 @@ def test_a_mean_that_is_kept_weighs_no_more_than_the_memory() -> None:
     assert (split.first, split.evidence_s) == (0, pytest.approx(0.5 * MEMORY_S / 2))
 
 
-def test_the_mean_departs_from_what_was_described() -> None:
+def test_the_mean_drifts_away_from_the_baseline() -> None:
     spread = spread_of(np.zeros((10, 1)))
-    spread.be_described()
-    assert spread.departed_s(0.0) == 0.0
+    spread.set_baseline()
+    assert spread.drift_evidence_s(0.0) == 0.0
     for _ in range(10):
         spread.add(np.full(1, 0.8), 0.1)
     weight = 2.0 * MEMORY_S / (2.0 + MEMORY_S)  # 2 s since, the mean has come to 0.4
-    assert spread.departed_s(0.0) == pytest.approx(weight * 0.5 * 0.4**2)
-    described_by_chance = 2 * 0.02 / 1.0
-    assert spread.departed_s(0.02) == pytest.approx(weight * (0.5 * 0.4**2 - described_by_chance))
+    assert spread.drift_evidence_s(0.0) == pytest.approx(weight * 0.5 * 0.4**2)
+    by_chance = 2 * 0.02 / 1.0
+    assert spread.drift_evidence_s(0.02) == pytest.approx(weight * (0.5 * 0.4**2 - by_chance))
 
 
 def test_a_signal_belongs_to_the_nearer_side() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vljepa_ros.stream.stamp_gate import Admission, StampGate
+from vljepa_ros.stream.stamp_gate import Admission, StampFault, StampGate
 
 S = 1_000_000_000
 START = 1_700_000_000 * S
@@ -194,3 +194,37 @@ def test_impossible_settings_are_refused_and_the_old_rate_stays(bad: float) -> N
     with pytest.raises(ValueError, match="rate_hz"):
         gate.rate_hz = bad
     assert gate.rate_hz == 10.0
+
+
+def faults(stamps: list[int], tolerated: float = 0.1) -> StampFault | None:
+    gate = StampGate(10.0, max_gap_s=1.0)
+    admissions(gate, stamps)
+    return gate.fault(tolerated)
+
+
+def test_stamps_that_are_all_equal_are_a_fault() -> None:
+    assert faults([START] * 4) is None, "too few to tell"
+    assert faults([START] * 5) is StampFault.ALL_EQUAL
+    assert faults(camera(10.0, 200, [0.0]) + [START + 20 * S] * 80) is StampFault.ALL_EQUAL
+    twice = [stamp for stamp in camera(10.0, 40, [0.0]) for _ in range(2)]
+    assert faults(twice) is None, "each image comes twice, which does no harm"
+
+
+@pytest.mark.parametrize("offset_s", [0.05, 0.7, 3600.0])
+def test_two_clocks_on_one_topic_are_a_fault(offset_s: float) -> None:
+    other = round(offset_s * S)
+    stamps = [stamp + shift for stamp in camera(10.0, 40, [0.0]) for shift in (other, 0)]
+    assert faults(stamps) is StampFault.TO_AND_FRO
+
+
+def test_a_loop_that_is_shorter_than_the_gap_is_a_fault_and_a_longer_one_is_not() -> None:
+    assert faults(camera(10.0, 9, [0.0]) * 5) is StampFault.TO_AND_FRO
+    assert faults(camera(10.0, 30, [0.0]) * 5) is None
+
+
+def test_a_rare_step_back_is_a_fault_only_if_nothing_is_tolerated() -> None:
+    stamps = camera(30.0, 60, [0.0])
+    stamps[31:31] = [START - 3600 * S]
+    assert faults(stamps) is None
+    assert faults(stamps, tolerated=0.0) is StampFault.TO_AND_FRO
+    assert faults(camera(30.0, 60, [0.0]), tolerated=0.0) is None

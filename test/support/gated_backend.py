@@ -20,13 +20,15 @@ class Gate:
     """What the next frames meet: an open or a closed gate, a failure, or no numbers.
 
     ``model_closed`` tells whether a model behind it was closed, ``batches`` how many frames each
-    run of the frame encoder took.
+    run of the frame encoder took. The results of the clips in ``not_finite_clips`` (their places
+    in a run) are not finite; those of all clips if ``not_finite``.
     """
 
     def __init__(self) -> None:
         self.reached = threading.Event()
         self.failing = False
         self.not_finite = False
+        self.not_finite_clips: set[int] = set()
         self.model_closed = False
         self.batches: list[int] = []
         self._open = threading.Event()
@@ -67,7 +69,9 @@ class _GatedBackend(OnnxBackend):
 
     def embed(self, *arrays: Any) -> NDArray[np.float32]:
         embeddings = super().embed(*arrays)
-        return embeddings * np.float32("nan") if self._gate.not_finite else embeddings
+        spoilt = range(len(embeddings)) if self._gate.not_finite else self._gate.not_finite_clips
+        embeddings[[clip for clip in spoilt if clip < len(embeddings)]] = np.nan
+        return embeddings
 
     def close(self) -> None:
         super().close()

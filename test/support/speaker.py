@@ -59,5 +59,6 @@ class Speaker:
 
     def _taken(self) -> int:
         # No topic tells when an embedding has been taken.
-        stream = self._describer._streams.get(self._camera)
-        return stream.listener.rate.total if stream else 0
+        worker = self._describer._worker
+        camera = worker.cameras.get(self._camera) if worker else None
+        return camera.listener.rate.total if camera and camera.listener else 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vljepa_ros.views.colours import StateColours
-from vljepa_ros.views.timeline import Segment, Timeline, Track, draw_timeline
+from vljepa_ros.views.timeline import Timeline, TimelineSegment, Track, draw_timeline
 
 RED = (214, 68, 68)
 
@@ -18,8 +18,10 @@ def track(truth: bool = True) -> Track:
     return Track(
         "action",
         "What is the robot doing?",
-        (Segment(0.0, 6.0, "reaching"), Segment(6.0, 10.0, "lifting")),
-        (Segment(0.0, 5.0, "reaching"), Segment(5.0, 10.0, "lifting")) if truth else (),
+        (TimelineSegment(0.0, 6.0, "reaching"), TimelineSegment(6.0, 10.0, "lifting")),
+        (TimelineSegment(0.0, 5.0, "reaching"), TimelineSegment(5.0, 10.0, "lifting"))
+        if truth
+        else (),
         tuple((0.1 * tick, 0.002 * tick) for tick in range(100)),
     )
 
@@ -58,7 +60,7 @@ def test_without_truth_there_is_one_strip_and_no_red() -> None:
 
 
 def test_a_long_run_is_broken_into_rows() -> None:
-    long = replace(track(), states=(Segment(0.0, 200.0, "reaching"),), truth=())
+    long = replace(track(), states=(TimelineSegment(0.0, 200.0, "reaching"),), truth=())
     image, (reaching,) = drawn(timeline(long, duration=200.0), "reaching")
     full = reaching.sum(axis=1) > 1000
     starts = np.flatnonzero(np.diff(full.astype(int)) == 1)
@@ -73,9 +75,11 @@ def test_a_long_run_is_broken_into_rows() -> None:
         timeline(duration=0.0),
         timeline(Track("a", "A?", ())),
         timeline(replace(track(), distance=((1.0, 0.0),))),
-        timeline(replace(track(), states=(Segment(3.0, 3.0, "blink"),))),
+        timeline(replace(track(), states=(TimelineSegment(3.0, 3.0, "blink"),))),
         timeline(track(), duration=100_000.0),
-        timeline(replace(track(), question="long " * 100, states=(Segment(0, 9, "x" * 500),))),
+        timeline(
+            replace(track(), question="long " * 100, states=(TimelineSegment(0, 9, "x" * 500),))
+        ),
     ],
     ids=["nothing", "no time", "no states", "one point", "instant", "a day", "long texts"],
 )
@@ -95,5 +99,5 @@ def test_nothing_touches_the_edges() -> None:
 
 def test_episodes_are_named_above_the_queries() -> None:
     plain = timeline(track())
-    banded = replace(plain, episodes=(Segment(0.0, 10.0, "opening the drawer"),))
+    banded = replace(plain, episodes=(TimelineSegment(0.0, 10.0, "opening the drawer"),))
     assert draw_timeline(banded).shape[0] > draw_timeline(plain).shape[0]

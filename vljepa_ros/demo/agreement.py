@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vljepa_ros.views.timeline import Segment
+from vljepa_ros.views.timeline import TimelineSegment
 
 TOLERANCE_FRAMES = 2
 
@@ -37,7 +37,7 @@ class Agreement:
 
 
 def agreement(
-    truth: Sequence[Segment],
+    truth: Sequence[TimelineSegment],
     states: Sequence[tuple[float, str]],
     rate_hz: float,
     start: float,
@@ -71,7 +71,7 @@ def agreement(
     return Agreement(exact / max(ticks, 1), tolerant / max(ticks, 1), ticks)
 
 
-def _labels(truth: Sequence[Segment], rate_hz: float, count: int) -> list[str | None]:
+def _labels(truth: Sequence[TimelineSegment], rate_hz: float, count: int) -> list[str | None]:
     """Return the true text at each of `count` label frames, or None if it has no label."""
     labels: list[str | None] = [None] * count
     for segment in truth:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from vljepa_ros.demo.figures import Figures
 from vljepa_ros.demo.record import RunRecord, StateRecord
 from vljepa_ros.demo.truth import Truth
-from vljepa_ros.views.timeline import Segment, Timeline, Track
+from vljepa_ros.views.timeline import Timeline, TimelineSegment, Track
 
 
 def timeline(run: RunRecord, summary: Figures, truth: Truth | None) -> Timeline:
@@ -39,10 +39,10 @@ def _track(run: RunRecord, query: str, summary: Figures, truth: Truth | None) ->
     )
 
 
-def _segments(run: RunRecord, states: list[StateRecord]) -> tuple[Segment, ...]:
+def _segments(run: RunRecord, states: list[StateRecord]) -> tuple[TimelineSegment, ...]:
     """Return the states from their publication to the next one's, the last to the end."""
     edges = [run.seconds(one.stamp_ns) for one in states] + [run.duration_s]
     return tuple(
-        Segment(start, end, one.text)
+        TimelineSegment(start, end, one.text)
         for (start, end), one in zip(pairwise(edges), states, strict=True)
     )

@@ -21,7 +21,7 @@ from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription
 from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.conversions import to_ns, to_rgb, to_vector
-from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, drops_of
 from vljepa_ros.nodes.replay import NEXT_IMAGE, PROBLEMS, PUBLISHED
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.views.board import BoardView, StateBoard, StateView
@@ -184,7 +184,7 @@ class Recorder(Node):
         self.embedder_reports += 1
 
     def _on_describer_values(self, values: dict[str, str]) -> None:
-        self.run.silent_decodes = int(values.get("changes without new words", 0))
+        self.run.silent_decodes = int(values.get(CHANGES_WITHOUT_WORDS, 0))
 
     def _on_replay_values(self, values: dict[str, str]) -> None:
         if PUBLISHED not in values:  # an inactive node reports no counts

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vljepa_ros.views.timeline import Segment
+from vljepa_ros.views.timeline import TimelineSegment
 
 
 class TruthError(ValueError):
@@ -27,8 +27,8 @@ class Truth:
     """
 
     rate_hz: float
-    queries: Mapping[str, tuple[Segment, ...]]
-    episodes: tuple[Segment, ...] = ()
+    queries: Mapping[str, tuple[TimelineSegment, ...]]
+    episodes: tuple[TimelineSegment, ...] = ()
 
 
 def load_truth(path: Path) -> Truth:
@@ -53,6 +53,8 @@ def load_truth(path: Path) -> Truth:
     return truth
 
 
-def _segments(rows: list[dict[str, Any]], text: str) -> tuple[Segment, ...]:
-    segments = [Segment(float(row["start"]), float(row["end"]), str(row[text])) for row in rows]
+def _segments(rows: list[dict[str, Any]], text: str) -> tuple[TimelineSegment, ...]:
+    segments = [
+        TimelineSegment(float(row["start"]), float(row["end"]), str(row[text])) for row in rows
+    ]
     return tuple(sorted(segments, key=lambda one: one.start))

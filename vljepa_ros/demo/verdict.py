@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from vljepa_ros.demo.record import RunRecord
+from vljepa_ros.nodes.diagnostic_keys import FRAMES_REPLACED, STAMPS
 from vljepa_ros.stream.stamp_gate import Admission
 
 _JUMPS = [
-    f"stamps: {admission.value}"
+    f"{STAMPS}: {admission.value}"
     for admission in (Admission.OUT_OF_ORDER, Admission.GAP, Admission.JUMP_BACK)
 ]
-_REPLACED = "frames replaced by newer ones"
 
 
 def why_no_state(run: RunRecord) -> str:
@@ -41,6 +41,6 @@ def _why_no_embedding(run: RunRecord) -> str:
             f"their stamps jump {jumps} times, and no stretch between two jumps is as long as "
             f"one clip of the model ({run.clip_s:.1f} s)"
         )
-    if replaced := run.embedder.get(_REPLACED, 0):
+    if replaced := run.embedder.get(FRAMES_REPLACED, 0):
         return f"the model is too slow: newer images replaced {replaced} before it was ready"
     return f"the embedder says: {run.said('embedder')}"

@@ -14,21 +14,21 @@ _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 
 
 def camera_names(entries: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in a parameter; none for ``[""]``, as ROS types no empty list.
+    """Return the names in a parameter; one empty name if there is none, in ``[""]`` or ``[]``.
 
     Raises:
-        ValueError: a name is no part of a topic's name, or there twice, or there are too many.
+        ValueError: a name cannot be part of a topic name, is named twice, or there are too many.
     """
     names = tuple(entry for entry in entries if entry)
     for name in names:
         if len(name) > _MAX_NAME or not _TOKEN.fullmatch(name):
             raise ValueError(
                 f"{clean_text(name, limit=_MAX_NAME)!r} cannot be the name of a camera: it must "
-                f"be letters, digits and single underscores, begin with a letter, end with none "
-                f"of the underscores and have at most {_MAX_NAME} characters"
+                "be of letters, digits and single underscores, begin with a letter, not end with "
+                f"an underscore and have at most {_MAX_NAME} characters"
             )
         if names.count(name) > 1:
             raise ValueError(f"the camera {name!r} is named twice")
     if len(names) > MAX_CAMERAS:
         raise ValueError(f"{len(names)} cameras; there may be {MAX_CAMERAS}")
-    return names
+    return names or ("",)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The embedder node: images of one or more cameras in, one embedding per query and tick out.
 
-The subscription's callback decides by stamp, decodes and shrinks; the worker thread runs the model
-and publishes. Frames of several cameras that wait go through the model in one run. Where the model
-is slower than a camera, the camera's newest frame wins and the others are counted.
+Here is the life of the node, its parameters and its report. :mod:`.camera_input` turns images into
+frames, :mod:`.clip_worker` runs the model on them.
 """
 
 from __future__ import annotations
@@ -11,57 +10,37 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from vljepa_msgs.msg import Embedding, ModelInfo, Query
-from vljepa_ros.nodes.camera_feed import CameraFeed
+from vljepa_msgs.msg import ModelInfo, Query
 from vljepa_ros.nodes.camera_names import camera_names
+from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.run import run
-from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
-from vljepa_ros.runtime.clip_embedder import ONE_CAMERA, ClipEmbedder
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
-from vljepa_ros.stream.frame import Frame, newest_of_each
 
-MAX_FAILURES = 5  # of the model in a row, after which the node deactivates itself
 _PACE = ("rate_hz", "max_gap_s")
-_REPLACED = "frames replaced by newer ones"
-_Frames = Mapping[str, Frame]  # by camera
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """What lives from configure to cleanup."""
-
-    model: VLJepa
-    clips: ClipEmbedder
-    worker: Worker[_Frames]
-    embeddings: Mapping[str, Any]  # LifecyclePublisher by camera
-    info: Any  # LifecyclePublisher
 
 
 class Embedder(ManagedNode):
     """Parameters are in :data:`.parameter_tables.EMBEDDER`."""
 
     def __init__(self, **options: Any) -> None:
-        """Offer the services; everything else waits for configure."""
+        """Create the services; everything else waits for configure."""
         super().__init__("embedder", EMBEDDER, **options)
         self._model: VLJepa | None = None  # from load to cleanup
-        self._loaded: _Loaded | None = None
-        self._feeds: dict[str, CameraFeed] = {}  # by camera; from activate to deactivate
-        self._failures = 0
-        self._model_ms = 0.0
+        self._worker: ClipWorker | None = None  # from configure to cleanup
+        self._info: Any = None  # LifecyclePublisher, from configure to cleanup
         self._latest_news: tuple[str, int | None] = ("", None)
-        self._text_services = TextServices(self, self._engine)
+        self._text_services = TextServices(self, lambda: self._worker)
 
     def load(self) -> None:
         """Load the model and run it once."""
@@ -89,128 +68,72 @@ class Embedder(ManagedNode):
         )
 
     def do_configure(self) -> None:
-        """Start the worker and offer the topics."""
-        model = self._model
-        assert model is not None, "load made it"
-        cameras = self._cameras({})
-        self._loaded = _Loaded(
-            model=model,
-            clips=ClipEmbedder(model, self.parameters["queries"], cameras),
-            worker=Worker(self._compute, on_error=self._on_model_error, wake=self.wake),
-            embeddings={camera: self._offer_embeddings(camera) for camera in cameras},
-            info=self.create_lifecycle_publisher(ModelInfo, "~/model_info", qos.latched(1)),
-        )
+        """Start the worker and create the publishers."""
+        assert self._model is not None, "load made it"
+        queries, cameras = self.parameters["queries"], self._cameras({})
+        self._worker = ClipWorker(self, self._model, queries, cameras)
+        self._info = self.create_lifecycle_publisher(ModelInfo, "~/model_info", qos.latched(1))
 
     def do_activate(self) -> None:
         """Subscribe to the images and tell which model looks at them."""
-        loaded = self._require_loaded()
-        self._failures = 0
-        pace, bundle = self._pace(loaded, {}), loaded.model.bundle
-        for camera, publisher in loaded.embeddings.items():
-            feed = CameraFeed(self, camera, publisher, bundle, pace, self._on_frame)
-            self._feeds[camera] = feed
-        self._publish_info(loaded)
+        worker = self._require_worker()
+        worker.start(self._pace(worker, {}))
+        self._publish_info(worker)
 
     def do_deactivate(self) -> None:
         """Unsubscribe and forget the streams."""
-        feeds, self._feeds = self._feeds, {}
-        for feed in feeds.values():
-            feed.close()
-        if self._loaded is not None:
-            self._loaded.worker.clear()
-            self._loaded.worker.post(self._loaded.clips.clear)
+        if self._worker is not None:
+            self._worker.stop()
 
     def do_cleanup(self) -> None:
         """Stop the worker and let the model go."""
-        loaded, self._loaded = self._loaded, None
+        worker, self._worker = self._worker, None
         model, self._model = self._model, None
-        if loaded is not None:
-            if not loaded.worker.stop():
-                self.get_logger().warning(
-                    "the model is still computing and is left to end by itself"
-                )
-            for publisher in (*loaded.embeddings.values(), loaded.info):
-                self.destroy_lifecycle_publisher(publisher)
+        info, self._info = self._info, None
+        if worker is not None:
+            worker.close()
+        if info is not None:
+            self.destroy_lifecycle_publisher(info)
         if model is not None:
             model.close()
 
     def close(self) -> None:
         """Stop the worker, and free the model unless it is busy or its device lost."""
-        stopped = self._loaded is None or self._loaded.worker.stop()
+        stopped = self._worker is None or self._worker.thread.stop()
         if self._model is not None and stopped and not self.fatal:
             self._model.close()
 
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
         """Take new queries or a new pace; configure and activate read the others."""
         self._cameras(changed)
-        loaded = self._loaded
-        if loaded is not None and "queries" in changed:
-            loaded.clips.use_queries(changed["queries"])
-            self._publish_info(loaded)
-        if loaded is not None:
-            pace = self._pace(loaded, changed)
-            if pace != self._pace(loaded, {}):
-                for feed in self._feeds.values():
-                    feed.set_pace(pace)
+        if (worker := self._worker) is None:
+            return
+        if "queries" in changed:
+            worker.clips.use_queries(changed["queries"])
+            self._publish_info(worker)
+        pace = self._pace(worker, changed)
+        if pace != self._pace(worker, {}):
+            for camera in worker.inputs.values():
+                camera.set_pace(pace)
 
     def health(self) -> Health:
         """Report rates, ages and counts."""
-        loaded, feeds = self._require_loaded(), self._feeds.values()
+        worker = self._require_worker()
+        model, cameras = worker.model, worker.inputs.values()
         values = {
-            **{key: value for feed in feeds for key, value in feed.values().items()},
-            "model_ms": self._model_ms,
-            "model": f"{loaded.model.bundle.name} {loaded.model.bundle.version}",
-            "space_id": loaded.model.bundle.space_id,
-            "backend": f"{loaded.model.backend.name} {loaded.model.backend.precision}",
-            "backend reason": loaded.model.backend_reason,
-            "queries": ", ".join(loaded.clips.queries),
+            **{key: value for camera in cameras for key, value in camera.values().items()},
+            "model_ms": worker.model_ms,
+            "model": f"{model.bundle.name} {model.bundle.version}",
+            "space_id": model.bundle.space_id,
+            "backend": f"{model.backend.name} {model.backend.precision}",
+            "backend reason": model.backend_reason,
+            "queries": ", ".join(worker.clips.queries),
             **self.tally.values(),
         }
-        return Health(*self._judgement(), values)
+        return Health(*_judge(worker), values)
 
-    def _judgement(self) -> tuple[Level, str]:
-        """Say how bad it is: one silent camera is a warning, as the others are still seen."""
-        complaints = {name: feed.silence() for name, feed in self._feeds.items()}
-        silent = [complaint for complaint in complaints.values() if complaint]
-        if len(silent) == len(complaints):
-            return Level.STALE, "; ".join(silent)
-        if self._failures:
-            return Level.WARN, f"the model failed {self._failures} times in a row"
-        faults = [complaints[name] or feed.fault() for name, feed in self._feeds.items()]
-        if any(faults):
-            return Level.WARN, "; ".join(filter(None, faults))
-        return (
-            Level.OK,
-            f"{sum(feed.clips_hz for feed in self._feeds.values()):.1f} clips per second",
-        )
-
-    def _on_frame(self, camera: str, frame: Frame) -> None:
-        """Take a frame of a camera; in the executor."""
-        if self._loaded is not None:
-            self._loaded.worker.offer({camera: frame}, merge=self._merged)
-
-    def _merged(self, waiting: _Frames, new: _Frames) -> _Frames:
-        """Let each camera's newest frame wait, and count those that it replaces."""
-        for camera in waiting.keys() & new.keys():
-            self._feeds[camera].tally.count(_REPLACED)
-        return newest_of_each(waiting, new)
-
-    def _compute(self, frames: _Frames) -> None:
-        """Run the model on the frames of some cameras and publish; in the worker."""
-        loaded, feeds = self._require_loaded(), self._feeds
-        began_s = time.monotonic()
-        found = loaded.clips.add(frames)
-        self._model_ms = (time.monotonic() - began_s) * 1e3
-        self._failures = 0
-        for camera in found.keys() & feeds.keys():  # none where the node was deactivated
-            feeds[camera].publish(found[camera], frames[camera].frame_id)
-
-    def _offer_embeddings(self, camera: str) -> Any:
-        topic = f"~/{camera}/embedding" if camera else "~/embedding"
-        return self.create_lifecycle_publisher(Embedding, topic, qos.reliable(10))
-
-    def _publish_info(self, loaded: _Loaded) -> None:
-        bundle, backend = loaded.model.bundle, loaded.model.backend
+    def _publish_info(self, worker: ClipWorker) -> None:
+        bundle, backend = worker.model.bundle, worker.model.backend
         info = ModelInfo(
             name=bundle.name,
             version=bundle.version,
@@ -219,25 +142,13 @@ class Embedder(ManagedNode):
             clip_frames=bundle.clip.frames,
             clip_rate_hz=float(bundle.clip.rate_hz),
             logit_scale=float(bundle.logit_scale),
-            queries=[Query(name=n, text=t) for n, t in loaded.clips.queries.items()],
+            queries=[Query(name=n, text=t) for n, t in worker.clips.queries.items()],
             backend=backend.name,
             precision=backend.precision,
-            backend_reason=loaded.model.backend_reason,
+            backend_reason=worker.model.backend_reason,
         )
         info.header.stamp = self.get_clock().now().to_msg()
-        loaded.info.publish(info)
-
-    def _on_model_error(self, error: Exception) -> None:
-        """Count a failure of the model; in the worker."""
-        if not self.context.ok():
-            return  # the process ends, and nothing can be published any more
-        if isinstance(error, DeviceLostError):
-            self.end_process(str(error))
-            return
-        self._failures += 1
-        self.tally.warn("model failures", f"{type(error).__name__}: {error}")
-        if self._failures == MAX_FAILURES:
-            self.deactivate_because(f"the model failed {MAX_FAILURES} times in a row: {error}")
+        self._info.publish(info)
 
     def _on_build_news(self, news: BuildNews) -> None:
         """Show what happens to the engines while the node loads; in the thread that builds."""
@@ -256,23 +167,33 @@ class Embedder(ManagedNode):
         latest, self._latest_news = self._latest_news, (news.graph, tenth)
         return tenth is None or self._latest_news != latest
 
-    def _pace(self, loaded: _Loaded, changed: Mapping[str, Any]) -> dict[str, float]:
+    def _pace(self, worker: ClipWorker, changed: Mapping[str, Any]) -> dict[str, float]:
         """Return the rate and the gap, as they are or as they are about to be."""
         wanted = {name: changed.get(name, self.parameters[name]) for name in _PACE}
-        return {**wanted, "rate_hz": wanted["rate_hz"] or loaded.model.bundle.stream_rate_hz}
+        return {**wanted, "rate_hz": wanted["rate_hz"] or worker.model.bundle.stream_rate_hz}
 
     def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the cameras, as they are or as they are about to be; one empty name for none."""
-        return camera_names(changed.get("cameras", self.parameters["cameras"])) or ONE_CAMERA
+        """Return the cameras, as they are or as they are about to be."""
+        return camera_names(changed.get("cameras", self.parameters["cameras"]))
 
-    def _require_loaded(self) -> _Loaded:
-        if self._loaded is None:
+    def _require_worker(self) -> ClipWorker:
+        if self._worker is None:
             raise RuntimeError("the node is not configured")
-        return self._loaded
+        return self._worker
 
-    def _engine(self) -> tuple[VLJepa, ClipEmbedder, Worker[_Frames]] | None:
-        loaded = self._loaded
-        return None if loaded is None else (loaded.model, loaded.clips, loaded.worker)
+
+def _judge(worker: ClipWorker) -> tuple[Level, str]:
+    """Say how bad it is: one silent camera is a warning, as the others are still seen."""
+    cameras = worker.inputs.values()
+    silences = [camera.silence() for camera in cameras]
+    if all(silences):
+        return Level.STALE, "; ".join(silences)
+    if worker.failures:
+        return Level.WARN, f"the model failed {worker.failures} times in a row"
+    faults = [silence or camera.fault() for camera, silence in zip(cameras, silences, strict=True)]
+    if any(faults):
+        return Level.WARN, "; ".join(filter(None, faults))
+    return Level.OK, f"{sum(camera.clips_hz for camera in cameras):.1f} clips per second"
 
 
 def main() -> int:

@@ -20,13 +20,13 @@ def state_markers(view: BoardView, frame_id: str, size_m: float, distance_m: flo
     They stand `distance_m` in front of the camera whose optical frame (x right, y down, z forward)
     is `frame_id`, in letters `size_m` high. The stamp is zero: rviz takes the newest transform.
     """
-    told = [query for query in view.queries if query.states]
-    top = -_LINES * size_m * (len(told) - 1) / 2
+    shown = [query for query in view.queries if query.states]
+    top = -_LINES * size_m * (len(shown) - 1) / 2
     markers = [
         _text(
             number, query, frame_id, size_m, Point(y=top + number * _LINES * size_m, z=distance_m)
         )
-        for number, query in enumerate(told)
+        for number, query in enumerate(shown)
     ]
     return MarkerArray(markers=markers)
 

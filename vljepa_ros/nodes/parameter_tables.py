@@ -6,7 +6,7 @@ from __future__ import annotations
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
 from vljepa_ros.runtime.choose import AUTO, BACKENDS
 from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
-from vljepa_ros.runtime.choose_signal import ANSWERS, COMPARISONS
+from vljepa_ros.runtime.signals import ANSWERS, COMPARISONS
 from vljepa_ros.stream.change import ChangeConfig
 from vljepa_ros.stream.spread import LOOK_BACK
 

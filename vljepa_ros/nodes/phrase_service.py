@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The describer's service that teaches it phrases: the embedder embeds them, the bank takes them.
+"""The describer's service that adds phrases: the embedder embeds them, the phrase bank takes them.
 
-The describer itself has no text encoder. Texts come from strangers: they are cleaned and bounded,
-and what is wrong with them is the answer, never an exception.
+The describer itself has no text encoder. Texts are not trusted: they are cleaned and bounded, and
+the response says what is wrong with them; none raises an exception.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PhraseService:
     """Serves ``~/add_phrases`` of a node, with the help of ``embedder/embed_text``."""
 
     def __init__(self, node: ManagedNode, bank: Callable[[], Bank]) -> None:
-        """Offer the service; ``bank`` raises RefusedError where there is none."""
+        """Create the service; ``bank`` raises RefusedError if there is none."""
         self._node = node
         self._bank = bank
         self._embedder = node.create_client(EmbedText, "embedder/embed_text")

@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services of the embedder that take texts: new queries, text embeddings, questions.
 
-Texts come from strangers: they are cleaned and bounded, and what is wrong with them is the answer,
-never an exception. What needs the model runs in the worker, in turn with the frames.
+Texts are not trusted: they are cleaned and bounded, and the response says what is wrong with them;
+none raises an exception. What needs the model runs in the worker, between the frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.parameter import Parameter
 
 from vljepa_msgs.srv import Ask, EmbedText, SetQueries
+from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common.conversions import to_floats, to_stamp
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
-from vljepa_ros.nodes.common.worker import Worker, WorkerStoppedError
+from vljepa_ros.nodes.common.worker import WorkerStoppedError
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder
-from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import MAX_TEXT, format_entry
 from vljepa_ros.stream.clean_text import clean_text
 
@@ -29,7 +27,7 @@ MAX_ANSWERS = 64
 
 
 class RefusedError(ValueError):
-    """A request cannot be served; the message is the answer."""
+    """A request cannot be served; the message says why to the caller."""
 
 
 class TextServices:
@@ -38,11 +36,11 @@ class TextServices:
     def __init__(
         self,
         node: ManagedNode,
-        engine: Callable[[], tuple[VLJepa, ClipEmbedder, Worker[Any]] | None],
+        worker: Callable[[], ClipWorker | None],
     ) -> None:
-        """Offer the services; ``engine`` returns None while the node is not configured."""
+        """Create the services; ``worker`` returns None while the node is not configured."""
         self._node = node
-        self._engine = engine
+        self._worker = worker
         node.create_service(SetQueries, "~/set_queries", self._set_queries)
         # An answer that waits for the worker must not hold up images: a group of their own.
         group = MutuallyExclusiveCallbackGroup()
@@ -54,7 +52,7 @@ class TextServices:
     ) -> SetQueries.Response:
         """Set the parameter ``queries``, so that it always tells what is active."""
         try:
-            self._require_engine()
+            self._require_worker()
             entries = [format_entry(query.name, query.text) for query in request.queries]
         except ValueError as error:
             response.message = self._refuse(error)
@@ -69,25 +67,25 @@ class TextServices:
         self, request: EmbedText.Request, response: EmbedText.Response
     ) -> EmbedText.Response:
         try:
-            model, _, worker = self._require_engine()
-            vector = await worker.call(partial(model.embed_text, request.text))
+            worker = self._require_worker()
+            vector = await worker.thread.call(partial(worker.model.embed_text, request.text))
         except (ValueError, BackendError, WorkerStoppedError) as error:
             response.message = self._refuse(error)
             return response
         response.success = True
-        response.space_id = model.bundle.space_id
+        response.space_id = worker.model.bundle.space_id
         response.data = to_floats(vector)
         return response
 
     async def _ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
         try:
-            _, clips, worker = self._require_engine()
+            worker = self._require_worker()
             if not 0 < len(request.answers) <= MAX_ANSWERS:
                 raise RefusedError(f"{len(request.answers)} answers; 1 to {MAX_ANSWERS} are asked")
             answers = [clean_text(answer, limit=MAX_TEXT) for answer in request.answers]
             question = clean_text(request.question, limit=MAX_TEXT)
-            stamp_ns, scores = await worker.call(
-                partial(clips.ask, question, answers, request.camera)
+            stamp_ns, scores = await worker.thread.call(
+                partial(worker.clips.ask, question, answers, request.camera)
             )
         except (ValueError, BackendError, WorkerStoppedError) as error:
             response.message = self._refuse(error)
@@ -98,11 +96,11 @@ class TextServices:
         response.best = int(np.argmax(scores))
         return response
 
-    def _require_engine(self) -> tuple[VLJepa, ClipEmbedder, Worker[Any]]:
-        engine = self._engine()
-        if engine is None:
+    def _require_worker(self) -> ClipWorker:
+        worker = self._worker()
+        if worker is None:
             raise RefusedError("the node is not configured")
-        return engine
+        return worker
 
     def _refuse(self, error: Exception) -> str:
         self._node.tally.count("service requests refused")

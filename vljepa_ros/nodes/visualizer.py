@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The visualizer node: what the model says, as a picture and as texts in space.
+"""The visualizer node: the states as an overlay on the images and as marker texts in space.
 
-Subscribing to images and drawing are the costly part, so both happen only while somebody looks at
-`~/overlay`. The board of states is fed all the time, so that the first picture is complete.
+Subscribing to images and drawing are the costly part, so both happen only while `~/overlay` has a
+subscriber. The states are collected all the time, so that the first picture is complete.
 
 Durations and ages in the picture are measured against the stamp of the image that is shown, not
 against the clock: they mean the same for a live camera, a replay and a bag.
@@ -32,7 +32,7 @@ from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.common.worker import Worker
-from vljepa_ros.nodes.drops import drops_of
+from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, drops_of
 from vljepa_ros.nodes.markers import state_markers
 from vljepa_ros.nodes.parameter_tables import IMAGE_TRANSPORT
 from vljepa_ros.stream.images import ImageError
@@ -61,6 +61,7 @@ PARAMETERS = (
 _DEMAND_PERIOD_S = 0.2
 _MARKER_PERIOD_S = 0.5
 _MAX_GAP_S = 1.0
+_NO_FRAME = "camera"  # in which texts stand if the images name no frame; also the replay's
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Visualizer(ManagedNode):
         self._worker = Worker(self._draw, on_error=self._on_drawing_error, wake=self.wake)
 
     def do_activate(self) -> None:
-        """Subscribe to all but the images, for which somebody must look first."""
+        """Subscribe to all but the images, which wait for a subscriber of the overlay."""
         self._forget()
         self._embedder = self.resolve_topic_name("embedder/embedding").rpartition("/")[0]
         self._listeners = [
@@ -166,7 +167,7 @@ class Visualizer(ManagedNode):
         return Health(Level.OK, "drawing" if viewers else "nobody looks at the overlay", values)
 
     def _follow_demand(self) -> None:
-        """Subscribe to the images while somebody looks at the overlay."""
+        """Subscribe to the images while the overlay has a subscriber."""
         wanted = self._overlay.get_subscription_count() > 0
         if wanted and self._images is None:
             kind, topic = Image, "image_raw"
@@ -192,7 +193,7 @@ class Visualizer(ManagedNode):
         stamp_ns = to_ns(message.header.stamp) or int(self.get_clock().now().nanoseconds)
         if self._worker is None or not self._gate.admit(stamp_ns).accepted:
             return
-        if self._worker.offer(_Picture(message, self._board.view(stamp_ns))):
+        if self._worker.put(_Picture(message, self._board.view(stamp_ns))):
             self.tally.count("images replaced by newer ones")
 
     def _draw(self, picture: _Picture) -> None:
@@ -201,7 +202,7 @@ class Visualizer(ManagedNode):
         try:
             image = to_rgb(picture.message)
         except ImageError as error:
-            self.tally.warn(f"images refused: {error.cause}", f"image refused: {error}")
+            self.tally.warn(f"{IMAGES_REFUSED}: {error.cause}", f"image refused: {error}")
             return
         drawn = self._painter.draw(image, picture.view)
         self._overlay.publish(to_image(drawn, header.stamp, header.frame_id))
@@ -220,10 +221,18 @@ class Visualizer(ManagedNode):
 
     def _on_state(self, message: StateDescription) -> None:
         if message.reason == StateDescription.FORCED:
-            return  # a look on request; what stands is what was told before
-        self._frame_id = message.header.frame_id
+            return  # it was asked for; the current state stays
+        self._frame_id = message.header.frame_id or self._missing_frame()
         state = StateView(message.text, to_ns(message.since), message.score)
         self._board.add_state(message.query, state)
+
+    def _missing_frame(self) -> str:
+        self.tally.warn(
+            "states without frame_id",
+            f"the images name no frame, so the marker texts stand in {_NO_FRAME!r}: set the "
+            "frame_id of the camera driver",
+        )
+        return _NO_FRAME
 
     def _on_diagnostics(self, report: DiagnosticArray) -> None:
         drops = drops_of(report, self._embedder)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in, embeddings of the newest clips out. Knows the model and time, not ROS.
+"""From frames to embeddings of the newest clips of each camera.
 
 Every frame passes the frame encoder once; its features wait in the window of its camera for the
 clips that they are part of. What several cameras saw at the same time goes through the model in
-one run. Where there is one camera, its name is empty.
+one run. The name of a single camera may be empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,22 +18,56 @@ from numpy.typing import NDArray
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.clip_window import Clip, ClipWindow
-from vljepa_ros.stream.frame import Frame
 
 ONE_CAMERA = ("",)
 
 
 class NoClipError(ValueError):
-    """A question came before the first clip was complete, or about no camera that there is."""
+    """A question came before the first clip was complete, or named no known camera."""
 
 
 @dataclass(frozen=True)
-class Embedded:
+class Frame:
+    """An RGB frame of the model's size on its way to the model.
+
+    Attributes:
+        stamp_ns: stamp of the image.
+        frame_id: optical frame of the camera.
+        image: uint8 (H, W, 3).
+        restart: whether no older frame belongs to the same stream.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    image: NDArray[np.uint8]
+    restart: bool
+
+
+def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Return what takes the place of frames that still wait, by camera: the newest of each.
+
+    A restart is not lost with the frame that it came with.
+    """
+    cut = {camera for camera, frame in old.items() if frame.restart}
+    newest = {
+        camera: replace(frame, restart=True) if camera in cut else frame
+        for camera, frame in new.items()
+    }
+    return {**old, **newest}
+
+
+@dataclass(frozen=True)
+class ClipEmbeddings:
     """Unit vectors (dimension) by query for the clip from ``start_ns`` to ``end_ns``."""
 
     start_ns: int
     end_ns: int
     vectors: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all vectors can be used; a model may fail for the clip of one camera alone."""
+        return all(np.isfinite(vector).all() for vector in self.vectors.values())
 
 
 class ClipEmbedder:
@@ -78,14 +112,14 @@ class ClipEmbedder:
             self._model.encode_query(text)  # now, and not while a clip waits
         self._queries = queries
 
-    def add(self, frames: Mapping[str, Frame]) -> dict[str, Embedded]:
+    def add(self, frames: Mapping[str, Frame]) -> dict[str, ClipEmbeddings]:
         """Take the next frame of some cameras, at least of one.
 
         Returns:
             The embeddings by camera, but for those whose first clip is not complete yet.
 
         Raises:
-            BackendError: the model failed.
+            BackendError: the model failed for all of them.
         """
         for camera, frame in frames.items():
             if frame.restart:
@@ -100,9 +134,10 @@ class ClipEmbedder:
         found = self._model.embed_clips(
             [clip.frames for clip in clips.values()], list(queries.values())
         )
+        by_query = [dict(zip(queries, vectors, strict=True)) for vectors in found]
         return {
-            camera: Embedded(clip.start_ns, clip.end_ns, dict(zip(queries, vectors, strict=True)))
-            for (camera, clip), vectors in zip(clips.items(), found, strict=True)
+            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors)
+            for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
         }
 
     def ask(

@@ -29,13 +29,12 @@ from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.reference import DisagreementError, Reference
-from vljepa_ros.runtime.scores import softmax
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
 from vljepa_ros.runtime.tokenizer import TextError
 from vljepa_ros.stream.preprocess import fit_frame
-from vljepa_ros.stream.vectors import unit
+from vljepa_ros.stream.vectors import softmax, unit
 
 
 class VLJepa:
@@ -153,12 +152,13 @@ class VLJepa:
             query_texts: the questions; none gives an empty result without any work.
 
         Returns:
-            (B, Q, dimension), unit length, in the order of the clips and queries.
+            (B, Q, dimension), unit length, in the order of the clips and queries. A clip whose
+            values are not finite fails alone: what the backend gave for it is returned.
 
         Raises:
             ValueError: the number of frames is not the bundle's.
             TextError: a query is empty, or the bundle has no tokens for it.
-            BackendError: the model is closed, failed, or gave values that are not finite.
+            BackendError: the model is closed, failed, or gave finite values for no clip.
         """
         length = self.bundle.clip.frames
         for clip in clips:
@@ -173,7 +173,7 @@ class VLJepa:
             np.stack([query.tokens for query in queries]),
             np.stack([query.mask for query in queries]),
         )
-        if not np.isfinite(embeddings).all():
+        if not np.isfinite(embeddings).all(axis=(1, 2)).any():
             raise BackendError(f"{self.backend.name} gave an embedding that is not finite")
         return embeddings
 

@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.decoder import Description
 from vljepa_ros.runtime.manifest import FieldReader, ManifestError
-from vljepa_ros.runtime.scores import softmax
-from vljepa_ros.stream.vectors import unit
+from vljepa_ros.stream.vectors import softmax, unit
 
 
 @dataclass(frozen=True)

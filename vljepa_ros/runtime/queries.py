@@ -3,7 +3,7 @@
 
 Entries are ``*`` (every query of the bundle), ``action`` (the bundle's query of that name) or
 ``name: text`` (a question of one's own). Names and texts end up in messages, logs and RViz, so
-they are cleaned and bounded here, where they come in.
+they are cleaned and bounded here, at the door.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def parse_queries(entries: Sequence[str], known: Mapping[str, str]) -> dict[str,
         if name in queries:
             raise QueryError(f"query {name!r} is named twice")
         queries[name] = text
-    if not 0 < len(queries) <= MAX_QUERIES:
-        raise QueryError(f"{len(queries)} queries; there must be 1 to {MAX_QUERIES}")
+    if not queries:
+        raise QueryError(f"queries must not be empty; {_ALL!r} is all of the bundle's")
+    if len(queries) > MAX_QUERIES:
+        raise QueryError(f"{len(queries)} queries; there may be {MAX_QUERIES}")
     return queries
 
 

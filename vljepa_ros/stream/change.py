@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the moments at which a stream enters a new state, from the past alone.
+"""Detects, online, when a stream of embeddings enters a new state.
 
 It asks at every sample what Ward's clustering, the paper's offline method (section 4.6), asks of
 two neighbouring segments: by how much would the spread within them grow if they were one? Here the
-two are what was seen since the last decode, cut at the best place. Where the growth passes what
-the stream's own noise explains, the cut is a change, and the part after it is the new state: what
-is described holds nothing of the old one.
+two are what was seen since the last decode, cut at the best place. If the growth is more than the
+stream's own noise explains, the cut is a change and the part after it is the new state: what is
+decoded holds nothing of the old one.
 
 The growth is a distance times a time, so a great change counts after a few samples, a small one
 later, a glitch of one sample never, and a slow drift once it has led far enough from the mean.
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vljepa_ros.stream.pieces import OpenPiece, Piece
+from vljepa_ros.stream.segment import OpenSegment, Segment
 from vljepa_ros.stream.spread import LOOK_BACK, Split, Spread
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
@@ -76,7 +76,7 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class Decode:
-    """A moment at which the state is to be described.
+    """A point of the stream at which the state is to be decoded into words.
 
     Attributes:
         stamp_ns: stamp of the newest sample.
@@ -85,8 +85,8 @@ class Decode:
         distance: cosine distance (0..2) between this embedding and that of the decode before; 0
             for FIRST.
         embedding: unit vector (dimension) that stands for the state.
-        ended: the samples since the decode before, which are final now. None where there are none,
-            for FORCED, which only looks, and for CORRECTION, which is about the same samples.
+        ended: the segment since the decode before, which is final now. None if it has no sample,
+            for FORCED, which changes nothing, and for CORRECTION, which is about the same samples.
     """
 
     stamp_ns: int
@@ -94,7 +94,7 @@ class Decode:
     reason: Reason
     distance: float
     embedding: NDArray[np.float32]
-    ended: Piece | None = None
+    ended: Segment | None = None
 
 
 class _Sample(NamedTuple):
@@ -115,11 +115,11 @@ class ChangeDetector:
         """Forget the stream; the next sample is the first one."""
         self._recent: deque[_Sample] = deque()
         self._spread = Spread(0)
-        self._piece: OpenPiece | None = None  # samples older than the recent ones
+        self._settled: OpenSegment | None = None  # samples too old for a cut
         self._step_s, self._weight_s = math.inf, LONGEST_SAMPLE_S
         self._noise = self._noise_known = 0.0
         self._signal: NDArray[np.float64] = np.empty(0)  # the newest
-        self._described: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._baseline: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._stamp_ns = self._decoded_ns = self._since_ns = 0
 
     @property
@@ -139,10 +139,9 @@ class ChangeDetector:
         Args:
             stamp_ns: when it was seen.
             embedding: (dimension), what is decoded.
-            signal: (any), what is compared; two samples are wholly different where half of their
-                squared distance is 1. None is the embedding itself. Where it has another
-                dimension than before, other things are compared from now on: the state is
-                refreshed at once.
+            signal: (any), what is compared; two samples are wholly different if half of their
+                squared distance is 1. None is the embedding itself. If its dimension has
+                changed, other things are compared from now on: the state is refreshed at once.
 
         Raises:
             EmbeddingError: the embedding is zero, the embedding or the signal is not finite, or
@@ -158,7 +157,7 @@ class ChangeDetector:
         self._weight_s = min(step_s, self._step_s, LONGEST_SAMPLE_S)  # a gap is no evidence
         if self._step_s == math.inf:  # only now it is known for how long the first one stands
             self._spread.add(self._signal, self._weight_s)
-            self._spread.be_described()
+            self._spread.set_baseline()
         self._stamp_ns, self._step_s = stamp_ns, step_s
         if compared.size != self._spread.size:
             return self._compare_anew(_Sample(stamp_ns, vector, compared))
@@ -166,22 +165,22 @@ class ChangeDetector:
         self._append(_Sample(stamp_ns, vector, compared))
         return self._due()
 
-    def finish(self) -> Piece | None:
-        """Return the samples since the last decode, or None where there are none.
+    def finish(self) -> Segment | None:
+        """Return the segment since the last decode, or None if it has no sample.
 
-        This only looks, for a stream that ends here.
+        For a stream that ends here; the detector itself stays as it is.
         """
-        return self._closed_piece(len(self._recent), self._stamp_ns)
+        return self._closed_segment(len(self._recent), self._stamp_ns)
 
     def force(self) -> Decode | None:
         """Return the state as it is now, or None before any sample.
 
-        This only looks: asking often hides no change. Where more speaks for a change than against
-        it, the new state is returned although it is not confirmed yet.
+        The detector stays as it is: asking often hides no change. If a change is likely, the new
+        state is returned although it is not confirmed yet.
         """
         if not self._started:
             return None
-        since_ns, embedding = self._since_ns, self._described
+        since_ns, embedding = self._since_ns, self._baseline
         if (first := self._likely_change()) is not None:
             new = self._after(first)
             since_ns, embedding = new[0].stamp_ns, _mean(new)
@@ -192,15 +191,15 @@ class ChangeDetector:
 
     @property
     def _started(self) -> bool:
-        return self._described.size > 0
+        return self._baseline.size > 0
 
     def _checked(self, embedding: ArrayLike) -> NDArray[np.float32]:
         vector = unit(embedding)
         if vector.ndim != 1:
             raise EmbeddingError(f"an embedding must be one vector, not of shape {vector.shape}")
-        if self._started and vector.size != self._described.size:
+        if self._started and vector.size != self._baseline.size:
             raise EmbeddingError(
-                f"an embedding of dimension {vector.size}, after those of {self._described.size}"
+                f"an embedding of dimension {vector.size}, after those of {self._baseline.size}"
             )
         return vector
 
@@ -212,16 +211,16 @@ class ChangeDetector:
         self._spread = Spread(signal.size)
         self._recent.append(_Sample(stamp_ns, vector, signal))
         self._stamp_ns = self._since_ns = stamp_ns
-        self._described, self._signal = vector, signal
+        self._baseline, self._signal = vector, signal
         return self._decode(vector, Reason.FIRST, ended)
 
     def _compare_anew(self, sample: _Sample) -> Decode:
-        """Let a sample whose signal is of another kind stand for the state, as the first one."""
+        """Begin the state anew with a sample whose signal is of another kind."""
         ended = self.finish()
-        self._recent, self._piece = deque([sample]), None
+        self._recent, self._settled = deque([sample]), None
         self._spread, self._signal = Spread(sample.signal.size), sample.signal
         self._spread.add(sample.signal, LONGEST_SAMPLE_S)
-        self._spread.be_described()
+        self._spread.set_baseline()
         return self._decode(sample.embedding, Reason.REFRESH, ended)
 
     def _append(self, sample: _Sample) -> None:
@@ -250,8 +249,8 @@ class ChangeDetector:
         split = self._spread.best_split(config.confirmations)
         if split and split.evidence_s > self.required_s and self._is_confirmed(split):
             return self._change_at(split.first)
-        departed_s = self._spread.departed_s(self._noise * self._weight_s)
-        if departed_s > self.required_s and self._likely_change() is None:
+        drift_s = self._spread.drift_evidence_s(self._noise * self._weight_s)
+        if drift_s > self.required_s and self._likely_change() is None:
             return self._correct()
         if 0 < config.refresh_s <= silence_s and self._likely_change() is None:
             return self._refresh()
@@ -263,68 +262,68 @@ class ChangeDetector:
         return all(split.is_new(sample.signal) for sample in newest)
 
     def _likely_change(self) -> int | None:
-        """Return where a new state begins, if more speaks for it than against it."""
+        """Return the index at which a new state begins, or None if that is not likely."""
         split = self._spread.best_split(1)
         return split.first if split and split.evidence_s > self.required_s / 2 else None
 
     def _change_at(self, index: int) -> Decode:
         new = self._after(index)
-        ended = self._closed_piece(index, new[0].stamp_ns)
+        ended = self._closed_segment(index, new[0].stamp_ns)
         self._since_ns = new[0].stamp_ns
-        self._recent, self._piece = deque(new), None
+        self._recent, self._settled = deque(new), None
         self._spread.keep_after(index)
-        self._spread.be_described()
+        self._spread.set_baseline()
         return self._decode(_mean(new), Reason.CHANGE, ended)
 
     def _correct(self) -> Decode:
-        """Describe the same state anew: its mean has left what was described of it.
+        """Decode the same state again: its mean has drifted away from the baseline.
 
         The first samples of a state may show it badly, and a change may be too slow for a cut.
         """
-        self._spread.be_described()
+        self._spread.set_baseline()
         seen = self.finish()
-        embedding = self._described if seen is None else _direction(seen.mean, self._described)
+        embedding = self._baseline if seen is None else _direction(seen.mean, self._baseline)
         return self._decode(embedding, Reason.CORRECTION, None)
 
     def _refresh(self) -> Decode:
-        """Describe what was seen since the last decode; from now on it is the past."""
+        """Decode what was seen since the last decode, and begin a new segment."""
         ended = self.finish()
-        embedding = self._described if ended is None else _direction(ended.mean, self._described)
+        embedding = self._baseline if ended is None else _direction(ended.mean, self._baseline)
         self._recent.clear()
         self._spread.keep_mean()
-        self._spread.be_described()
-        self._piece = None
+        self._spread.set_baseline()
+        self._settled = None
         return self._decode(embedding, Reason.REFRESH, ended)
 
     def _decode(
-        self, embedding: NDArray[np.float32], reason: Reason, ended: Piece | None
+        self, embedding: NDArray[np.float32], reason: Reason, ended: Segment | None
     ) -> Decode:
         distance = 0.0 if reason is Reason.FIRST else self._distance(embedding)
-        self._described, self._decoded_ns = embedding, self._stamp_ns
+        self._baseline, self._decoded_ns = embedding, self._stamp_ns
         return Decode(self._stamp_ns, self._since_ns, reason, distance, embedding, ended)
 
     def _distance(self, embedding: NDArray[np.float32]) -> float:
-        cosine = float(np.dot(embedding, self._described))
+        cosine = float(np.dot(embedding, self._baseline))
         return min(2.0, max(0.0, 1.0 - cosine))
 
     def _after(self, index: int) -> list[_Sample]:
         return list(self._recent)[index:]
 
     def _settle(self, sample: _Sample) -> None:
-        if self._piece is None:
-            self._piece = OpenPiece(sample.stamp_ns, sample.embedding)
+        if self._settled is None:
+            self._settled = OpenSegment(sample.stamp_ns, sample.embedding)
         else:
-            self._piece.add(sample.embedding)
+            self._settled.add(sample.embedding)
 
-    def _closed_piece(self, count: int, end_ns: int) -> Piece | None:
-        """Return the piece of all settled samples and the first ``count`` recent ones."""
+    def _closed_segment(self, count: int, end_ns: int) -> Segment | None:
+        """Return all settled samples and the first ``count`` recent ones as one segment."""
         samples = list(self._recent)[:count]
-        piece = self._piece.closed(end_ns) if self._piece else None
+        settled = self._settled.closed(end_ns) if self._settled else None
         if not samples:
-            return piece
+            return settled
         mean = np.mean([s.embedding for s in samples], axis=0, dtype=np.float64)
-        recent = Piece(samples[0].stamp_ns, end_ns, np.asarray(mean), len(samples))
-        return piece.joined(recent) if piece else recent
+        recent = Segment(samples[0].stamp_ns, end_ns, np.asarray(mean), len(samples))
+        return settled.joined(recent) if settled else recent
 
 
 def _checked_signal(signal: ArrayLike) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts from outside made harmless for logs, RViz and messages.
+"""Makes untrusted texts harmless for logs, RViz and messages.
 
-A query comes over a service and a phrase out of a file: either may hold line breaks that forge log
+A query comes over a service and a phrase from a file. Either may hold line breaks that forge log
 lines, control characters that a terminal obeys, marks that reverse the writing direction, or a
 megabyte of anything.
 """

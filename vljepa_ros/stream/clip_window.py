@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts clips out of a stream by time, not by counting frames.
+"""Cuts clips out of a stream by time stamp, not by number of frames.
 
-A model is trained on frames at one rate. Counting would feed it a clip that is played too fast
-when the camera is slow and too slowly when it is fast. Here each place of the clip has a time, and
-the stored frame nearest to that time takes it: a slower camera repeats frames, a faster one skips
-some, dropped frames are bridged by their neighbours.
+A model is trained on frames at one rate. A clip of the last N frames would play too fast if the
+camera is slow, and too slowly if it is fast. Here each place of the clip has a time, and gets the
+stored frame nearest to that time: a slower camera repeats frames, a faster one skips some, and the
+neighbours of a dropped frame take its place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Clip:
 
 
 class ClipWindow:
-    """The newest stretch of a stream, just long enough for one clip. For one thread."""
+    """The newest frames of a stream, just enough for one clip. For one thread."""
 
     def __init__(self, frames: int, rate_hz: float) -> None:
         """Start empty, for clips of ``frames`` places at ``rate_hz``.

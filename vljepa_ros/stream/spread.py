@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the samples of a state are spread, and where a cut would lower that most.
+"""How far the samples of a state are spread, and which cut would lower that most.
 
 Ward's clustering joins the two neighbours whose union grows the sum of squared distances to the
 mean least. That growth is w1 w2 / (w1 + w2) times the squared distance of both means; with times
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOOK_BACK = 60  # samples among which a cut is looked for; bounds memory and work
-MEMORY_S = 3.0  # what was described weighs no more, however long it lasted
+MEMORY_S = 3.0  # the baseline weighs no more than this time, however long it lasted
 
 
 class Split(NamedTuple):
@@ -43,7 +43,7 @@ class Split(NamedTuple):
 class Spread:
     """Sums of a state's signals, from which the spread on both sides of any cut follows.
 
-    Every recent sample remembers the sums before it, so that a cut costs one subtraction.
+    Every recent sample keeps the sums before it, so that a cut costs one subtraction.
     """
 
     def __init__(self, size: int) -> None:
@@ -52,8 +52,8 @@ class Spread:
         self._total: NDArray[np.float64] = np.zeros(size)
         self._weights_before: deque[float] = deque(maxlen=LOOK_BACK)
         self._totals_before: deque[NDArray[np.float64]] = deque(maxlen=LOOK_BACK)
-        self._described: NDArray[np.float64] = self._total
-        self._described_s = math.inf
+        self._baseline: NDArray[np.float64] = self._total
+        self._baseline_s = math.inf
 
     @property
     def size(self) -> int:
@@ -74,7 +74,7 @@ class Spread:
             confirmations: least number of samples after it. Before it there is at least one.
 
         Returns:
-            None where there are too few samples.
+            None if there are too few samples.
         """
         count = len(self._weights_before) + 1 - confirmations
         before = np.array(self._weights_before)[:count]
@@ -91,18 +91,19 @@ class Spread:
         best = int(growth.argmax())
         return Split(first + best, float(growth[best]), old[best], new[best])
 
-    def be_described(self) -> None:
-        """Let the mean as it is now be what was described."""
-        self._described, self._described_s = self._total / self._weight_s, self._weight_s
+    def set_baseline(self) -> None:
+        """Make the mean as it is now the baseline from which drift is measured."""
+        self._baseline, self._baseline_s = self._total / self._weight_s, self._weight_s
 
-    def departed_s(self, noise_s: float) -> float:
-        """Return the evidence in seconds that the mean has left what was described.
+    def drift_evidence_s(self, noise_s: float) -> float:
+        """Return the evidence in seconds that the mean has drifted away from the baseline.
 
-        ``noise_s`` is the noise times the period, by which the mean that was described was off by
-        itself; twice that explains nearly all of what happens by chance.
+        Args:
+            noise_s: the noise times the period. The baseline itself was off by that much; twice
+                that explains nearly all of what happens by chance.
         """
-        apart = self._total / self._weight_s - self._described
-        explained = 2.0 * noise_s / self._described_s
+        apart = self._total / self._weight_s - self._baseline
+        explained = 2.0 * noise_s / self._baseline_s
         weight = self._weight_s * MEMORY_S / (self._weight_s + MEMORY_S)
         return weight * (0.5 * float(apart @ apart) - explained)
 
@@ -116,7 +117,7 @@ class Spread:
         self._weight_s, self._total = self._weight_s - weight_s, self._total - total
 
     def keep_mean(self) -> None:
-        """Let what was seen stand for the state, without a place in it for a change."""
+        """Keep the mean of what was seen, without samples among which a change could be found."""
         scale = min(1.0, MEMORY_S / self._weight_s)
         self._weight_s, self._total = scale * self._weight_s, scale * self._total
         self._weights_before.clear()

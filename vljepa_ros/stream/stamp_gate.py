@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides from a stamp alone, before any pixel is touched, whether a frame is due.
+"""Decides from a stamp alone, before any pixel is decoded, whether a frame is due.
 
-A camera's rate is seldom the rate that the model is fed with, and it changes with the light. The
-gate keeps a grid of due times: each admitted frame moves the grid by exactly one period, so the
-average rate is kept without drift, whatever the camera's rate and jitter. A camera that is slower
-than the grid has every frame admitted, and a stall is not made up for with a burst.
+A camera's rate is seldom the rate of the model, and it changes with the light. The gate keeps a
+grid of due times: each admitted frame moves the grid by exactly one period, so the average rate is
+kept without drift, whatever the camera's rate and jitter. If a camera is slower than the grid,
+every frame is admitted. A stall is not followed by a burst.
 
 The first frame may itself be late. The grid therefore starts a little before it, so that a camera
 with the very rate of the gate and a jitter of a quarter of a period loses no frame. The offset is
@@ -15,15 +15,18 @@ the smallest jitter would make the admitted frames uneven by a whole interval of
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from enum import Enum
 
 _NS = 1_000_000_000
 _FIRST_DUE = 7 / 16  # of a period after the frame that starts the grid
 _LATE = 2  # periods behind its due time after which a frame starts the grid anew
+_LATEST = 64  # frames among which a fault of the stamps is looked for
+_FEWEST = 5  # frames that can show one
 
 
 class Admission(Enum):
-    """What becomes of a frame."""
+    """Whether a frame is used, and why."""
 
     ACCEPTED = "accepted"
     EARLY = "early"
@@ -41,6 +44,16 @@ class Admission(Enum):
     def resets(self) -> bool:
         """Whether what was stored before this frame no longer belongs to its clip."""
         return self in (Admission.GAP, Admission.JUMP_BACK)
+
+
+class StampFault(Enum):
+    """What is wrong with the stamps of a camera; the value says it to the user."""
+
+    ALL_EQUAL = "all stamps are equal: the camera driver must stamp its images"
+    TO_AND_FRO = (
+        "stamps jump to and fro: two publishers or two clocks on one topic, or a short recording "
+        "that loops?"
+    )
 
 
 class StampGate:
@@ -78,10 +91,27 @@ class StampGate:
         self._newest_ns: int | None = None
         self._interval_ns = 0
         self._due_ns = -math.inf
+        self._latest: deque[Admission] = deque(maxlen=_LATEST)
+
+    def fault(self, tolerated: float = 0.1) -> StampFault | None:
+        """Return what is wrong with the latest stamps, or None if nothing is.
+
+        Args:
+            tolerated: share of frames whose stamps may go back. A recording that loops and a
+                frame that arrives late are no faults.
+        """
+        if len(self._latest) < _FEWEST:
+            return None
+        counts = Counter(self._latest)
+        if counts[Admission.DUPLICATE] >= len(self._latest) - 1:
+            return StampFault.ALL_EQUAL
+        backward = counts[Admission.OUT_OF_ORDER] + counts[Admission.JUMP_BACK]
+        return StampFault.TO_AND_FRO if backward > tolerated * len(self._latest) else None
 
     def admit(self, stamp_ns: int) -> Admission:
         """Judge the next frame by its stamp in nanoseconds."""
         admission = self._judge(stamp_ns)
+        self._latest.append(admission)
         if admission in (Admission.DUPLICATE, Admission.OUT_OF_ORDER):
             return admission
         if self._newest_ns is not None:

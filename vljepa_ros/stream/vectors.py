@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings as unit vectors, and the one error for those that cannot be one."""
+"""Embeddings as unit vectors, and their similarities as probabilities."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def unit(vectors: ArrayLike) -> NDArray[np.float32]:
     if not (np.isfinite(norms) & (norms > 0)).all():
         raise EmbeddingError("an embedding must be finite and not zero")
     return np.asarray(array / norms, dtype=np.float32)
+
+
+def softmax(logits: ArrayLike) -> NDArray[np.float32]:
+    """Return the softmax over the last axis of ``logits`` (n), computed in double precision.
+
+    Of scaled cosines, as the model was trained with. Such a probability says how much better a
+    text fits than the other candidates. It does not say that any of them fits: the probabilities
+    of two wrong answers also add up to one.
+    """
+    array = np.asarray(logits, dtype=np.float64)
+    powers = np.exp(array - array.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)

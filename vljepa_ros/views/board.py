@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known right now about every query: the memory behind the overlay.
+"""The latest states of every query: what the overlay shows.
 
-The visualizer node and the demo's recorder feed it from their subscriptions and draw the same
+The visualizer node and the demo's recorder fill it from their subscriptions and draw the same
 picture from it. Times are integer nanoseconds of whatever clock stamps the messages.
 """
 
@@ -36,7 +36,7 @@ class QueryView:
 
 @dataclass(frozen=True)
 class BoardView:
-    """A still picture of the board at `now_ns`; `age_s` is None before the first embedding."""
+    """What the board holds at `now_ns`; `age_s` is None before the first embedding."""
 
     now_ns: int
     queries: tuple[QueryView, ...]
@@ -47,7 +47,7 @@ class BoardView:
 
 @dataclass
 class StateBoard:
-    """Collect questions, states and embedding stamps; `view()` freezes them for drawing."""
+    """Collects questions, states and the stamps of embeddings; `view()` is a copy to draw."""
 
     dropped: int | None = None
     _questions: dict[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class StateBoard:
         }
 
     def add_state(self, query: str, state: StateView) -> None:
-        """Note that `query` is in `state`; the same text again only renews the score.
+        """Add a state of a query; if the text is the same as before, only its score is new.
 
         A state that began when the last one did takes its place.
         """

@@ -37,7 +37,7 @@ _TITLE, _HEAD, _TEXT, _LABEL = Font(22, bold=True), Font(15, bold=True), Font(14
 
 
 @dataclass(frozen=True)
-class Segment:
+class TimelineSegment:
     """A stretch of time in one state; seconds from the beginning of the run."""
 
     start: float
@@ -54,8 +54,8 @@ class Track:
 
     name: str
     question: str
-    states: tuple[Segment, ...]
-    truth: tuple[Segment, ...] = ()
+    states: tuple[TimelineSegment, ...]
+    truth: tuple[TimelineSegment, ...] = ()
     distance: tuple[tuple[float, float], ...] = ()
     remark: str = ""
 
@@ -68,7 +68,7 @@ class Timeline:
     subtitle: str
     duration: float
     tracks: tuple[Track, ...]
-    episodes: tuple[Segment, ...] = ()
+    episodes: tuple[TimelineSegment, ...] = ()
 
 
 def draw_timeline(
@@ -159,7 +159,7 @@ class _Sheet:
         self._y += 16
 
     def _draw_strip(
-        self, axis: _Axis, track: Track, name: str, segments: Sequence[Segment]
+        self, axis: _Axis, track: Track, name: str, segments: Sequence[TimelineSegment]
     ) -> None:
         self._name_strip(name)
         _box(self._image, axis.left, self._y, axis.right, _STRIP, _PALE)
@@ -175,7 +175,7 @@ class _Sheet:
     def _draw_agreement(self, axis: _Axis, track: Track) -> None:
         """Draw a thin red line between the strips wherever they differ."""
         for start, end in _differences(track):
-            for left, right, _ in axis.cut([Segment(start, end, "")]):
+            for left, right, _ in axis.cut([TimelineSegment(start, end, "")]):
                 _box(self._image, left, self._y + 1, right, 3, _MISS)
         self._y += 5
 
@@ -246,7 +246,7 @@ class _Axis:
         share = (seconds - self.start) / (self.end - self.start)
         return self.left + round(share * (self.right - self.left))
 
-    def cut(self, segments: Iterable[Segment]) -> list[tuple[int, int, Segment]]:
+    def cut(self, segments: Iterable[TimelineSegment]) -> list[tuple[int, int, TimelineSegment]]:
         """Return the visible segments as (left, right, segment), at least one pixel wide."""
         shown = []
         for one in segments:
@@ -305,7 +305,7 @@ def _differences(track: Track) -> list[tuple[float, float]]:
     ]
 
 
-def _text_at(segments: Sequence[Segment], seconds: float) -> str | None:
+def _text_at(segments: Sequence[TimelineSegment], seconds: float) -> str | None:
     return next((one.text for one in segments if one.start <= seconds < one.end), None)
 
 

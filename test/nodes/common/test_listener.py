@@ -103,6 +103,7 @@ def test_a_publisher_whose_qos_does_not_fit_is_reported(
         lambda r: r.values.get("publishers with incompatible QoS") == "1", "the publisher"
     )
     assert "incompatible RELIABILITY" in report.values["last fault"]
+    assert "_NODE_NAME_UNKNOWN_" not in report.values["last fault"]
     assert "asks for reliable" in silence(reports, "best_effort")
 
 

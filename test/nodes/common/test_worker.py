@@ -41,7 +41,7 @@ class Job:
 
     def hold(self) -> None:
         """Keep the worker busy."""
-        self.worker.offer("hold")
+        self.worker.put("hold")
         assert self.held.wait(DEADLINE_S)
 
     def handled(self, last: str) -> list[str]:
@@ -67,35 +67,35 @@ def job() -> Iterator[Job]:
 
 def test_an_item_replaces_the_one_that_waits(job: Job) -> None:
     job.hold()
-    assert [job.worker.offer(item) for item in "abc"] == [False, True, True]
+    assert [job.worker.put(item) for item in "abc"] == [False, True, True]
     assert job.handled(last="c") == ["hold", "c"]
 
 
 def test_items_of_another_kind_wait_side_by_side(job: Job) -> None:
     job.hold()
     for item in ("a1", "b1", "a2"):
-        job.worker.offer(item, kind=item[0])
+        job.worker.put(item, kind=item[0])
     assert job.handled(last="b1") == ["hold", "a2", "b1"]
 
 
 def test_what_replaces_may_keep_something_of_the_old(job: Job) -> None:
     job.hold()
     for item in "abc":
-        job.worker.offer(item, merge=str.__add__)
+        job.worker.put(item, merge=str.__add__)
     assert job.handled(last="abc") == ["hold", "abc"]
 
 
 def test_cleared_items_are_forgotten(job: Job) -> None:
     job.hold()
-    job.worker.offer("a")
+    job.worker.put("a")
     job.worker.clear()
-    assert not job.worker.offer("b")
+    assert not job.worker.put("b")
     assert job.handled(last="b") == ["hold", "b"]
 
 
 def test_the_worker_outlives_an_error(job: Job) -> None:
-    job.worker.offer("fail", kind=1)
-    job.worker.offer("a", kind=2)
+    job.worker.put("fail", kind=1)
+    job.worker.put("a", kind=2)
     job.handled(last="a")
     assert [type(error) for error in job.errors] == [KeyError]
 
@@ -144,7 +144,7 @@ def test_draining_waits_for_what_is_in_hand_and_what_waits(
     job.hold()
     monkeypatch.setattr("vljepa_ros.nodes.common.worker._PATIENCE_S", 0.01)
     assert not job.worker.drain()
-    job.worker.offer("last")
+    job.worker.put("last")
     monkeypatch.setattr("vljepa_ros.nodes.common.worker._PATIENCE_S", DEADLINE_S)
     job.release.set()
     assert job.worker.drain()

@@ -18,9 +18,8 @@ from support import fake_nvidia
 from support.engines import engines_in
 from support.real_bindings import VERSIONS
 from vljepa_ros.runtime import tasks
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Frame
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.stream.frame import Frame
 
 
 @pytest.fixture(scope="module", params=[(VERSIONS[0], 1), (VERSIONS[-1], 2)])

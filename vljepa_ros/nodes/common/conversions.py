@@ -2,7 +2,7 @@
 """Between messages and numpy, without copies if the types allow it.
 
 Arrays enter messages as ``array.array`` filled with ``frombytes``: every other way is ten to a
-thousand times slower, and is refused or checked element by element where rclpy checks fields
+thousand times slower, and is refused or checked element by element if rclpy checks fields
 (always in Humble, with ROS_PYTHON_CHECK_FIELDS=1 later).
 """
 

@@ -26,7 +26,7 @@ PERIOD_S = 1.0
 
 
 class Level(Enum):
-    """How bad it is; ordered as in diagnostic_msgs."""
+    """Level of a report, as in diagnostic_msgs."""
 
     OK = DiagnosticStatus.OK
     WARN = DiagnosticStatus.WARN
@@ -36,7 +36,7 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Health:
-    """One report: how bad it is, one line for people, and named values."""
+    """One report: its level, one line for people, and named values."""
 
     level: Level
     summary: str
@@ -64,7 +64,7 @@ class Tally:
         return part
 
     def count(self, cause: str) -> None:
-        """Count something that is part of normal work, such as a frame replaced by a newer one."""
+        """Count what is part of normal work, such as a frame that a newer one replaced."""
         with self._lock:
             self._counts[self._prefix + cause] += 1
 

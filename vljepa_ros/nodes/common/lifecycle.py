@@ -92,7 +92,7 @@ class ManagedNode(LifecycleNode):
         """Destroy subscriptions and forget the stream."""
 
     def do_cleanup(self) -> None:
-        """Undo :meth:`do_configure` and :meth:`load`, also where one stopped half-way."""
+        """Undo :meth:`do_configure` and :meth:`load`, also if one stopped half-way."""
 
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
         """Take a permitted change (name to new value); ValueError refuses it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A subscription that can say why nothing comes, and that no message brings down.
+"""A subscription that says why no message comes, and that survives any message.
 
 "It runs, but nothing happens" is the most frequent complaint about perception nodes: the topic has
 another name, nobody publishes, or the quality of service does not fit. Here that is said in words.

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # what rmw calls a node whose name has not arrived
 
 
 def sensor_data() -> QoSProfile:
@@ -36,7 +39,14 @@ def describe_publishers(node: Node, topic: str) -> str:
     if not publishers:
         return f"{name} has no publisher"
     return f"{name} has {len(publishers)} publisher(s): " + "; ".join(
-        f"{p.node_namespace.rstrip('/')}/{p.node_name} ({p.topic_type}, "
-        f"{p.qos_profile.reliability.name.lower()}, {p.qos_profile.durability.name.lower()})"
+        f"{_publisher_name(p)} ({p.topic_type}, {p.qos_profile.reliability.name.lower()}, "
+        f"{p.qos_profile.durability.name.lower()})"
         for p in publishers
     )
+
+
+def _publisher_name(publisher: TopicEndpointInfo) -> str:
+    """Return the full name of a publisher's node, which the graph learns after the publisher."""
+    if publisher.node_name == _UNKNOWN:
+        return "a node that is not known yet"
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"

@@ -54,7 +54,7 @@ class Worker(Generic[_Item]):
         self._thread = threading.Thread(target=self._loop, name=f"{THREADS} worker", daemon=True)
         self._thread.start()
 
-    def offer(
+    def put(
         self,
         item: _Item,
         *,
@@ -66,7 +66,7 @@ class Worker(Generic[_Item]):
         Args:
             item: what to handle.
             kind: items of one kind replace each other.
-            merge: makes what takes the place of (old, new); the new one where this is None.
+            merge: makes what takes the place of (old, new); the new one if this is None.
         """
         with self._changed:
             replaced = kind in self._items
@@ -101,7 +101,7 @@ class Worker(Generic[_Item]):
             self._items.clear()
 
     def drain(self) -> bool:
-        """Wait until all is done; return False where that takes longer than a second."""
+        """Wait until all is done; return False if that takes longer than a second."""
 
         def is_done() -> bool:
             return not (self._busy or self._calls or self._items) or self._stopping
@@ -110,7 +110,7 @@ class Worker(Generic[_Item]):
             return self._changed.wait_for(is_done, _PATIENCE_S)
 
     def stop(self) -> bool:
-        """End the thread; return False where it is still busy after a second.
+        """End the thread; return False if it is still busy after a second.
 
         Waiting items are forgotten and waiting calls fail. A busy thread ends after what it does
         now, and does not keep the process from ending.

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of the describer: embeddings in, states and segments in words out.
+
+The subscription's callback runs the change detectors; the worker thread, which all cameras share,
+finds the words and publishes, so a slow decoder never holds up the embeddings. If the decoder is
+slower than the changes, the newest state of each query is described and the others are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from std_msgs.msg import Header
+
+from vljepa_msgs import msg
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp, to_vector
+from vljepa_ros.nodes.common.diagnostics import Rate, Tally
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.listener import Listener
+from vljepa_ros.nodes.common.worker import Worker
+from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, STATES_REPLACED
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.decoder import Decoder, Description
+from vljepa_ros.runtime.signals import Signal
+from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate
+from vljepa_ros.stream.change import ChangeConfig, Decode, Reason
+from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.stream.segment import Segment
+from vljepa_ros.stream.state_events import StateEvent, StateEventDetector
+from vljepa_ros.stream.vectors import EmbeddingError
+
+
+@dataclass(frozen=True)
+class DescriberModel:
+    """What finds changes and the words for them; all cameras share it."""
+
+    bundle: Bundle
+    decoder: Decoder
+    signal: Signal
+
+    def can_describe(self, tally: Tally, space_id: str, dimension: int | None = None) -> bool:
+        """Tell whether embeddings are of the bundle's space; count and log if they are not."""
+        bundle = self.bundle
+        if space_id == bundle.space_id and dimension in (None, bundle.dimension):
+            return True
+        tally.warn(
+            "embeddings of another space",
+            f"embeddings are of space {clean_text(space_id, limit=64)!r}, the bundle's are of "
+            f"{bundle.space_id!r} ({bundle.dimension} numbers): both nodes need the same bundle",
+        )
+        return False
+
+
+class CameraDescriber:
+    """Publishes the states of one camera; its publishers last until :meth:`close`.
+
+    It listens from :meth:`start` to :meth:`stop`.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        camera: str,
+        model: DescriberModel,
+        worker: Worker[StateEvent],
+        config: ChangeConfig,
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            node: the describer.
+            camera: name of the camera; empty if there is only one, without a name.
+            model: what finds changes and words.
+            worker: takes the events; its handler must call :meth:`publish`.
+            config: when a change counts.
+        """
+        self._node, self._camera, self._model, self._worker = node, camera, model, worker
+        self._config = config
+        self._tally = node.tally.part(camera) if camera else node.tally
+        self.states, self.segments = Rate(), Rate()  # published
+        prefix = f"~/{camera}/" if camera else "~/"
+        create = node.create_lifecycle_publisher
+        self._state_publisher = create(msg.StateDescription, f"{prefix}state", qos.latched(10))
+        self._segment_publisher = create(msg.Segment, f"{prefix}segment", qos.reliable(100))
+        self.listener: Listener | None = None
+        self._forget()
+
+    # In the executor.
+
+    def start(self) -> None:
+        """Subscribe; the first embedding of each query begins its first state."""
+        self._forget()
+        topic = f"embedder/{self._camera}/embedding" if self._camera else "embedder/embedding"
+        self.listener = Listener(
+            self._node, msg.Embedding, topic, self._on_embedding, qos.reliable(10), self._tally
+        )
+
+    def stop(self) -> None:
+        """Unsubscribe, and have the worker publish what has ended with that."""
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
+        self.end_streams()
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (self._state_publisher, self._segment_publisher):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def end_streams(self) -> None:
+        """End all states; what comes next is the first of its query."""
+        for event in self._detector.finish():
+            self._enqueue(event)
+
+    def set_queries(self, info: msg.ModelInfo) -> None:
+        """End the states of queries that the embedder does not answer any more."""
+        texts = {query.name: query.text for query in info.queries}
+        for event in self._detector.keep_only(texts):
+            self._enqueue(event)
+
+    def set_config(self, config: ChangeConfig) -> None:
+        """Take new rules for what is a change."""
+        self._config = config
+        self._detector.set_config(config)
+
+    def force(self, query: str) -> StateEvent:
+        """Return the newest state of a query, whether it changed or not.
+
+        Raises:
+            NothingToDescribeError: there is none; the message says why.
+        """
+        return self._detector.force(query)
+
+    def values(self) -> dict[str, object]:
+        """Return what a report says of this camera; rates are since the report before."""
+        assert self.listener is not None, "only an active node asks"
+        texts = self._tracker.texts
+        values: Mapping[str, object] = {
+            "topic": self.listener.topic,
+            "embeddings_hz": self.listener.rate.read(),
+            **{f"state of {query}": text for query, text in texts.items()},
+        }
+        return {self._named(key): value for key, value in values.items()}
+
+    def silence(self) -> str:
+        """Say why no embedding comes; empty if embeddings come."""
+        complaint = self.listener.complaint() if self.listener else ""
+        return self._named(complaint) if complaint else ""
+
+    def _on_embedding(self, message: msg.Embedding) -> None:
+        if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
+            return
+        stamp_ns, frame_id = to_ns(message.header.stamp), message.header.frame_id
+        try:
+            vector = to_vector(message.data)
+            signal = self._model.signal(message.query, vector)
+            event = self._detector.update(message.query, stamp_ns, vector, frame_id, signal)
+        except EmbeddingError as error:
+            self._tally.warn("embeddings refused", f"embedding refused: {error}")
+            return
+        if event is not None:
+            self._enqueue(event)
+
+    def _enqueue(self, event: StateEvent) -> None:
+        kind = (event.camera, event.query)
+        if self._worker.put(event, kind=kind, merge=StateEvent.merged):
+            self._tally.count(STATES_REPLACED)
+
+    def _forget(self) -> None:
+        self._detector = StateEventDetector(self._config, self._camera)
+        self._tracker = StateTracker(self._model.decoder)  # the worker's
+
+    def _named(self, text: str) -> str:
+        return f"{self._camera}: {text}" if self._camera else text
+
+    # In the worker.
+
+    def publish(self, event: StateEvent) -> msg.StateDescription | None:
+        """Find the words for an event, and publish what is new.
+
+        Returns:
+            The message; None if the words have not changed or the stream has ended.
+
+        Raises:
+            ValueError: the embedding has another dimension than the decoder's.
+            BackendError: the decoder failed.
+        """
+        tracker = self._tracker
+        try:
+            update = tracker.update(event)
+            if event.decode is None:
+                return None
+            if update is None:
+                self._tally.count(CHANGES_WITHOUT_WORDS)
+                return None
+            message = _state_message(event, event.decode, update)
+            self._state_publisher.publish(message)
+            self.states.tick()
+            return message
+        finally:
+            for seq, segment in tracker.take_closed(event.query):
+                self._publish_segment(event, tracker, segment, seq)
+
+    def _publish_segment(
+        self, event: StateEvent, tracker: StateTracker, segment: Segment, seq: int
+    ) -> None:
+        try:
+            words = tracker.describe(event.query, segment.embedding)
+        except (ValueError, BackendError) as error:
+            self._tally.warn("segments lost", f"segment lost: {error}")
+            return
+        message = _segment_message(event, segment, words, seq)
+        message.space_id = self._model.bundle.space_id
+        self._segment_publisher.publish(message)
+        self.segments.tick()
+
+
+def _state_message(event: StateEvent, decode: Decode, update: StateUpdate) -> msg.StateDescription:
+    return msg.StateDescription(
+        header=Header(stamp=to_stamp(decode.stamp_ns), frame_id=event.frame_id),
+        since=to_stamp(update.since_ns),
+        text=update.text,
+        previous_text=update.previous_text,
+        query=event.query,
+        score=update.score,
+        distance=0.0 if update.reason is Reason.FIRST else decode.distance,
+        reason=int(update.reason),
+        seq=update.seq,
+    )
+
+
+def _segment_message(
+    event: StateEvent, segment: Segment, words: Description, seq: int
+) -> msg.Segment:
+    end = to_stamp(segment.end_ns)
+    return msg.Segment(
+        header=Header(stamp=end, frame_id=event.frame_id),
+        start=to_stamp(segment.start_ns),
+        end=end,
+        text=words.text,
+        query=event.query,
+        score=words.score,
+        normalized=True,
+        data=to_floats(segment.embedding),
+        samples=segment.samples,
+        seq=seq,
+    )

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of the embedder: images in, frames for the model, embeddings out.
+
+The stamp decides first, so a frame that is not due costs no decoding. What is due is decoded and
+shrunk at once: only small frames wait for the model, never whole messages.
+
+The model in between is shared by all cameras. What goes wrong with one of them is counted and
+logged under its name, and does not touch the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from rclpy.clock import JumpHandle
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from vljepa_msgs.msg import Embedding
+from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_rgb, to_stamp
+from vljepa_ros.nodes.common.diagnostics import Rate
+from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.listener import SILENCE_S, Listener
+from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, IMAGES_WITHOUT_STAMP, STAMPS
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
+from vljepa_ros.stream.images import ImageError
+from vljepa_ros.stream.preprocess import fit_frame
+from vljepa_ros.stream.stamp_gate import Admission, StampFault, StampGate
+
+_NS_PER_MS = 1e6
+
+
+class CameraInput:
+    """Publishes the embeddings of one camera; its publisher lasts until :meth:`close`.
+
+    It listens from :meth:`start` to :meth:`stop`.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        camera: str,
+        bundle: Bundle,
+        on_frame: Callable[[str, Frame], None],
+    ) -> None:
+        """Create the publisher.
+
+        Args:
+            node: the embedder.
+            camera: name of the camera; empty if there is only one, without a name.
+            bundle: says the size of the frames.
+            on_frame: takes the camera's name and each frame that is due; in the executor.
+        """
+        self.tally = node.tally.part(camera) if camera else node.tally
+        self._node, self._camera, self._on_frame = node, camera, on_frame
+        self._space_id, self._size = bundle.space_id, bundle.frame
+        topic = f"~/{camera}/embedding" if camera else "~/embedding"
+        self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.reliable(10))
+        self._listener: Listener | None = None
+        self._jumps: JumpHandle | None = None
+
+    def start(self, pace: Mapping[str, float]) -> None:
+        """Subscribe; ``pace`` is ``rate_hz`` and ``max_gap_s``, as :class:`StampGate` has them."""
+        self.set_pace(pace)
+        self._source: tuple[str, tuple[int, ...]] | None = None  # frame_id and shape
+        self._refusal = ""  # of the newest image, if it was refused
+        self._stamp_fault: StampFault | None = None
+        self.clips_hz = 0.0  # embedded between the last two reports
+        self._rate = Rate()
+        self._age_ms = 0.0
+        self._published_s = time.monotonic()
+        node, topic = self._node, f"{self._camera}/image_raw" if self._camera else "image_raw"
+        kind = Image
+        if node.parameters["image_transport"] == "compressed":
+            # As image_transport does it: a remapping of the base topic holds here too.
+            kind, topic = CompressedImage, f"{node.resolve_topic_name(topic)}/compressed"
+        self._listener = Listener(node, kind, topic, self._on_image, qos.sensor_data(), self.tally)
+        self._jumps = on_clock_jump(node, self._on_clock_jump)
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        if self._jumps is not None:
+            self._jumps.unregister()
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = self._jumps = None
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_lifecycle_publisher(self._publisher)
+
+    def set_pace(self, pace: Mapping[str, float]) -> None:
+        """Change the rate and the gap; the stream starts anew."""
+        self._gate = StampGate(**pace)
+        self._restart = True
+
+    def publish(self, embedded: ClipEmbeddings, frame_id: str) -> None:
+        """Publish the embeddings of a clip, if the camera is still listened to; in the worker."""
+        if self._listener is None:
+            return
+        if not embedded.is_finite:
+            self.tally.warn("embeddings not finite", "the model gave values that are not finite")
+            return
+        header = Header(stamp=to_stamp(embedded.end_ns), frame_id=frame_id)
+        window_start = to_stamp(embedded.start_ns)
+        for query, vector in embedded.vectors.items():
+            self._publisher.publish(
+                Embedding(
+                    header=header,
+                    window_start=window_start,
+                    space_id=self._space_id,
+                    query=query,
+                    normalized=True,
+                    data=to_floats(vector),
+                )
+            )
+        self._rate.tick()
+        self._published_s = time.monotonic()
+        self._age_ms = (self._now_ns() - embedded.end_ns) / _NS_PER_MS
+
+    def values(self) -> dict[str, object]:
+        """Return what a report says of this camera; rates are since the report before."""
+        assert self._listener is not None, "only an active node asks"
+        self.clips_hz = self._rate.read()
+        values: dict[str, object] = {
+            "topic": self._listener.topic,
+            "images_hz": self._listener.rate.read(),
+            "clips_hz": self.clips_hz,
+            "age_ms": self._age_ms,
+        }
+        return {self._named(key): value for key, value in values.items()}
+
+    def silence(self) -> str:
+        """Say why no image comes; empty if images come."""
+        complaint = self._listener.complaint() if self._listener else ""
+        return self._named(complaint) if complaint else ""
+
+    def fault(self) -> str:
+        """Say why images lead to no embedding, or to few; empty if all is well."""
+        starved = time.monotonic() - self._published_s > SILENCE_S
+        stamp_fault = self._find_stamp_fault(starved)
+        cause = stamp_fault.value if stamp_fault else ""
+        if starved:
+            causes = ("images come, but no embedding goes out", cause or self._refusal)
+            cause = ": ".join(filter(None, causes))
+        return self._named(cause) if cause else ""
+
+    def _find_stamp_fault(self, starved: bool) -> StampFault | None:
+        """Return what is wrong with the stamps; log it the first time and count when it begins."""
+        fault = self._gate.fault(tolerated=0.0) if starved else self._gate.fault()
+        if fault is not None and fault is not self._stamp_fault:
+            self.tally.warn(f"{STAMPS}: {fault.name.lower().replace('_', ' ')}", fault.value)
+        self._stamp_fault = fault
+        return fault
+
+    # From a message to a frame, in the executor.
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        stamp_ns = to_ns(message.header.stamp) or self._arrival_ns()
+        if not self._is_due(stamp_ns):
+            return
+        try:
+            image = to_rgb(message)
+        except ImageError as error:
+            self._refusal = f"image refused: {error}"
+            self.tally.warn(f"{IMAGES_REFUSED}: {error.cause}", self._refusal)
+            return
+        self._refusal = ""
+        self._compare_source(message.header.frame_id, image.shape)
+        fitted = fit_frame(image, height=self._size.height, width=self._size.width)
+        frame = Frame(stamp_ns, message.header.frame_id, fitted, self._restart)
+        self._restart = False
+        self._on_frame(self._camera, frame)
+
+    def _arrival_ns(self) -> int:
+        self.tally.warn(IMAGES_WITHOUT_STAMP, "an image has no stamp: its arrival counts")
+        return self._now_ns()
+
+    def _is_due(self, stamp_ns: int) -> bool:
+        admission = self._gate.admit(stamp_ns)
+        if admission not in (Admission.ACCEPTED, Admission.EARLY):
+            self.tally.count(f"{STAMPS}: {admission.value}")
+        self._restart |= admission.resets
+        return admission.accepted
+
+    def _compare_source(self, frame_id: str, shape: tuple[int, ...]) -> None:
+        """Start anew if the images come from another camera or in another resolution."""
+        source = (frame_id, shape)
+        if self._source not in (None, source):
+            self.tally.count("camera changes")
+            self._restart = True
+        self._source = source
+
+    def _on_clock_jump(self) -> None:
+        self._gate.reset()
+        self._restart = True
+
+    def _named(self, text: str) -> str:
+        return f"{self._camera}: {text}" if self._camera else text
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
