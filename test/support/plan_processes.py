@@ -17,9 +17,9 @@ import pytest
 
 from support import fake_nvidia, fake_tensorrt
 from support.plans import CONTENT, manifest_of
+from vljepa_ros import files
 from vljepa_ros.commands import build_engine
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.tensorrt import durable
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, Progress, ensure_engines
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
@@ -73,7 +73,7 @@ def save_on_a_full_disk(root: Path) -> None:
 
 def hold_lock(file: Path, held: Event) -> None:
     """Take a lock and never let it go."""
-    with durable.locked(file, waiting=lambda: None):
+    with files.locked(file, waiting=lambda: None):
         held.set()
         signal.pause()
 

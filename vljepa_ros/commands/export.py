@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.commands.main import CommandError
+from vljepa_ros.fields import FieldReader
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import ModelDirectory, load_model, open_directory
 from vljepa_ros.model.export.contents import Choices, Contents
@@ -27,7 +28,6 @@ from vljepa_ros.model.y_decoder_files import load_decoder
 from vljepa_ros.recordings.clips import read_clips
 from vljepa_ros.recordings.locate import open_source
 from vljepa_ros.recordings.source import SourceError
-from vljepa_ros.runtime.manifest import FieldReader
 
 CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
 """By precision: ranges of int8 and fp8 are taken from them."""

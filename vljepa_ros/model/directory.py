@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from vljepa_ros.files import FolderKind, new_folder
 from vljepa_ros.model.checkpoints.tensors import (
     CheckpointError,
     fill,
@@ -46,8 +46,9 @@ QUERIES = "queries.json"
 PHRASES = "phrases.json"
 TEXT_TOKENIZER = "text_tokenizer.json"
 QUERY_TOKENIZER = "query_tokenizer.json"
-_FILES = {CONFIG, WEIGHTS, LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER}
-_FILES |= {DECODER_CONFIG, DECODER_WEIGHTS}
+_TEXTS = (LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER)
+_FILES = (*_TEXTS, DECODER_CONFIG, DECODER_WEIGHTS, WEIGHTS, CONFIG)
+_OURS = {"x_encoder", "predictor", "y_encoder"}  # no other program's config.json has all three
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def save_model(
     :param queries: question by name, ``phrases`` the known answers by the same names.
 
     Raises:
-        CheckpointError: the tokenizer of a table of queries is not given, or ``folder`` holds
-            files that are no part of a model.
+        CheckpointError: the tokenizer of a table of queries is missing, or given in vain.
+        OccupiedError: ``folder`` is something else, or holds more than a model.
         OSError: a file cannot be read or written.
     """
     needs_table = model.config.queries_from == "table"
@@ -94,14 +95,9 @@ def save_model(
         raise CheckpointError(
             "a model with a table of query tokens needs their tokenizer, and no other one does"
         )
-    _check_replaceable(folder)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with new_folder(folder, MODEL_DIRECTORY) as part:
         _write_json(part / CONFIG, model.config.to_dict())
         save_file(model.state_dict(), part / WEIGHTS)
-        shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors writes for its user alone
         _write_json(part / LICENCES, licences)
         for name, values in ((QUERIES, queries), (PHRASES, phrases)):
             if values:
@@ -109,9 +105,20 @@ def save_model(
         shutil.copyfile(text_tokenizer, part / TEXT_TOKENIZER)
         if query_tokenizer is not None:
             shutil.copyfile(query_tokenizer, part / QUERY_TOKENIZER)
-        _put_in_place(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+
+
+def model_parts(folder: Path) -> Sequence[str]:
+    """Return the names of all files that a model directory may hold, or nothing if it is none."""
+    try:
+        config = read_json(folder / CONFIG)
+    except (CheckpointError, OSError, RecursionError):
+        return ()
+    ours = isinstance(config, dict) and config.keys() >= _OURS and (folder / WEIGHTS).is_file()
+    return _FILES if ours else ()
+
+
+MODEL_DIRECTORY = FolderKind("model directory", model_parts)
+"""What import and training write, and all that they may take the place of."""
 
 
 def open_directory(folder: Path) -> ModelDirectory:
@@ -166,21 +173,6 @@ def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             part = file.get_slice(name)
             shapes[name] = (part.get_dtype(), tuple(part.get_shape()))
     return shapes
-
-
-def _check_replaceable(folder: Path) -> None:
-    strange = sorted({path.name for path in folder.glob("*")} - _FILES)
-    if strange:
-        raise CheckpointError(f"{folder} is no model directory, it holds {strange[0]}")
-
-
-def _put_in_place(part: Path, folder: Path) -> None:
-    old = part.with_suffix(".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_json(path: Path, values: Any) -> None:

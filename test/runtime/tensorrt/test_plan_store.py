@@ -21,7 +21,7 @@ from support.plan_processes import (
     start,
 )
 from support.plans import CONTENT, IDENTITY, identity, manifest_of, stored
-from vljepa_ros.runtime.tensorrt import durable
+from vljepa_ros import files
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, default_store_path
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import UnusablePlan
 
@@ -196,13 +196,15 @@ def test_an_engine_is_on_the_disk_before_it_gets_its_name(
     flushed = []
 
     def note(descriptor: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path).name
-        flushed.append((name, (tmp_path / IDENTITY.key).exists()))
+        file = Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path)
+        flushed.append((file.suffix, file.name, (tmp_path / IDENTITY.key).exists()))
 
     monkeypatch.setattr(os, "fsync", note)
     PlanStore(tmp_path, allow_untrusted=True).save(manifest_of(), CONTENT)
-    before = [("model.plan", False), ("manifest.json", False), (f"{IDENTITY.key}.part", False)]
-    assert flushed == [*before, ("", True)]
+    *files, (suffix, _, there), named = flushed
+    assert files == [(".json", "manifest.json", False), (".plan", "model.plan", False)]
+    assert (suffix, there) == (".part", False)
+    assert named == ("", "", True)
 
 
 def assert_whole_or_missing(store: PlanStore) -> None:
@@ -226,6 +228,6 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         waited.append(True)
         process.kill()
 
-    with durable.locked(tmp_path / "lock", waiting=kill):
+    with files.locked(tmp_path / "lock", waiting=kill):
         assert waited == [True]
     process.join(DEADLINE_S)

@@ -136,9 +136,9 @@ class _Builds:
             return self.store.save(manifest, content)
         except OSError as error:
             text = (
-                f"the engine cannot be kept in {self.store.root} ({error.strerror}), so it lives "
-                "in memory and is built again at the next start; make room there, or let "
-                "VLJEPA_ENGINES name a folder that can be written"
+                f"the engine cannot be kept in {self.store.root} ({error.strerror or error}), "
+                "so it lives in memory and is built again at the next start; make room there, or "
+                "let VLJEPA_ENGINES name a folder that can be written"
             )
             self.progress(BuildNews(graph, text, warning=True))
             return VerifiedPlan(graph, None, manifest, lambda: content)
