@@ -266,13 +266,15 @@ def _remove(old: Path, kind: FolderKind) -> None:
         parts = kind.parts(old)
         if any(_strangers(old, parts)):
             return
-        for path, _, files in os.walk(old):
-            for name in filter(is_temporary, map(Path, files)):
-                Path(path, name).unlink(missing_ok=True)
-        for part in parts:  # the one that tells the kind goes last
+        for here, _, files in os.walk(old, topdown=False):
+            for file in (Path(here, name) for name in files):
+                if is_temporary(file) or file.relative_to(old).as_posix() in parts[:-1]:
+                    file.unlink(missing_ok=True)
+            if here != str(old):
+                os.rmdir(here)
+        for part in parts[-1:]:  # it tells the kind, should we be killed before
             (old / part).unlink(missing_ok=True)
-        for path, _, _ in os.walk(old, topdown=False):
-            os.rmdir(path)
+        old.rmdir()
 
 
 def _changed(path: Path) -> float:
