@@ -16,7 +16,14 @@ from pathlib import Path
 import torch
 
 from vljepa_ros.commands.main import CommandError
-from vljepa_ros.model.directory import ModelDirectory, load_model, open_directory, save_model
+from vljepa_ros.files import check_replaceable
+from vljepa_ros.model.directory import (
+    MODEL_DIRECTORY,
+    ModelDirectory,
+    load_model,
+    open_directory,
+    save_model,
+)
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.training.clip_batches import ClipBatches
 from vljepa_ros.training.clips import ANNOTATIONS, ClipFolder
@@ -52,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and write the model directory OUT/model."""
     stages = PAPER_STAGES if args.stages == "paper" else load_stages(Path(args.stages))
+    check_replaceable(args.out / "model", MODEL_DIRECTORY)
     directory = open_directory(args.model)
     if directory.config.x_encoder.trunk:
         raise CommandError(

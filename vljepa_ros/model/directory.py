@@ -143,10 +143,19 @@ def open_directory(folder: Path) -> ModelDirectory:
         licences=read_json(folder / LICENCES),
         text_tokenizer=tokenizers[0],
         query_tokenizer=tokenizers[1] if len(tokenizers) > 1 else None,
-        queries=_optional_json(folder / QUERIES),
-        phrases=_optional_json(folder / PHRASES),
+        queries=stored_texts(folder / QUERIES),
+        phrases=stored_texts(folder / PHRASES),
         decoder=decoder_config(folder, config.embedding),
     )
+
+
+def stored_texts(file: Path) -> Any:
+    """Return what ``queries.json`` or ``phrases.json`` holds; nothing if there is no such file.
+
+    Raises:
+        CheckpointError: it is no JSON.
+    """
+    return read_json(file) if file.is_file() else {}
 
 
 def load_model(folder: Path) -> VLJepaModel:
@@ -177,7 +186,3 @@ def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 def _write_json(path: Path, values: Any) -> None:
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _optional_json(path: Path) -> Any:
-    return read_json(path) if path.is_file() else {}

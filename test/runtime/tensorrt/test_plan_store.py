@@ -22,6 +22,7 @@ from support.plan_processes import (
 )
 from support.plans import CONTENT, IDENTITY, identity, manifest_of, stored
 from vljepa_ros import files
+from vljepa_ros.files import OccupiedError
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, default_store_path
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import UnusablePlan
 
@@ -144,6 +145,14 @@ def test_a_new_engine_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
     store.save(manifest_of(b"new"), b"new")
     assert store.find(IDENTITY).read() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == [IDENTITY.key]
+
+
+def test_something_else_in_the_place_of_an_engine_is_not_removed(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    (folder_of(store) / "thesis.tex").touch()
+    with pytest.raises(OccupiedError, match="is a stored engine, but it also holds thesis.tex"):
+        store.save(manifest_of(b"new"), b"new")
+    assert store.find(IDENTITY).read() == CONTENT
 
 
 def test_the_parity_is_noted_beside_the_engine(tmp_path: Path) -> None:
