@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and write the model directory OUT/model."""
     stages = PAPER_STAGES if args.stages == "paper" else load_stages(Path(args.stages))
-    check_replaceable(args.out / "model", MODEL_DIRECTORY)
+    _check_place(args)
     directory = open_directory(args.model)
     if directory.config.x_encoder.trunk:
         raise CommandError(
@@ -73,6 +73,17 @@ def run(args: argparse.Namespace) -> int:
             return course.run(stages)
         except TrainingError as error:
             raise CommandError(str(error)) from error
+
+
+def _check_place(args: argparse.Namespace) -> None:
+    """Refuse before days of training what would be refused after them."""
+    folder = args.out / "model"
+    if folder.resolve() == args.model.resolve():
+        raise CommandError(
+            f"{folder} is the model to start from, and training would replace it: "
+            "give another --out"
+        )
+    check_replaceable(folder, MODEL_DIRECTORY)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@
 ========================  ====================================================
 ``config.json``           :class:`~.config.ModelConfig`
 ``model.safetensors``     the parameters, float32
-``text_tokenizer.json``   tokenizer of answers, and of queries where they pass the Y-Encoder
+``text_tokenizer.json``   tokenizer of answers, and of queries if they pass the Y-Encoder
 ``query_tokenizer.json``  tokenizer of queries that a table embeds
 ``licences.json``         {part: licence}
-``queries.json``          {name of a query: question}, where there are any
-``phrases.json``          {name of a query: [phrases]}, where there are any
-``y_decoder.*``           a trained Y-Decoder, where there is one (:mod:`.y_decoder_files`)
+``queries.json``          {name of a query: question}, if there are any
+``phrases.json``          {name of a query: [phrases]}, if there are any
+``y_decoder.*``           a trained Y-Decoder, if there is one (:mod:`.y_decoder_files`)
 ========================  ====================================================
 """
 
@@ -55,8 +55,15 @@ _OURS = {"x_encoder", "predictor", "y_encoder"}  # no other program's config.jso
 class ModelDirectory:
     """All of a model directory but the weights.
 
-    :param query_tokenizer: None where queries pass the Y-Encoder.
-    :param decoder: what the Y-Decoder is like; None where there is none.
+    Attributes:
+        root: the folder.
+        config: dimensions of the model.
+        licences: licence by part.
+        text_tokenizer: tokenizer of the Y-Encoder.
+        query_tokenizer: that of the table of query tokens; None if queries pass the Y-Encoder.
+        queries: question by name.
+        phrases: known answers, by the same names.
+        decoder: what the Y-Decoder is like; None if there is none.
     """
 
     root: Path
@@ -83,7 +90,14 @@ def save_model(
 
     The Y-Decoder of one that is replaced goes with it, for it knows another embedding space.
 
-    :param queries: question by name, ``phrases`` the known answers by the same names.
+    Args:
+        folder: only an older model directory may lie there.
+        model: what to write.
+        licences: licence by part.
+        text_tokenizer: tokenizer.json of the Y-Encoder.
+        query_tokenizer: that of the table of query tokens, if the model has one.
+        queries: question by name.
+        phrases: known answers, by the same names.
 
     Raises:
         CheckpointError: the tokenizer of a table of queries is missing, or given in vain.

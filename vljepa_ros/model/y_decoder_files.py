@@ -49,9 +49,11 @@ def save_decoder(folder: Path, decoder: YDecoder) -> None:
 
 
 def decoder_config(folder: Path, embedding: int) -> YDecoderConfig | None:
-    """Return the configuration of a directory's decoder, None where there is none.
+    """Return the configuration of a directory's decoder, or None if there is none.
 
-    :param embedding: dimension of the model's embedding space.
+    Args:
+        folder: the model directory.
+        embedding: dimension of the model's embedding space.
 
     Raises:
         CheckpointError: one of the two files is missing, or the configuration is not valid or of

@@ -41,7 +41,7 @@ FORMAT = 3
 MANIFEST = "manifest.json"
 GRAPHS = ("x_encoder", "predictor")
 OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder", "y_decoder")
-FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # where query tokens come from
+FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # sources of query tokens
 EXTERNAL = ".data"  # what the file of weights beside a graph ends with
 BUNDLE_VARIABLE = "VLJEPA_BUNDLE"
 
@@ -102,15 +102,34 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. The fields are the manifest's; ``root`` is its folder.
+    """A verified bundle. The fields are the manifest's.
 
-    Without the graph ``frame_encoder`` the X-Encoder takes frames as they are. Without
-    ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``words`` names the file
-    with what ``y_decoder`` says (:mod:`.text_decoder`), and is None without one. ``query_tokens``
-    is None where the Y-Encoder gives them. ``reference`` names a file with a clip and what it must
-    embed to (:mod:`.reference`). ``precision`` is that of the visual graphs; ``lowered`` is None
-    in float32. ``parity`` is the relative error of each graph to torch, before it was lowered.
-    ``int8_weights`` names the graphs whose weights are stored as int8.
+    Attributes:
+        root: the folder.
+        name: of the model.
+        version: release of this package that exported it.
+        space_id: embeddings compare only if theirs are equal.
+        dimension: of an embedding.
+        logit_scale: factor on cosines before a softmax.
+        frame: size of the images that the model takes.
+        clip: number of frames and their rate.
+        stream_rate_hz: rate of clips for which the model is meant.
+        queries: question by name.
+        graphs: file by name of a graph. Without ``frame_encoder`` the X-Encoder takes frames as
+            they are. Without ``y_encoder`` texts cannot be embedded.
+        tokenizer: file of the Y-Encoder's; None without one.
+        words: file with the words of ``y_decoder`` (:mod:`.text_decoder`); None without one.
+        query_tokens: files with tokens of queries; None if the Y-Encoder gives them.
+        max_query_tokens: tokens of a query at most.
+        max_text_tokens: tokens of a text at most.
+        phrases: files of the phrase bank.
+        reference: file with a clip and what it must embed to (:mod:`.reference`).
+        precision: of the visual graphs.
+        lowered: how that was lowered; None in float32.
+        int8_weights: the graphs whose weights are stored as int8.
+        parity: relative error of each graph to torch, before it was lowered.
+        licences: licence by part.
+        files: size and sha256 by name.
     """
 
     root: Path

@@ -62,8 +62,13 @@ def export_bundle(
 ) -> Bundle:
     """Write the bundle ``out`` and return it; a README.md that lies there already is kept.
 
-    :param clips: real clips (n, T, H, W, 3) of the model's size, on which the graphs are compared
-        with torch.
+    Args:
+        model: is put into evaluation mode.
+        out: the folder; only an older bundle may lie there.
+        contents: texts, tokenizers and licences.
+        clips: real clips uint8 (n, T, H, W, 3) of the model's size, on which the graphs are
+            compared with torch.
+        choices: what the bundle is to hold, if not the usual.
 
     Raises:
         ExportError: the bundle cannot be made as asked, or a graph differs from torch.
@@ -158,7 +163,7 @@ def _write_json(path: Path, values: Any) -> None:
 def _write_queries(
     model: VLJepaModel, texts: EncodedTexts, out: Path, contents: Contents, choices: Choices
 ) -> dict[str, str]:
-    """Write the tokens of the queries, where the text encoder does not make them on the robot."""
+    """Write the tokens of the queries, unless the text encoder makes them on the robot."""
     if model.config.queries_from == "text_encoder" and choices.text_encoder:
         return {"source": FROM_TEXT_ENCODER}
     tokens = {name: texts.query(text).numpy() for name, text in contents.queries.items()}

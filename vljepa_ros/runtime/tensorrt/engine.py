@@ -130,7 +130,7 @@ class Engine:
         return self._tensors[name].sized(self._most_rows)[0]
 
     def write(self, name: str, array: NDArray[Any]) -> None:
-        """Copy an input of its own shape, or of fewer queries where they are free, to the GPU.
+        """Copy an input of its own shape, or of fewer queries if they are free, to the GPU.
 
         Raises:
             BackendError: it has another shape or type, or CUDA refuses.

@@ -30,8 +30,15 @@ class TensorInfo:
 class PlanManifest:
     """What is known about one engine.
 
-    ``parity`` is the cosine of the whole model's embeddings, run with this engine, to those that
-    ONNX Runtime gave when the bundle was made; None before they were compared.
+    Attributes:
+        identity: what it was built of and for.
+        plan_sha256: digest of the engine.
+        plan_bytes: its size.
+        inputs: type and shape of each input, by name.
+        outputs: type and shape of each output, by name.
+        build_seconds: how long the build took.
+        parity: cosine of the whole model's embeddings, run with this engine, to those that ONNX
+            Runtime gave when the bundle was made; None before they were compared.
     """
 
     identity: PlanIdentity

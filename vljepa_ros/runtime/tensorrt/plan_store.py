@@ -38,7 +38,14 @@ _STORE_MODE = 0o755  # everybody may read, only the owner may write
 
 @dataclass(frozen=True)
 class VerifiedPlan:
-    """An engine that is what its manifest says. ``path`` is None where it could not be stored."""
+    """An engine that is what its manifest says.
+
+    Attributes:
+        graph: the graph that it runs.
+        path: the file; None if it could not be stored.
+        manifest: what is known about it.
+        content: reads and compares it.
+    """
 
     graph: str
     path: Path | None
@@ -146,7 +153,7 @@ class PlanStore:
             stream.write(manifest.to_json())
 
     def timing_cache(self, identity: PlanIdentity) -> bytes:
-        """Return what earlier builds on this machine measured; empty where that is nothing."""
+        """Return what earlier builds on this machine measured; empty if that is nothing."""
         with suppress(PlanError), self._trust.opened(self._timing_file(identity)) as stream:
             return stream.read()
         return b""

@@ -42,11 +42,14 @@ class _Device:
 class EngineOptions:
     """How engines are found and run.
 
-    ``folder`` is where they are kept, None for the usual place; ``allow_build`` lets missing ones
-    be built, which takes minutes, and ``progress`` is told how far that is; ``allow_untrusted``
-    takes engines that others could have written; ``cuda_graphs`` starts a run with one call.
-    ``cameras`` is the number of clips that one run takes: engines for another number are other
-    engines. A run with fewer clips takes as long as a full one.
+    Attributes:
+        folder: that they are kept in; None for the usual one.
+        cameras: number of clips that one run takes. Engines for another number are other engines.
+            A run with fewer clips takes as long as a full one.
+        allow_build: missing ones may be built, which takes minutes.
+        allow_untrusted: engines that others could have written are taken.
+        cuda_graphs: start a run with one call.
+        progress: is told how far a build is.
     """
 
     folder: Path | None = None
@@ -63,7 +66,7 @@ class TensorRTBackend:
     name = "tensorrt"
 
     def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
-        """Load the engines of a bundle, and build them first where that is allowed.
+        """Load the engines of a bundle, and build them first if that is allowed.
 
         Raises:
             TensorRTError: there is no driver, package or engine, or one that must not be used.
@@ -142,7 +145,7 @@ def _record_parity(store: PlanStore, plans: Sequence[VerifiedPlan], cosine: floa
 
 
 def _with_second_try(work: Callable[[EngineChain], _Result], device: _Device) -> _Result:
-    """Run ``work``; where memory runs out, free what can be taken anew, and run it once more."""
+    """Run ``work``; if memory runs out, free what can be taken anew, and run it once more."""
     try:
         return work(device.chain)
     except OutOfMemoryError:
