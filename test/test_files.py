@@ -233,10 +233,10 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, above: str) -
 
 
 def refused(folder: Path, text: str) -> None:
-    """Check that the folder is refused at once, by the check and by the writer."""
+    """Check that the folder is refused, by the check and by the writer."""
     with pytest.raises(OccupiedError, match=text):
         check_replaceable(folder, PANTRY)
-    with pytest.raises(OccupiedError, match=f"{text}.*Nothing was changed"):
+    with pytest.raises(OccupiedError, match=text):
         fill(folder, rice="new")
 
 
@@ -359,7 +359,10 @@ def open_folder(tmp_path: Path) -> Path:
 
 def test_a_folder_that_may_not_be_changed_is_refused(open_folder: Path) -> None:
     (open_folder / "pantry").chmod(0o555)
-    work = lambda: refused(open_folder / "pantry", "may not be changed: check its perm")  # noqa: E731
+
+    def work() -> None:
+        refused(open_folder / "pantry", "may not be changed.*: check its permissions")
+
     assert in_a_process(lambda: as_nobody(work)) == 0
     assert contents(open_folder / "pantry")["rice"] == "old"
 

@@ -30,7 +30,6 @@ from typing import BinaryIO
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644  # everybody may read, only the owner may write
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.(part|old)", re.DOTALL)
 _SHOWN = 4  # names in a refusal
-_REMEDY = "Nothing was changed: name another folder, or move this one away yourself"
 
 
 class OccupiedError(FileExistsError):
@@ -112,7 +111,8 @@ def check_replaceable(folder: Path, kind: FolderKind) -> None:
     """
     refusal = _refusal(_followed(folder), kind)
     if refusal is not None:
-        raise OccupiedError(f"{folder} {refusal}. {_REMEDY}")
+        found, advice = refusal
+        raise OccupiedError(f"{folder} {found}. Nothing was changed: {advice}")
 
 
 def is_temporary(path: Path) -> bool:
@@ -148,8 +148,8 @@ def _followed(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _refusal(target: Path, kind: FolderKind) -> str | None:
-    """Say why this place may not be taken, or return None."""
+def _refusal(target: Path, kind: FolderKind) -> tuple[str, str] | None:
+    """Return why this place may not be taken and what to do, or None if it may."""
     while True:
         before = _inode(target)
         if before is None:
@@ -161,21 +161,21 @@ def _refusal(target: Path, kind: FolderKind) -> str | None:
         # another writer exchanged the folder while we looked
 
 
-def _obstacle(target: Path, kind: str) -> str | None:
-    """Say why nothing may take this place, whatever lies in it, or return None."""
+def _obstacle(target: Path, kind: str) -> tuple[str, str] | None:
+    """Return why nothing may take this place, whatever lies in it, or None."""
     if not target.is_dir():
-        return f"is no folder, and a {kind} is one"
+        return f"is no folder, and a {kind} is one", "choose another name"
     if target.is_mount():
-        return f"is where a disk begins and cannot become a {kind}: name a folder in it"
+        return f"is where a disk begins and cannot become a {kind}", "name a folder in it"
     if _working_folder().is_relative_to(target):
-        return "is the folder that you work in, or one above it: name a folder in it"
+        return "is the folder that you work in, or one above it", "name a folder in it"
     if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
-        return "may not be changed: check its permissions"
+        return "may not be changed", "check its permissions"
     return None
 
 
-def _strange(target: Path, kind: FolderKind) -> str | None:
-    """Say what a folder holds that one of this kind does not, or return None."""
+def _strange(target: Path, kind: FolderKind) -> tuple[str, str] | None:
+    """Return what a folder holds that one of this kind does not, or None."""
     parts = kind.parts(target)
     names = [*_strangers(target, parts)]
     if not names:
@@ -183,8 +183,9 @@ def _strange(target: Path, kind: FolderKind) -> str | None:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     found = ", ".join(names[:_SHOWN]) + more
     if parts and (target / parts[-1]).exists():
-        return f"is a {kind.name}, but it also holds {found}"
-    return f"is no {kind.name}, it holds {found}"
+        what = f"is a {kind.name}, but it also holds {found}"
+        return what, "move that out of it, or name another folder"
+    return f"is no {kind.name}, it holds {found}", "name another folder"
 
 
 def _strangers(target: Path, parts: Sequence[str]) -> Iterator[str]:
