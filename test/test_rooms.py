@@ -58,6 +58,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         ROS,
     ),
 }
+IMPORTED_BY_ALL = ("fields", "files", "shipped")
 WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "recordings", "evaluation")
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked
@@ -103,6 +104,12 @@ def room_imports(room: str) -> Iterator[tuple[Path, str]]:
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("module", IMPORTED_BY_ALL)
+def test_what_every_room_may_import_needs_the_standard_library_only(module: str) -> None:
+    needed = {name.partition(".")[0] for name in imports_of(PACKAGE / f"{module}.py")}
+    assert needed <= sys.stdlib_module_names
 
 
 def test_every_room_has_a_rule() -> None:

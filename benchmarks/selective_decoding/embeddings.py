@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from vljepa_ros.files import new_file
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
@@ -69,10 +70,8 @@ def _embeddings(
             return embeddings
     features = _features(data, split, episodes)
     embeddings = np.stack([*tqdm(_embed(features, model), split, len(features), unit="clip")])
-    part = cache.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, embeddings=embeddings)
-    part.replace(cache)
+    with new_file(cache) as stream:
+        np.savez(stream, embeddings=embeddings)
     return embeddings
 
 

@@ -85,6 +85,19 @@ def test_a_refusal_says_why_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_something_else_is_refused_at_once(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    words = ["export", "--model", str(directory), "--out", str(tmp_path)]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path} is no bundle, it holds thesis.tex. Nothing was changed" in said
+    assert main([*words[:-1], str(directory)]) == 1
+    assert "is no bundle, it holds config.json" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_a_directory_without_queries_asks_for_them(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

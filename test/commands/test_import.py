@@ -61,6 +61,26 @@ def test_parts_become_a_model_that_verifies(parts, capsys):
     assert "ok: a random clip and texts embed to unit vectors" in capsys.readouterr().out
 
 
+def test_a_folder_of_something_else_is_refused_before_anything_is_read(parts, capsys):
+    assert vljepa("import", "--x-encoder", "nothing", "--out", parts) == 1
+    said = capsys.readouterr().err
+    assert "is no model directory, it holds gemma/, llama/, vjepa2/. Nothing was changed" in said
+
+
+def test_another_programs_model_is_not_replaced(parts, capsys):
+    before = {file.name: file.read_bytes() for file in (parts / "vjepa2").iterdir()}
+    assert from_parts(parts, "--out", parts / "vjepa2") == 1
+    assert "is no model directory, it holds config.json" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in (parts / "vjepa2").iterdir()} == before
+
+
+def test_questions_that_a_user_wrote_into_a_model_directory_stay(parts):
+    assert from_parts(parts) == 0
+    (parts / "model" / "queries.json").write_text('{"colour": "Which colour?"}')
+    assert from_parts(parts) == 0
+    assert open_directory(parts / "model").queries == {"colour": "Which colour?"}
+
+
 def test_new_parts_are_the_same_on_every_import(parts):
     from_parts(parts)
     first = load_model(parts / "model").predictor.out.weight.clone()

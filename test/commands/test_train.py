@@ -67,6 +67,16 @@ def arguments(folder, out="run", *more):
     ]
 
 
+def test_what_training_must_not_replace_is_refused_at_once(folder, capsys):
+    assert main(arguments(folder, ".")) == 1
+    assert "is the model to start from" in capsys.readouterr().err
+    (folder / "run" / "model").mkdir(parents=True)
+    (folder / "run" / "model" / "thesis.tex").touch()
+    assert main(arguments(folder)) == 1
+    assert "is no model directory, it holds thesis.tex" in capsys.readouterr().err
+    assert [path.name for path in (folder / "run").iterdir()] == ["model"]
+
+
 def weights(folder, out):
     return load_model(folder / out / "model").state_dict()
 

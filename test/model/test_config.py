@@ -112,11 +112,11 @@ def test_sizes_that_do_not_fit_are_refused(make, said):
     [
         (lambda v: v.pop("embedding"), "embedding is missing"),
         (lambda v: v["predictor"].pop("depth"), "predictor.depth is missing"),
-        (lambda v: v["x_encoder"].update(layers=3), "x_encoder.layers is no field"),
-        (lambda v: v.update(embedding="12"), "embedding must be int, not '12'"),
-        (lambda v: v["predictor"].update(joint=1), "predictor.joint must be bool, not 1"),
-        (lambda v: v.update(y_encoder=None), "y_encoder. must be an object"),
-        (lambda v: v["predictor"].update(norm_eps=True), "predictor.norm_eps must be float"),
+        (lambda v: v["x_encoder"].update(layers=3), "x_encoder.layers is no known field"),
+        (lambda v: v.update(embedding="12"), "embedding must be a whole number, not '12'"),
+        (lambda v: v["predictor"].update(joint=1), "predictor.joint must be true or false, not 1"),
+        (lambda v: v.update(y_encoder=None), "y_encoder must be an object"),
+        (lambda v: v["predictor"].update(norm_eps=True), "predictor.norm_eps must be a number"),
     ],
 )
 def test_a_file_is_read_strictly(change, said):

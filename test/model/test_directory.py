@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from support.public_models import TINY, save_tokenizer  # noqa: E402
+from vljepa_ros.files import OccupiedError  # noqa: E402
 from vljepa_ros.model.checkpoints.tensors import CheckpointError  # noqa: E402
 from vljepa_ros.model.directory import (  # noqa: E402
     load_model,
@@ -99,9 +100,27 @@ def test_a_failed_write_leaves_the_old_model_and_no_litter(save, tmp_path):
 def test_a_folder_of_something_else_is_not_replaced(save, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.tex").touch()
-    with pytest.raises(CheckpointError, match="is no model directory, it holds thesis.tex"):
+    with pytest.raises(OccupiedError, match="is no model directory, it holds thesis.tex"):
         save()
     assert (tmp_path / "model" / "thesis.tex").is_file()
+
+
+def test_another_programs_model_of_the_same_file_names_is_not_replaced(save, tmp_path):
+    """Transformers writes config.json and model.safetensors as well."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "vjepa2"}')
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(OccupiedError, match="it holds config.json, model.safetensors"):
+        save()
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_a_model_with_something_else_in_it_is_not_replaced(save):
+    folder = save()
+    (folder / "notes").mkdir()
+    with pytest.raises(OccupiedError, match="is a model directory, but it also holds notes/"):
+        save(licences={})
+    assert open_directory(folder).licences == {"x_encoder": "MIT"}
 
 
 def test_a_table_of_queries_needs_its_tokenizer(save):

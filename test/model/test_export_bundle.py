@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="the model is tested where torch is 
 pytest.importorskip("onnxscript", reason="the export needs onnxscript")
 pytest.importorskip("transformers", reason="the text towers are those of transformers")
 
+from support.colour_bundle import build_colour_bundle  # noqa: E402
 from support.tiny_model import (  # noqa: E402
     PHRASES,
     QUERIES,
@@ -22,6 +23,7 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
+from vljepa_ros.files import OccupiedError  # noqa: E402
 from vljepa_ros.model.export.contents import Choices, EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.export_error import ExportError  # noqa: E402
@@ -183,13 +185,12 @@ class Unfaithful(torch.nn.Module):
 def test_a_model_that_its_graphs_do_not_equal_leaves_what_was_there(tmp_path: Path) -> None:
     model = tiny_model(TINY_PAPER)
     model.predictor.norm = Unfaithful()
-    old = tmp_path / "bundle"
-    old.mkdir()
-    (old / "old").write_text("here before")
+    old = build_colour_bundle(tmp_path / "bundle")
+    before = {file.name: file.read_bytes() for file in old.iterdir()}
     with pytest.raises(ExportError, match="predictor differs from torch by"):
         export(TINY_PAPER, tmp_path, Choices(text_encoder=False), model)
-    assert [file.name for file in old.iterdir()] == ["old"]
-    assert not list(tmp_path.glob("*.part"))
+    assert {file.name: file.read_bytes() for file in old.iterdir()} == before
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"bundle"}
 
 
 def test_a_model_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None:
@@ -199,14 +200,24 @@ def test_a_model_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None:
         export(TINY_PAPER, tmp_path, Choices(text_encoder=False), model)
 
 
-def test_the_model_card_stays_and_the_rest_goes(tmp_path: Path) -> None:
-    old = tmp_path / "bundle"
-    old.mkdir()
+def test_the_model_card_stays_and_the_rest_of_an_older_bundle_goes(tmp_path: Path) -> None:
+    old = build_colour_bundle(tmp_path / "bundle")
     (old / "README.md").write_text("# Card")
-    (old / "rest").write_text("")
     export(TINY_PAPER, tmp_path, Choices(text_encoder=False))
     assert (old / "README.md").read_text() == "# Card"
-    assert not (old / "rest").exists()
+    assert Bundle.load(old).name == "vl-jepa"
+    assert not (old / "frame_encoder.onnx").exists()
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"bundle"}
+
+
+def test_what_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(OccupiedError, match="is no bundle, it holds thesis.tex"):
+        export(TINY_PAPER, tmp_path, Choices(text_encoder=False))
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+    assert (out / "thesis.tex").read_text() == "years of work"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -177,7 +179,7 @@ def test_a_decoder_that_was_read_says_what_it_did(folder) -> None:
     ):
         assert torch.equal(a, b)
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
-    assert not list(folder.glob("*.part"))
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_it_is_shown_and_verified(folder) -> None:
@@ -201,6 +203,17 @@ def test_another_decoder_takes_its_place_and_a_new_model_has_none(folder, tmp_pa
     )
     assert open_directory(folder).decoder is None
     assert not list(folder.glob("y_decoder*"))
+
+
+def test_a_full_disk_leaves_the_old_decoder(folder, monkeypatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_decoder(folder, random_decoder(replace(CONFIG, width=8)))
+    assert load_decoder(folder, open_directory(folder).decoder).config == CONFIG
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("lost", ["y_decoder.json", "y_decoder.safetensors"])

@@ -15,7 +15,13 @@ import pytest
 
 from support.colour_bundle import QUERIES, SIZE, build_bare_bundle, build_colour_bundle, seal
 from vljepa_ros import shipped
-from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path, write_manifest
+from vljepa_ros.runtime.bundle import (
+    Bundle,
+    BundleError,
+    bundle_parts,
+    default_bundle_path,
+    write_manifest,
+)
 
 FILES = (
     "frame_encoder.onnx",
@@ -317,6 +323,25 @@ def test_a_manifest_lists_every_file_with_folders(bundle: Path) -> None:
     entry = seal(bundle).files["licences/NOTICE"]
     assert entry.bytes == 6
     assert entry.sha256 == hashlib.sha256(b"notice").hexdigest()
+
+
+def test_all_files_of_a_bundle_are_its_parts_and_of_anything_else_none(
+    bundle: Path, tmp_path: Path
+) -> None:
+    assert {*bundle_parts(bundle)} == {*FILES, "README.md", "manifest.json"}
+    assert bundle_parts(bundle)[-1] == "manifest.json"
+    (bundle / "x_encoder.onnx").write_bytes(b"damaged")
+    assert "x_encoder.onnx" in bundle_parts(bundle)
+    for foreign in ("{}", "[]", "", '{"manifest_version": 3, "name": "web page"}', "[" * 10**6):
+        (bundle / "manifest.json").write_text(foreign)
+        assert bundle_parts(bundle) == ()
+    assert bundle_parts(tmp_path / "nowhere") == ()
+
+
+def test_a_manifest_that_was_half_written_by_a_killed_program_is_no_part(bundle: Path) -> None:
+    (bundle / ".manifest.json.0123456789abcdef.part").touch()
+    assert set(seal(bundle).files) == set(FILES)
+    assert not (bundle / ".manifest.json.0123456789abcdef.part").exists()
 
 
 def test_writing_a_manifest_with_bad_fields_is_refused(bundle: Path) -> None:

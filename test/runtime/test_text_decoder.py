@@ -89,7 +89,7 @@ def test_the_model_still_describes_with_phrases(root: Path) -> None:
     ("content", "cause"),
     [
         ("{", "Expecting"),
-        ("[]", "must be a JSON object"),
+        ("[]", "must be an object"),
         ('{"words": [" it", 3]}', "must be a list of texts"),
         ('{"words": [" it", " looks"]}', "said word 5, but there are 2"),
     ],

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
@@ -17,16 +16,16 @@ import pytest
 
 from support import fake_nvidia, fake_tensorrt
 from support.plans import CONTENT, manifest_of
+from support.sudden_death import die_before_change
+from vljepa_ros import files
 from vljepa_ros.commands import build_engine
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.tensorrt import durable
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, Progress, ensure_engines
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
 
 DEADLINE_S = 60.0
 PROCESSES = multiprocessing.get_context("forkserver")
-_CHANGES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
 
 
 def start(work: Callable[..., None], *arguments: object) -> BaseProcess:
@@ -47,16 +46,7 @@ def exit_status(work: Callable[..., None], *arguments: object) -> int | None:
 def save_until_killed(root: Path, stop: int) -> None:
     """Save an engine, but die of SIGKILL right before the change number ``stop`` of the disk."""
     store, manifest = PlanStore(root, allow_untrusted=True), manifest_of()
-    left = stop
-
-    def hook(event: str, _arguments: object) -> None:
-        nonlocal left
-        if event in _CHANGES:
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
-
-    sys.addaudithook(hook)
+    die_before_change(stop)
     store.save(manifest, CONTENT)
     os._exit(0)
 
@@ -73,7 +63,7 @@ def save_on_a_full_disk(root: Path) -> None:
 
 def hold_lock(file: Path, held: Event) -> None:
     """Take a lock and never let it go."""
-    with durable.locked(file, waiting=lambda: None):
+    with files.locked(file, waiting=lambda: None):
         held.set()
         signal.pause()
 

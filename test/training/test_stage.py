@@ -76,9 +76,9 @@ def test_a_value_that_is_not_valid_is_refused(change, message):
         ("[]", "at least one stage"),
         ("[3]", "must hold an array of stages"),
         ('[{"name": "s"}]', "stage 's': steps is missing"),
-        ('[{"name": "s", "stepz": 3}]', "stage 's': stepz is no field of a stage"),
-        ('[{"name": "s", "steps": "3"}]', "steps must be int, not '3'"),
-        ('[{"name": "s", "steps": true}]', "steps must be int, not True"),
+        ('[{"name": "s", "stepz": 3}]', "stage 's': stepz is no known field"),
+        ('[{"name": "s", "steps": "3"}]', "steps must be a whole number, not '3'"),
+        ('[{"name": "s", "steps": true}]', "steps must be a whole number, not True"),
         (
             '[{"name": "s", "steps": 1, "batch": 1, "learning_rate": 1, "sources": ["a"]}]',
             "sources must be an object",

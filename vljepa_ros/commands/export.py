@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.commands.main import CommandError
+from vljepa_ros.fields import FieldReader
+from vljepa_ros.files import check_replaceable
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import ModelDirectory, load_model, open_directory
 from vljepa_ros.model.export.contents import Choices, Contents
@@ -27,7 +29,7 @@ from vljepa_ros.model.y_decoder_files import load_decoder
 from vljepa_ros.recordings.clips import read_clips
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
-from vljepa_ros.runtime.manifest import FieldReader
+from vljepa_ros.runtime.bundle import BUNDLE
 from vljepa_ros.shipped import shipped
 
 CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
@@ -86,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CommandError: the model cannot be exported as asked, or a graph differs from torch.
         CheckpointError: the model directory cannot be used.
+        OccupiedError: the place is taken by something other than a bundle.
     """
+    check_replaceable(args.out, BUNDLE)
     directory = open_directory(args.model)
     config = _config(directory.config, args)
     choices = Choices(

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from vljepa_ros.commands.main import CommandError
+from vljepa_ros.files import check_replaceable
 from vljepa_ros.model.checkpoints import licences
 from vljepa_ros.model.checkpoints.llama import load_llama
 from vljepa_ros.model.checkpoints.open_vljepa import CONFIG as OPEN_VLJEPA
@@ -23,7 +24,13 @@ from vljepa_ros.model.checkpoints.text_tower import load_text_tower
 from vljepa_ros.model.checkpoints.v_jepa_official import KEYS
 from vljepa_ros.model.checkpoints.x_encoder_weights import read_x_encoder
 from vljepa_ros.model.config import ModelConfig
-from vljepa_ros.model.directory import save_model
+from vljepa_ros.model.directory import (
+    MODEL_DIRECTORY,
+    PHRASES,
+    QUERIES,
+    save_model,
+    stored_texts,
+)
 from vljepa_ros.model.empty import empty_model, initialise_rest
 from vljepa_ros.model.presets import PAPER, PRESETS
 from vljepa_ros.model.vljepa import VLJepaModel
@@ -34,7 +41,7 @@ TOKENIZER = "tokenizer.json"
 
 @dataclass(frozen=True)
 class _Made:
-    """A model, where its parts come from, and its tokenizers: (queries', texts')."""
+    """A model, the licences of its parts, its tokenizers (queries', texts'), and new parts."""
 
     model: VLJepaModel
     licences: Mapping[str, str]
@@ -69,10 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import, write and print what was done.
 
+    Questions and phrases that lie in the model directory already stay: a user wrote them.
+
     Raises:
         CommandError: the options do not go together.
         CheckpointError: a checkpoint is damaged or does not fit.
+        OccupiedError: the place is taken by something other than a model directory.
     """
+    check_replaceable(args.out, MODEL_DIRECTORY)
     made = _make(args)
     queries, texts = made.tokenizers
     save_model(
@@ -81,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         licences=made.licences,
         text_tokenizer=texts,
         query_tokenizer=queries if made.model.config.queries_from == "table" else None,
+        queries=stored_texts(args.out / QUERIES),
+        phrases=stored_texts(args.out / PHRASES),
     )
     _report(made, args.out)
     return 0

@@ -16,7 +16,14 @@ from pathlib import Path
 import torch
 
 from vljepa_ros.commands.main import CommandError
-from vljepa_ros.model.directory import ModelDirectory, load_model, open_directory, save_model
+from vljepa_ros.files import check_replaceable
+from vljepa_ros.model.directory import (
+    MODEL_DIRECTORY,
+    ModelDirectory,
+    load_model,
+    open_directory,
+    save_model,
+)
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.training.clip_batches import ClipBatches
 from vljepa_ros.training.clips import ANNOTATIONS, ClipFolder
@@ -52,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and write the model directory OUT/model."""
     stages = PAPER_STAGES if args.stages == "paper" else load_stages(Path(args.stages))
+    _check_place(args)
     directory = open_directory(args.model)
     if directory.config.x_encoder.trunk:
         raise CommandError(
@@ -65,6 +73,17 @@ def run(args: argparse.Namespace) -> int:
             return course.run(stages)
         except TrainingError as error:
             raise CommandError(str(error)) from error
+
+
+def _check_place(args: argparse.Namespace) -> None:
+    """Refuse before days of training what would be refused after them."""
+    folder = args.out / "model"
+    if folder.resolve() == args.model.resolve():
+        raise CommandError(
+            f"{folder} is the model to start from, and training would replace it: "
+            "give another --out"
+        )
+    check_replaceable(folder, MODEL_DIRECTORY)
 
 
 @dataclass(frozen=True)

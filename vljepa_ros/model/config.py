@@ -8,8 +8,10 @@ The paper's model and the small default model are two values of :class:`ModelCon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vljepa_ros.fields import FieldError, FieldReader
 
 ROTARIES = ("tiled", "interleaved")
 TOWERS = ("gemma3_text", "bert")
@@ -247,31 +249,7 @@ class ModelConfig:
         Raises:
             ConfigError: a field is missing, unknown or not valid.
         """
-        config: ModelConfig = _read(ModelConfig, values, "")
-        return config
-
-
-def _read(kind: Any, values: Any, path: str) -> Any:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path or 'the configuration'} must be an object")
-    names = {field.name for field in fields(kind)}
-    if unknown := sorted(set(values) - names):
-        raise ConfigError(f"{path}{unknown[0]} is no field of a configuration")
-    if missing := sorted(names - set(values)):
-        raise ConfigError(f"{path}{missing[0]} is missing")
-    hints = get_type_hints(kind)
-    return kind(**{name: _value(hints[name], values[name], path + name) for name in names})
-
-
-def _value(hint: Any, value: Any, path: str) -> Any:
-    options = getattr(hint, "__args__", (hint,))
-    if value is None and type(None) in options:
-        return None
-    kind = options[0]
-    if is_dataclass(kind):
-        return _read(kind, value, path + ".")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{path} must be {kind.__name__}, not {value!r}")
-    return value
+        try:
+            return FieldReader(values).dataclass(ModelConfig, complete=True)
+        except FieldError as error:
+            raise ConfigError(str(error)) from error

@@ -4,19 +4,18 @@
 ========================  ====================================================
 ``config.json``           :class:`~.config.ModelConfig`
 ``model.safetensors``     the parameters, float32
-``text_tokenizer.json``   tokenizer of answers, and of queries where they pass the Y-Encoder
+``text_tokenizer.json``   tokenizer of answers, and of queries if they pass the Y-Encoder
 ``query_tokenizer.json``  tokenizer of queries that a table embeds
 ``licences.json``         {part: licence}
-``queries.json``          {name of a query: question}, where there are any
-``phrases.json``          {name of a query: [phrases]}, where there are any
-``y_decoder.*``           a trained Y-Decoder, where there is one (:mod:`.y_decoder_files`)
+``queries.json``          {name of a query: question}, if there are any
+``phrases.json``          {name of a query: [phrases]}, if there are any
+``y_decoder.*``           a trained Y-Decoder, if there is one (:mod:`.y_decoder_files`)
 ========================  ====================================================
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from vljepa_ros.files import FolderKind, new_folder
 from vljepa_ros.model.checkpoints.tensors import (
     CheckpointError,
     fill,
@@ -46,16 +46,24 @@ QUERIES = "queries.json"
 PHRASES = "phrases.json"
 TEXT_TOKENIZER = "text_tokenizer.json"
 QUERY_TOKENIZER = "query_tokenizer.json"
-_FILES = {CONFIG, WEIGHTS, LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER}
-_FILES |= {DECODER_CONFIG, DECODER_WEIGHTS}
+_TEXTS = (LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER)
+_FILES = (*_TEXTS, DECODER_CONFIG, DECODER_WEIGHTS, WEIGHTS, CONFIG)
+_OURS = {"x_encoder", "predictor", "y_encoder"}  # no other program's config.json has all three
 
 
 @dataclass(frozen=True)
 class ModelDirectory:
     """All of a model directory but the weights.
 
-    :param query_tokenizer: None where queries pass the Y-Encoder.
-    :param decoder: what the Y-Decoder is like; None where there is none.
+    Attributes:
+        root: the folder.
+        config: dimensions of the model.
+        licences: licence by part.
+        text_tokenizer: tokenizer of the Y-Encoder.
+        query_tokenizer: that of the table of query tokens; None if queries pass the Y-Encoder.
+        queries: question by name.
+        phrases: known answers, by the same names.
+        decoder: what the Y-Decoder is like; None if there is none.
     """
 
     root: Path
@@ -82,11 +90,18 @@ def save_model(
 
     The Y-Decoder of one that is replaced goes with it, for it knows another embedding space.
 
-    :param queries: question by name, ``phrases`` the known answers by the same names.
+    Args:
+        folder: only an older model directory may lie there.
+        model: what to write.
+        licences: licence by part.
+        text_tokenizer: tokenizer.json of the Y-Encoder.
+        query_tokenizer: that of the table of query tokens, if the model has one.
+        queries: question by name.
+        phrases: known answers, by the same names.
 
     Raises:
-        CheckpointError: the tokenizer of a table of queries is not given, or ``folder`` holds
-            files that are no part of a model.
+        CheckpointError: the tokenizer of a table of queries is missing, or given in vain.
+        OccupiedError: ``folder`` is something else, or holds more than a model.
         OSError: a file cannot be read or written.
     """
     needs_table = model.config.queries_from == "table"
@@ -94,14 +109,9 @@ def save_model(
         raise CheckpointError(
             "a model with a table of query tokens needs their tokenizer, and no other one does"
         )
-    _check_replaceable(folder)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with new_folder(folder, MODEL_DIRECTORY) as part:
         _write_json(part / CONFIG, model.config.to_dict())
         save_file(model.state_dict(), part / WEIGHTS)
-        shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors writes for its user alone
         _write_json(part / LICENCES, licences)
         for name, values in ((QUERIES, queries), (PHRASES, phrases)):
             if values:
@@ -109,9 +119,20 @@ def save_model(
         shutil.copyfile(text_tokenizer, part / TEXT_TOKENIZER)
         if query_tokenizer is not None:
             shutil.copyfile(query_tokenizer, part / QUERY_TOKENIZER)
-        _put_in_place(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+
+
+def model_parts(folder: Path) -> Sequence[str]:
+    """Return the names of all files that a model directory may hold, or nothing if it is none."""
+    try:
+        config = read_json(folder / CONFIG)
+    except (CheckpointError, OSError, RecursionError):
+        return ()
+    ours = isinstance(config, dict) and config.keys() >= _OURS and (folder / WEIGHTS).is_file()
+    return _FILES if ours else ()
+
+
+MODEL_DIRECTORY = FolderKind("model directory", model_parts)
+"""What import and training write, and all that they may take the place of."""
 
 
 def open_directory(folder: Path) -> ModelDirectory:
@@ -136,10 +157,19 @@ def open_directory(folder: Path) -> ModelDirectory:
         licences=read_json(folder / LICENCES),
         text_tokenizer=tokenizers[0],
         query_tokenizer=tokenizers[1] if len(tokenizers) > 1 else None,
-        queries=_optional_json(folder / QUERIES),
-        phrases=_optional_json(folder / PHRASES),
+        queries=stored_texts(folder / QUERIES),
+        phrases=stored_texts(folder / PHRASES),
         decoder=decoder_config(folder, config.embedding),
     )
+
+
+def stored_texts(file: Path) -> Any:
+    """Return what ``queries.json`` or ``phrases.json`` holds; nothing if there is no such file.
+
+    Raises:
+        CheckpointError: it is no JSON.
+    """
+    return read_json(file) if file.is_file() else {}
 
 
 def load_model(folder: Path) -> VLJepaModel:
@@ -168,24 +198,5 @@ def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     return shapes
 
 
-def _check_replaceable(folder: Path) -> None:
-    strange = sorted({path.name for path in folder.glob("*")} - _FILES)
-    if strange:
-        raise CheckpointError(f"{folder} is no model directory, it holds {strange[0]}")
-
-
-def _put_in_place(part: Path, folder: Path) -> None:
-    old = part.with_suffix(".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _write_json(path: Path, values: Any) -> None:
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _optional_json(path: Path) -> Any:
-    return read_json(path) if path.is_file() else {}

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vljepa_ros.fields import FieldReader
 from vljepa_ros.model.words import END, Words
-from vljepa_ros.runtime.manifest import FieldReader
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class YDecoderConfig:
         """Read what :meth:`to_dict` wrote.
 
         Raises:
-            ManifestError: a field is missing or not valid.
+            FieldError: a field is missing or not valid.
         """
         reader = FieldReader(values, "the configuration of a decoder")
         sizes = {name: reader.whole(name) for name in ("embedding", "width", "longest")}

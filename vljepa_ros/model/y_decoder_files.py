@@ -8,12 +8,14 @@ has another space, so the decoder does not go along and is trained anew.
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from vljepa_ros.fields import FieldError
+from vljepa_ros.files import new_file
 from vljepa_ros.model.checkpoints.tensors import (
     CheckpointError,
     fill,
@@ -22,7 +24,6 @@ from vljepa_ros.model.checkpoints.tensors import (
     same_names,
 )
 from vljepa_ros.model.y_decoder import YDecoder, YDecoderConfig
-from vljepa_ros.runtime.manifest import ManifestError
 
 DECODER_CONFIG = "y_decoder.json"
 DECODER_WEIGHTS = "y_decoder.safetensors"
@@ -37,24 +38,22 @@ def save_decoder(folder: Path, decoder: YDecoder) -> None:
         OSError: a file cannot be written.
     """
     weights, config = folder / DECODER_WEIGHTS, folder / DECODER_CONFIG
-    parts = {path: path.with_name(path.name + ".part") for path in (weights, config)}
-    try:
-        save_file(decoder.state_dict(), parts[weights])
-        content = json.dumps(decoder.config.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        parts[config].write_text(content, encoding="utf-8")
-        shutil.copymode(parts[config], parts[weights])  # safetensors writes for its user alone
+    described = json.dumps(decoder.config.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    with new_file(config) as new_config, new_file(weights) as new_weights:
+        new_config.write(described.encode())
+        new_weights.write(save(decoder.state_dict()))
+        for stream in (new_config, new_weights):  # a full disk shows while the old one is whole
+            stream.flush()
+            os.fsync(stream.fileno())
         config.unlink(missing_ok=True)  # until both are in place, one alone is refused
-        for path, part in parts.items():
-            part.replace(path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
 
 
 def decoder_config(folder: Path, embedding: int) -> YDecoderConfig | None:
-    """Return the configuration of a directory's decoder, None where there is none.
+    """Return the configuration of a directory's decoder, or None if there is none.
 
-    :param embedding: dimension of the model's embedding space.
+    Args:
+        folder: the model directory.
+        embedding: dimension of the model's embedding space.
 
     Raises:
         CheckpointError: one of the two files is missing, or the configuration is not valid or of
@@ -70,8 +69,8 @@ def decoder_config(folder: Path, embedding: int) -> YDecoderConfig | None:
         )
     try:
         found = YDecoderConfig.from_dict(read_json(config))
-    except ManifestError as error:
-        raise CheckpointError(f"{config}: {error.cause}; {_REMEDY}") from error
+    except FieldError as error:
+        raise CheckpointError(f"{config}: {error}; {_REMEDY}") from error
     if found.embedding != embedding:
         raise CheckpointError(
             f"{config} is for embeddings of {found.embedding}, the model's have {embedding}: "

@@ -19,25 +19,38 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vljepa_ros.runtime.bundle_files import COPY_AGAIN, RIGHTS, FileEntry, describe, read, verify
+from vljepa_ros.fields import FieldError, FieldReader
+from vljepa_ros.files import FolderKind, is_temporary, new_file
+from vljepa_ros.runtime.bundle_files import (
+    COPY_AGAIN,
+    EXPORT_AGAIN,
+    RIGHTS,
+    FileEntry,
+    describe,
+    read,
+    verify,
+)
 from vljepa_ros.runtime.bundle_files import BundleError as BundleError
-from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 from vljepa_ros.shipped import places
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 GRAPHS = ("x_encoder", "predictor")
 OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder", "y_decoder")
-FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # where query tokens come from
+FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # sources of query tokens
 EXTERNAL = ".data"  # what the file of weights beside a graph ends with
 BUNDLE_VARIABLE = "VLJEPA_BUNDLE"
 
-_UNLISTED = frozenset({MANIFEST, "README.md"})
+CARD = "README.md"
+"""The model card. It is written by hand, so the manifest does not list it."""
+
+_OURS = frozenset({"format", "space_id", "graphs", "files"})
+"""Fields that tell our manifest from those of other programs, in every format so far."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +103,34 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. The fields are the manifest's; ``root`` is its folder.
+    """A verified bundle. The fields are the manifest's.
 
-    Without the graph ``frame_encoder`` the X-Encoder takes frames as they are. Without
-    ``y_encoder`` there is no ``tokenizer``, and texts cannot be embedded. ``words`` names the file
-    with what ``y_decoder`` says (:mod:`.text_decoder`), and is None without one. ``query_tokens``
-    is None where the Y-Encoder gives them. ``reference`` names a file with a clip and what it must
-    embed to (:mod:`.reference`). ``precision`` is that of the visual graphs; ``lowered`` is None
-    in float32. ``parity`` is the relative error of each graph to torch, before it was lowered.
-    ``int8_weights`` names the graphs whose weights are stored as int8.
+    Attributes:
+        root: the folder.
+        name: of the model.
+        version: release of this package that exported it.
+        space_id: embeddings compare only if theirs are equal.
+        dimension: of an embedding.
+        logit_scale: factor on cosines before a softmax.
+        frame: size of the images that the model takes.
+        clip: number of frames and their rate.
+        stream_rate_hz: rate of clips for which the model is meant.
+        queries: question by name.
+        graphs: file by name of a graph. Without ``frame_encoder`` the X-Encoder takes frames as
+            they are. Without ``y_encoder`` texts cannot be embedded.
+        tokenizer: file of the Y-Encoder's; None without one.
+        words: file with the words of ``y_decoder`` (:mod:`.text_decoder`); None without one.
+        query_tokens: files with tokens of queries; None if the Y-Encoder gives them.
+        max_query_tokens: tokens of a query at most.
+        max_text_tokens: tokens of a text at most.
+        phrases: files of the phrase bank.
+        reference: file with a clip and what it must embed to (:mod:`.reference`).
+        precision: of the visual graphs.
+        lowered: how that was lowered; None in float32.
+        int8_weights: the graphs whose weights are stored as int8.
+        parity: relative error of each graph to torch, before it was lowered.
+        licences: licence by part.
+        files: size and sha256 by name.
     """
 
     root: Path
@@ -193,17 +225,34 @@ def write_manifest(path: Path | str, fields: Mapping[str, Any]) -> Bundle:
     root = Path(path).resolve()
     manifest = {"format": FORMAT, **fields, "files": _describe_files(root)}
     bundle = _parse(root, manifest)
-    part = root / (MANIFEST + ".part")
-    part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(root / MANIFEST)
+    with new_file(root / MANIFEST) as stream:
+        stream.write((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
     return bundle
+
+
+def bundle_parts(folder: Path) -> Sequence[str]:
+    """Return the names of all files that a bundle may hold, or nothing if it is none.
+
+    Their content is not looked at, so a damaged bundle is one as well.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ()
+    if not isinstance(manifest, dict) or not manifest.keys() >= _OURS:
+        return ()
+    return (*manifest["files"], CARD, MANIFEST) if isinstance(manifest["files"], dict) else ()
+
+
+BUNDLE = FolderKind("bundle", bundle_parts)
+"""What an export writes, and all that it may take the place of."""
 
 
 def _describe_files(root: Path) -> dict[str, dict[str, Any]]:
     entries = {}
     for file in sorted(root.rglob("*")):
         name = file.relative_to(root).as_posix()
-        if file.is_file() and name not in _UNLISTED and not name.endswith(".part"):
+        if file.is_file() and name not in (MANIFEST, CARD) and not is_temporary(file):
             entries[name] = asdict(describe(file))
     return entries
 
@@ -226,16 +275,16 @@ def _read_manifest(root: Path) -> Any:
 def _parse(root: Path, manifest: Any) -> Bundle:
     try:
         reader = FieldReader(manifest)
-        _check_format(reader)
+        _check_format(root, reader.whole("format"))
         return _bundle_from(root, reader)
-    except ManifestError as error:
-        raise BundleError(root / MANIFEST, error.cause, error.remedy) from error
+    except FieldError as error:
+        raise BundleError(root / MANIFEST, str(error), EXPORT_AGAIN) from error
 
 
-def _check_format(reader: FieldReader) -> None:
-    found = reader.whole("format")
+def _check_format(root: Path, found: int) -> None:
     if found != FORMAT:
-        raise ManifestError(
+        raise BundleError(
+            root / MANIFEST,
             f"has format {found}, but this release reads format {FORMAT}",
             "use the release of vljepa_ros that exported it, or export it again",
         )
@@ -268,7 +317,7 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         int8_weights=tuple(reader.text_list("int8_weights")),
         parity=reader.amounts("parity"),
         licences=reader.texts("licences"),
-        files=_file_entries(reader),
+        files=_file_entries(root, reader.section("files")),
     )
     _check_graphs(bundle)
     _check_references(bundle)
@@ -280,7 +329,7 @@ def _query_files(reader: FieldReader) -> QueryFiles | None:
     if source == FROM_TEXT_ENCODER:
         return None
     if source != STORED:
-        raise ManifestError(f"query_tokens.source {source!r} is not known to this release")
+        raise FieldError(f"query_tokens.source {source!r} is not known to this release")
     has_table = "table" in reader.names()
     table = QueryTable(reader.text("table"), reader.text("tokenizer")) if has_table else None
     return QueryFiles(reader.text("file"), table)
@@ -293,13 +342,13 @@ def _lowered(reader: FieldReader) -> Lowered | None:
     return Lowered(section.text("tool"), section.positive("cosine"))
 
 
-def _file_entries(reader: FieldReader) -> dict[str, FileEntry]:
+def _file_entries(root: Path, section: FieldReader) -> dict[str, FileEntry]:
     entries = {}
-    section = reader.section("files")
     for name in section.names():
         path = PurePosixPath(name)
         if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise ManifestError(
+            raise BundleError(
+                root / MANIFEST,
                 f"lists the file {name!r}, which leaves the folder",
                 "do not use this bundle unless you know who made it",
             )
@@ -311,20 +360,21 @@ def _file_entries(reader: FieldReader) -> dict[str, FileEntry]:
 def _check_graphs(bundle: Bundle) -> None:
     found = set(bundle.graphs)
     if not set(GRAPHS) <= found <= {*GRAPHS, *OPTIONAL_GRAPHS}:
-        raise ManifestError(
+        raise FieldError(
             f"graphs: expected {', '.join(GRAPHS)} and perhaps {', '.join(OPTIONAL_GRAPHS)}; "
             f"found {', '.join(bundle.graphs)}"
         )
     if bundle.query_tokens is None and "y_encoder" not in found:
-        raise ManifestError("query_tokens come from a y_encoder, but graphs has none")
+        raise FieldError("query_tokens come from a y_encoder, but graphs has none")
     if not bundle.queries:
-        raise ManifestError("queries: there are none")
+        raise FieldError("queries: there are none")
 
 
 def _check_references(bundle: Bundle) -> None:
     for name in _used_files(bundle):
         if name not in bundle.files:
-            raise ManifestError(f"uses {name!r}, but 'files' does not list it", COPY_AGAIN)
+            cause = f"uses {name!r}, but 'files' does not list it"
+            raise BundleError(bundle.root / MANIFEST, cause, COPY_AGAIN)
 
 
 def _used_files(bundle: Bundle) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 RIGHTS = "check its permissions"
 COPY_AGAIN = "copy or export the bundle again"
+EXPORT_AGAIN = "export the bundle again"
 _PIECE = 1 << 20  # bytes
 
 

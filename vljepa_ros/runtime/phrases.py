@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vljepa_ros.fields import FieldReader
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.decoder import Description
-from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 from vljepa_ros.stream.vectors import softmax, unit
 
 
@@ -188,5 +188,4 @@ def _parse_rows(data: bytes, dimension: int) -> NDArray[np.float32]:
 
 
 def _unusable(bundle: Bundle, name: str, error: ValueError) -> BundleError:
-    cause = error.cause if isinstance(error, ManifestError) else str(error)
-    return BundleError(bundle.root / name, cause, "export the bundle again")
+    return BundleError(bundle.root / name, str(error), "export the bundle again")

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vljepa_ros.fields import FieldReader
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.decoder import Description
-from vljepa_ros.runtime.manifest import FieldReader, ManifestError
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 from vljepa_ros.stream.vectors import unit
 
@@ -96,5 +96,4 @@ def _read_pieces(bundle: Bundle) -> list[str]:
         reader = FieldReader(json.loads(bundle.read(bundle.words)), "the file of words")
         return reader.text_list("words")
     except ValueError as error:
-        cause = error.cause if isinstance(error, ManifestError) else str(error)
-        raise BundleError(bundle.root / bundle.words, cause, _EXPORT_AGAIN) from error
+        raise BundleError(bundle.root / bundle.words, str(error), _EXPORT_AGAIN) from error

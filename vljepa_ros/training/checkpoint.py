@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from vljepa_ros.files import new_file
 from vljepa_ros.training.stage import Stage
 
 
@@ -18,12 +18,8 @@ class ResumeError(ValueError):
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint beside the old one and put it in its place."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with new_file(path) as stream:
+        torch.save(state, stream)
 
 
 def read_checkpoint(path: Path, stage: Stage, weights: set[str]) -> dict[str, Any] | None:

@@ -11,19 +11,18 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vljepa_ros.fields import FieldError, FieldReader
+
 SCHEDULES = ("constant", "cosine")
 LOSSES = ("info_nce", "sigreg")
 PRECISIONS = ("bf16", "fp32")
 LAST_SHARE = 0.01  # of the learning rate at the end of a cosine
-
-
-_EXPONENT = re.compile(r"\d+e[+-]?\d+")
 
 
 class StageError(ValueError):
@@ -113,17 +112,19 @@ class Stage:
         Raises:
             StageError: a field is missing, unknown or not valid.
         """
-        name = values.get("name", "?")
-        known = {one.name: one for one in fields(Stage)}
-        if unknown := sorted(set(values) - set(known)):
-            raise StageError(f"stage {name!r}: {unknown[0]} is no field of a stage")
-        given = {}
-        for key, one in known.items():
-            if key in values:
-                given[key] = _typed(values[key], str(one.type), f"stage {name!r}: {key}")
-            elif one.default is MISSING and one.default_factory is MISSING:
-                raise StageError(f"stage {name!r}: {key} is missing")
-        return Stage(**given)
+        try:
+            return FieldReader(values).dataclass(Stage, complete=False)
+        except FieldError as error:
+            raise StageError(f"stage {values.get('name', '?')!r}: {error}") from error
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Takes 5e-5 for a number, as YAML 1.2 and JSON do; YAML 1.1 takes it for a text."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def load_stages(path: Path) -> tuple[Stage, ...]:
@@ -134,7 +135,7 @@ def load_stages(path: Path) -> tuple[Stage, ...]:
     """
     text = path.read_text(encoding="utf-8")
     try:
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        values = json.loads(text) if path.suffix == ".json" else yaml.load(text, _YamlLoader)
     except (json.JSONDecodeError, yaml.YAMLError) as error:
         raise StageError(f"{path} cannot be read: {error}") from error
     if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
@@ -144,29 +145,6 @@ def load_stages(path: Path) -> tuple[Stage, ...]:
     if not names or len(set(names)) < len(names):
         raise StageError(f"{path} must hold at least one stage, and each name once")
     return stages
-
-
-def _typed(value: Any, kind: str, what: str) -> Any:
-    """Return the value if it is of the kind that a field's annotation names."""
-    if kind.startswith("dict"):
-        if not isinstance(value, Mapping):
-            raise StageError(f"{what} must be an object of names and shares, not {value!r}")
-        return {str(key): _typed(share, "float", what) for key, share in value.items()}
-    types = {"str": str, "int": int, "float": float, "bool": bool}
-    if kind == "float":
-        value = _number(value)
-    if type(value) is not types[kind]:
-        raise StageError(f"{what} must be {kind}, not {value!r}")
-    return value
-
-
-def _number(value: Any) -> Any:
-    """Return a number as a float: a whole one, or 5e-5, which YAML takes for a text."""
-    if type(value) is int:
-        return float(value)
-    if isinstance(value, str) and _EXPONENT.fullmatch(value):
-        return float(value)
-    return value
 
 
 # Steps, rates and the first and last batch are the paper's (section 3.2 of version 2), the batches

@@ -21,7 +21,8 @@ from support.plan_processes import (
     start,
 )
 from support.plans import CONTENT, IDENTITY, identity, manifest_of, stored
-from vljepa_ros.runtime.tensorrt import durable
+from vljepa_ros import files
+from vljepa_ros.files import OccupiedError
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, default_store_path
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import UnusablePlan
 
@@ -146,6 +147,14 @@ def test_a_new_engine_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [IDENTITY.key]
 
 
+def test_something_else_in_the_place_of_an_engine_is_not_removed(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    (folder_of(store) / "thesis.tex").touch()
+    with pytest.raises(OccupiedError, match="is a stored engine, but it also holds thesis.tex"):
+        store.save(manifest_of(b"new"), b"new")
+    assert store.find(IDENTITY).read() == CONTENT
+
+
 def test_the_parity_is_noted_beside_the_engine(tmp_path: Path) -> None:
     store = stored(tmp_path)
     store.record_parity(store.find(IDENTITY), 0.9995)
@@ -196,13 +205,15 @@ def test_an_engine_is_on_the_disk_before_it_gets_its_name(
     flushed = []
 
     def note(descriptor: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path).name
-        flushed.append((name, (tmp_path / IDENTITY.key).exists()))
+        file = Path(os.readlink(f"/proc/self/fd/{descriptor}")).relative_to(tmp_path)
+        flushed.append((file.suffix, file.name, (tmp_path / IDENTITY.key).exists()))
 
     monkeypatch.setattr(os, "fsync", note)
     PlanStore(tmp_path, allow_untrusted=True).save(manifest_of(), CONTENT)
-    before = [("model.plan", False), ("manifest.json", False), (f"{IDENTITY.key}.part", False)]
-    assert flushed == [*before, ("", True)]
+    *files, (suffix, _, there), named = flushed
+    assert files == [(".json", "manifest.json", False), (".plan", "model.plan", False)]
+    assert (suffix, there) == (".part", False)
+    assert named == ("", "", True)
 
 
 def assert_whole_or_missing(store: PlanStore) -> None:
@@ -226,6 +237,6 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         waited.append(True)
         process.kill()
 
-    with durable.locked(tmp_path / "lock", waiting=kill):
+    with files.locked(tmp_path / "lock", waiting=kill):
         assert waited == [True]
     process.join(DEADLINE_S)

@@ -18,13 +18,15 @@ from vljepa_ros.runtime.tokenizer import TextTokenizer
 
 @dataclass(frozen=True)
 class Contents:
-    """Texts, tokenizers and licences of a bundle, and what speaks.
+    """Texts, tokenizers and licences of a bundle, and its text decoder.
 
-    :param queries: question by name; ``phrases`` are the known answers, by the same names.
-    :param text_tokenizer: tokenizer.json of the Y-Encoder.
-    :param query_tokenizer: that of the table of query tokens, where the model has one.
-    :param licences: licence by part.
-    :param decoder: the Y-Decoder, where the model has one.
+    Attributes:
+        queries: question by name.
+        phrases: the known answers, by the same names.
+        text_tokenizer: tokenizer.json of the Y-Encoder.
+        query_tokenizer: that of the table of query tokens; None if the model has no table.
+        licences: licence by part.
+        decoder: the Y-Decoder; None if the model has none.
     """
 
     queries: Mapping[str, str]
@@ -44,10 +46,11 @@ class Contents:
 class Choices:
     """What a bundle is to hold.
 
-    :param text_encoder: the Y-Encoder; without it a robot embeds no new texts.
-    :param query_table: the table of query tokens, so that a robot may ask anything.
-    :param int8_weights: store the Y-Encoder's rounded weights as int8.
-    :param precision: of the visual graphs, if not float32.
+    Attributes:
+        text_encoder: the Y-Encoder; without it a robot embeds no new texts.
+        query_table: the table of query tokens, so that a robot may ask anything.
+        int8_weights: store the Y-Encoder's rounded weights as int8.
+        precision: of the visual graphs; None for float32.
     """
 
     text_encoder: bool = True

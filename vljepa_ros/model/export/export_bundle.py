@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model to a bundle: graphs, phrases, tokens of queries, and the manifest last.
 
-The bundle is built beside its place and moved there whole, so an export that fails leaves what was
-there before.
+The bundle gets its place when it is whole, so an export that fails leaves what was there before.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vljepa_ros import __version__
+from vljepa_ros.files import new_folder
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.contents import Choices, Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
@@ -37,9 +37,15 @@ from vljepa_ros.model.export.precision import lower_precision
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
-from vljepa_ros.runtime.bundle import FROM_TEXT_ENCODER, STORED, Bundle, write_manifest
+from vljepa_ros.runtime.bundle import (
+    BUNDLE,
+    CARD,
+    FROM_TEXT_ENCODER,
+    STORED,
+    Bundle,
+    write_manifest,
+)
 
-_CARD = "README.md"
 _TOKENIZER = "tokenizer.json"
 _WORDS = "words.json"
 _PHRASES = {"texts": "phrases.json", "embeddings": "phrases.npy"}
@@ -56,30 +62,29 @@ def export_bundle(
 ) -> Bundle:
     """Write the bundle ``out`` and return it; a README.md that lies there already is kept.
 
-    :param clips: real clips (n, T, H, W, 3) of the model's size, on which the graphs are compared
-        with torch.
+    Args:
+        model: is put into evaluation mode.
+        out: the folder; only an older bundle may lie there.
+        contents: texts, tokenizers and licences.
+        clips: real clips uint8 (n, T, H, W, 3) of the model's size, on which the graphs are
+            compared with torch.
+        choices: what the bundle is to hold, if not the usual.
 
     Raises:
         ExportError: the bundle cannot be made as asked, or a graph differs from torch.
         TextError: a query or phrase is empty.
+        OccupiedError: ``out`` is no bundle, or holds more than one.
         OSError: a file cannot be written.
     """
     choices = choices or Choices()
     _check(model.config, contents, clips, choices)
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with new_folder(out, BUNDLE) as part:
         bundle = _write(model.eval(), part, contents, clips, choices)
         if choices.precision is not None:
             bundle = lower_precision(bundle, clips, choices.precision)
-        if (out / _CARD).exists():  # the model card is written by hand
-            shutil.copy(out / _CARD, part)
-        shutil.rmtree(out, ignore_errors=True)
-        part.rename(out)
-        return replace(bundle, root=out.resolve())
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if (out / CARD).exists():  # the model card is written by hand
+            shutil.copy(out / CARD, part)
+    return replace(bundle, root=out.resolve())
 
 
 def _check(
@@ -158,7 +163,7 @@ def _write_json(path: Path, values: Any) -> None:
 def _write_queries(
     model: VLJepaModel, texts: EncodedTexts, out: Path, contents: Contents, choices: Choices
 ) -> dict[str, str]:
-    """Write the tokens of the queries, where the text encoder does not make them on the robot."""
+    """Write the tokens of the queries, unless the text encoder makes them on the robot."""
     if model.config.queries_from == "text_encoder" and choices.text_encoder:
         return {"source": FROM_TEXT_ENCODER}
     tokens = {name: texts.query(text).numpy() for name, text in contents.queries.items()}

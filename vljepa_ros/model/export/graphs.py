@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a model as the graphs of a bundle: constant positions, and static shapes but two.
 
-Free are B, the number of clips (of frames in the frame encoder), and, where queries share a pass
-of the visual tokens, Q, their number. All clips are asked the same queries.
+Free are B, the number of clips (of frames in the frame encoder), and Q, the number of queries, if
+they share a pass of the visual tokens. All clips are asked the same queries.
 
 Rotary tables are buffers, so that no graph computes a sine or a range of numbers: TensorRT's
 parser stumbles over those, and every layer would compute them again.
@@ -32,9 +32,13 @@ _CLIPS = 2  # of the examples: torch takes a single one for a fixed size
 
 @dataclass(frozen=True)
 class Graph:
-    """A module and how it is written: example inputs by name, names of outputs, free sizes.
+    """A module and how it is written.
 
-    ``free`` maps an input to its axes of free size.
+    Attributes:
+        module: what becomes the graph.
+        inputs: example inputs by name.
+        outputs: names of outputs.
+        free: the axes of free size by input.
     """
 
     module: nn.Module
@@ -53,7 +57,7 @@ def frame_encoder_graph(trunk: FrameEncoder, config: ModelConfig) -> Graph:
 def x_encoder_graph(model: VLJepaModel) -> Graph:
     """Return clips -> ``visual_tokens`` float32 (B, N, width).
 
-    Clips are ``features`` float32 (B, T, C, h, w) where a trunk stands before, and else
+    Clips are ``features`` float32 (B, T, C, h, w) if the model has a trunk, and else
     ``frames`` uint8 (B, T, H, W, 3), which the graph normalises.
     """
     config = model.config
@@ -73,7 +77,7 @@ def predictor_graph(model: VLJepaModel) -> Graph:
     """Return the Predictor.
 
     ``visual_tokens`` (B, N, width), ``query_tokens`` (Q, L, E), ``query_mask`` bool (Q, L) ->
-    ``embeddings`` (B, Q, D). Q is free where queries share a pass of the visual tokens. Where both
+    ``embeddings`` (B, Q, D). Q is free if queries share a pass of the visual tokens. If both
     look at each other (the paper's model) every query is a pass of its own, and Q is 1.
     """
     c = model.config
@@ -96,7 +100,7 @@ def predictor_graph(model: VLJepaModel) -> Graph:
 def y_encoder_graph(model: VLJepaModel) -> Graph:
     """Return the Y-Encoder of one unpadded text: L tokens, free.
 
-    ``input_ids`` int64 (1, L) -> ``embedding`` (1, D), and ``token_states`` (1, L, E) where
+    ``input_ids`` int64 (1, L) -> ``embedding`` (1, D), and ``token_states`` (1, L, E) if
     queries come from them.
     """
     encoder = model.y_encoder

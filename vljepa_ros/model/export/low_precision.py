@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program that lowers the precision of one graph; it runs where nvidia-modelopt is installed.
+"""The program that lowers the precision of one graph; it needs nvidia-modelopt.
 
 modelopt wants other versions of onnx and ONNX Runtime than the export has, so this file is a
 program of its own, imports nothing else of this package, and no torch:

@@ -32,7 +32,10 @@ _ANY_SIZE = 1 << 62
 def write_graph(graph: Graph, path: Path, *, int8: bool = False) -> None:
     """Write a graph; large weights go into a file ``path`` + ``.data`` beside it.
 
-    :param int8: store what was rounded to int8 as codes and scales.
+    Args:
+        graph: what to write.
+        path: the file.
+        int8: store what was rounded to int8 as codes and scales.
 
     Raises:
         ExportError: nothing in the graph was rounded.

@@ -54,7 +54,8 @@ class Parity:
 
         :attr:`errors` holds the largest relative error of each graph from then on.
 
-        :param bank: embeddings of all phrases.
+        Args:
+            bank: embeddings (n, D) of all phrases.
 
         Raises:
             ExportError: an error is above the tolerance, the order of phrases differs, or other
@@ -119,7 +120,7 @@ class Parity:
         return [each.numpy() for each in expected], embeddings
 
     def _read(self) -> None:
-        """Compare the text encoder on all texts, with its token states where it gives them."""
+        """Compare the text encoder on all texts, with its token states if it gives them."""
         run = self._graph("y_encoder")
         limit = self._model.config.predictor.max_query_tokens
         true, found = [], []

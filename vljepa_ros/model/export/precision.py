@@ -52,8 +52,11 @@ class LowPrecision:
 def lower_precision(bundle: Bundle, clips: NDArray[np.uint8], wanted: LowPrecision) -> Bundle:
     """Replace the visual graphs in the folder of a float32 bundle, and write its manifest again.
 
-    :param clips: real clips (n, T, H, W, 3); ranges of values are taken from them, and on them
-        the result is compared with the bundle.
+    Args:
+        bundle: in float32, in a folder that nobody uses yet.
+        clips: real clips uint8 (n, T, H, W, 3); ranges of values are taken from them, and on them
+            the result is compared with the bundle.
+        wanted: the precision, and what lowers it.
 
     Raises:
         ExportError: a graph cannot be converted, or the result differs too much.

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from vljepa_ros.files import new_file
 from vljepa_ros.recipes.default_model.simulation.episode import SPLITS, Simulator, episode_seed
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import TASKS
 
@@ -73,11 +74,9 @@ def _render(job: Job) -> None:
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     jpegs = [cv2.imencode(".jpg", f[..., ::-1], quality)[1].ravel() for f in episode.frames]
     ends = np.cumsum([len(jpeg) for jpeg in jpegs])
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        signals = vars(episode.signals())
-        np.savez(file, jpeg=np.concatenate(jpegs), ends=ends, seed=seed, **signals)
-    part.replace(path)
+    signals = vars(episode.signals())
+    with new_file(path) as stream:
+        np.savez(stream, jpeg=np.concatenate(jpegs), ends=ends, seed=seed, **signals)
 
 
 if __name__ == "__main__":

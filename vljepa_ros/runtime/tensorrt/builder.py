@@ -54,7 +54,7 @@ def build_plan(
         gpu: the GPU of this machine, which the driver was asked for.
         onnx: the graph; its weights may lie beside it.
         clips: that one run takes, or frames in the frame encoder.
-        queries: the fewest, the usual and the most queries if their number is free.
+        queries: the fewest, the usual and the most queries, if their number is free.
         timing_cache: of an earlier build on this machine, or empty.
         report: is given the fraction done, 0 to 1, from any thread; what it raises ends the build.
 

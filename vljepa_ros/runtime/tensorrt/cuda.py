@@ -132,8 +132,8 @@ class Cuda:
     def failure(self, what: str, cause: object) -> BackendError:
         """Return the error for something that failed.
 
-        A fault such as an illegal address stays: from then on every call fails, in this process
-        for ever. So the device is asked once more, and is lost if it does not answer.
+        After a fault such as an illegal address every call of this process fails. So the device is
+        asked once more, and is lost if it does not answer.
         """
         message = f"{what} failed: {cause}"
         if not self._answers():

@@ -5,8 +5,8 @@ A clip's visual tokens stay where the X-Encoder wrote them and the Predictor rea
 features of frames go back to the program, whose window decides which clips they are part of; they
 are a few kilobytes each.
 
-A run takes as many clips as the engines were built for. More are done in turns, and if there
-are fewer, the last one stands in the empty places.
+A run takes as many clips as the engines were built for. More are done in turns. If there are
+fewer, the last one stands in the empty places.
 """
 
 from __future__ import annotations

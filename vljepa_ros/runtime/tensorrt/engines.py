@@ -25,10 +25,13 @@ _WAITING = "waiting for another process that builds it"
 
 @dataclass(frozen=True)
 class BuildNews:
-    """What happens to the engine of ``graph``, in a sentence.
+    """What happens to an engine. TensorRT tells of it from threads of its own.
 
-    ``fraction`` is how much of a build is done, 0 to 1, and None if nothing is being built.
-    TensorRT tells of it from threads of its own.
+    Attributes:
+        graph: the graph that the engine runs.
+        text: what happens, in a sentence.
+        fraction: how much of a build is done, 0 to 1; None if nothing is being built.
+        warning: the user has to do something about it.
     """
 
     graph: str
@@ -51,13 +54,13 @@ def ensure_engines(
 ) -> dict[str, VerifiedPlan]:
     """Return a verified engine of every graph of a bundle that becomes one.
 
-    Blocks for minutes if one is built, here or by another process. If the store cannot be
-    written, a built engine lives in memory and is built again at the next start; ``progress`` is
-    told so with a warning.
+    Blocks for minutes if one is built, here or by another process. If the store cannot be written,
+    a built engine lives in memory and is built again at the next start; ``progress`` is told so
+    with a warning.
 
     Args:
         bundle: a verified bundle.
-        store: where engines are kept.
+        store: the folder of engines.
         gpu: this machine's GPU, as the driver described it.
         clips: that one run takes, one per camera.
         allow_build: build what is missing, damaged or for something else.
@@ -136,9 +139,9 @@ class _Builds:
             return self.store.save(manifest, content)
         except OSError as error:
             text = (
-                f"the engine cannot be kept in {self.store.root} ({error.strerror}), so it lives "
-                "in memory and is built again at the next start; make room there, or let "
-                "VLJEPA_ENGINES name a folder that can be written"
+                f"the engine cannot be kept in {self.store.root} ({error.strerror or error}), "
+                "so it lives in memory and is built again at the next start; make room there, or "
+                "let VLJEPA_ENGINES name a folder that can be written"
             )
             self.progress(BuildNews(graph, text, warning=True))
             return VerifiedPlan(graph, None, manifest, lambda: content)

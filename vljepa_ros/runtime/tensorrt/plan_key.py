@@ -22,12 +22,21 @@ ENGINE_GRAPHS = ("frame_encoder", "x_encoder", "predictor")
 
 @dataclass(frozen=True)
 class PlanIdentity:
-    """Everything that decides what an engine computes, and where it may run.
+    """Everything that decides what an engine computes, and on which machines it may run.
 
-    ``clips`` is the number of clips, one per camera, that a run takes: shapes are fixed, because
-    that is what TensorRT is fastest with. ``queries`` are the fewest, the usual and the most
-    queries that an engine of the predictor takes at once, if their number is free in its graph;
-    the other graphs see none. ``cuda`` is the newest CUDA that the driver knows.
+    Attributes:
+        graph: name of the graph.
+        space_id: the bundle's embedding space.
+        onnx_sha256: of the graph and its weights.
+        precision: of the visual graphs.
+        clips: number of clips, one per camera, that a run takes. Shapes are fixed, because that is
+            what TensorRT is fastest with.
+        queries: the fewest, the usual and the most queries that an engine of the predictor takes
+            at once, if their number is free in its graph. The other graphs see none.
+        tensorrt: version of TensorRT.
+        cuda: the newest CUDA that the driver knows.
+        compute_capability: of the GPU, such as "8.7".
+        device: name of the GPU and the number of its multiprocessors.
     """
 
     graph: str
@@ -92,7 +101,7 @@ def _queries(bundle: Bundle) -> tuple[int, ...]:
 
 
 def _onnx_sha256(bundle: Bundle, file: str) -> str:
-    """Return the graph's sha256, or that of its sha256 and its weights' if these lie beside."""
+    """Return the graph's sha256; if its weights lie beside it, that of both sha256."""
     graph = bundle.files[file].sha256
     if not bundle.holds_weights_of(file):
         return graph

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vljepa_ros.runtime.manifest import FieldReader, ManifestError
+from vljepa_ros.fields import FieldError, FieldReader
 from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
 
 FORMAT = 2
@@ -30,8 +30,15 @@ class TensorInfo:
 class PlanManifest:
     """What is known about one engine.
 
-    ``parity`` is the cosine of the whole model's embeddings, run with this engine, to those that
-    ONNX Runtime gave when the bundle was made; None before they were compared.
+    Attributes:
+        identity: what it was built of and for.
+        plan_sha256: digest of the engine.
+        plan_bytes: its size.
+        inputs: type and shape of each input, by name.
+        outputs: type and shape of each output, by name.
+        build_seconds: how long the build took.
+        parity: cosine of the whole model's embeddings, run with this engine, to those that ONNX
+            Runtime gave when the bundle was made; None before they were compared.
     """
 
     identity: PlanIdentity
@@ -52,15 +59,15 @@ class PlanManifest:
         """Read the content of the file.
 
         Raises:
-            ManifestError: it is not JSON, of another format, or a field is missing or malformed.
+            FieldError: it is not JSON, of another format, or a field is missing or malformed.
         """
         try:
             reader = FieldReader(json.loads(content))
         except (ValueError, RecursionError) as error:
-            raise ManifestError(f"is not valid JSON ({error})") from error
+            raise FieldError(f"is not valid JSON ({error})") from error
         found = reader.whole("format")
         if found != FORMAT:
-            raise ManifestError(f"has format {found}, but this release reads format {FORMAT}")
+            raise FieldError(f"has format {found}, but this release reads format {FORMAT}")
         return cls(
             identity=_identity(reader.section("identity")),
             plan_sha256=reader.sha256("plan_sha256"),
@@ -78,7 +85,7 @@ def _identity(reader: FieldReader) -> PlanIdentity:
     try:
         return PlanIdentity(**numbers, **texts)  # type: ignore[arg-type]
     except TypeError as error:
-        raise ManifestError(f"identity: {error}") from error
+        raise FieldError(f"identity: {error}") from error
 
 
 def _tensors(reader: FieldReader) -> dict[str, TensorInfo]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vljepa_ros.runtime.manifest import ManifestError
-from vljepa_ros.runtime.tensorrt.durable import locked, make_folder, write_file, write_folder
+from vljepa_ros.fields import FieldError
+from vljepa_ros.files import FolderKind, locked, new_file, new_folder
 from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
 from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import (
@@ -30,13 +30,22 @@ from vljepa_ros.runtime.tensorrt.trust import Trust
 
 STORE_VARIABLE = "VLJEPA_ENGINES"
 PLAN, MANIFEST = "model.plan", "manifest.json"
+ENGINE = FolderKind("stored engine", lambda folder: (PLAN, MANIFEST))
 _LARGEST_MANIFEST = 1 << 20  # bytes
 _PIECE = 1 << 20  # bytes
+_STORE_MODE = 0o755  # everybody may read, only the owner may write
 
 
 @dataclass(frozen=True)
 class VerifiedPlan:
-    """An engine that is what its manifest says. ``path`` is None if it could not be stored."""
+    """An engine that is what its manifest says.
+
+    Attributes:
+        graph: the graph that it runs.
+        path: the file; None if it could not be stored.
+        manifest: what is known about it.
+        content: reads and compares it.
+    """
 
     graph: str
     path: Path | None
@@ -104,7 +113,7 @@ class PlanStore:
             UntrustedPlan: others may write it, or everybody may write a folder above it.
             OSError: it cannot be made.
         """
-        make_folder(self.root)
+        self.root.mkdir(_STORE_MODE, parents=True, exist_ok=True)
         self._trust.check_root(self.root)
 
     def locked(
@@ -121,10 +130,13 @@ class PlanStore:
         """Store an engine in the place of one that may be there; the caller holds its lock.
 
         Raises:
+            OccupiedError: something that is no stored engine lies in its place.
             OSError: it cannot be written, and nothing of it is left behind.
         """
         folder = self.root / manifest.identity.key
-        write_folder(folder, {PLAN: content, MANIFEST: manifest.to_json()})
+        with new_folder(folder, ENGINE) as part:
+            (part / PLAN).write_bytes(content)
+            (part / MANIFEST).write_bytes(manifest.to_json())
         return self._plan(folder, manifest)
 
     def record_parity(self, plan: VerifiedPlan, cosine: float) -> None:
@@ -136,8 +148,9 @@ class PlanStore:
         if plan.path is None:
             return
         manifest = replace(plan.manifest, parity=cosine)
-        with self.locked(manifest.identity, waiting=lambda: None):
-            write_file(plan.path.with_name(MANIFEST), manifest.to_json())
+        file, lock = plan.path.with_name(MANIFEST), self.locked(manifest.identity, lambda: None)
+        with lock, new_file(file) as stream:
+            stream.write(manifest.to_json())
 
     def timing_cache(self, identity: PlanIdentity) -> bytes:
         """Return what earlier builds on this machine measured; empty if that is nothing."""
@@ -152,8 +165,8 @@ class PlanStore:
             OSError: they cannot be written.
         """
         file = self._timing_file(identity)
-        with locked(file.with_suffix(".lock"), waiting=lambda: None):
-            write_file(file, content)
+        with new_file(file) as stream:
+            stream.write(content)
 
     def _timing_file(self, identity: PlanIdentity) -> Path:
         return self.root / f"timing-{identity.machine}.cache"
@@ -187,8 +200,8 @@ class PlanStore:
             content = stream.read(_LARGEST_MANIFEST)
         try:
             return PlanManifest.from_json(content)
-        except ManifestError as error:
-            raise UnusablePlan(file, error.cause, BUILD_AGAIN) from error
+        except FieldError as error:
+            raise UnusablePlan(file, str(error), BUILD_AGAIN) from error
 
     def _nothing_for(self, identity: PlanIdentity) -> str:
         """Say that there is no engine, and how the nearest one of that graph differs."""

@@ -42,11 +42,14 @@ class _Device:
 class EngineOptions:
     """How engines are found and run.
 
-    ``folder`` is where they are kept, None for the usual place; ``allow_build`` lets missing ones
-    be built, which takes minutes, and ``progress`` is told how far that is; ``allow_untrusted``
-    takes engines that others could have written; ``cuda_graphs`` starts a run with one call.
-    ``cameras`` is the number of clips that one run takes: engines for another number are other
-    engines. A run with fewer clips takes as long as a full one.
+    Attributes:
+        folder: that they are kept in; None for the usual one.
+        cameras: number of clips that one run takes. Engines for another number are other engines.
+            A run with fewer clips takes as long as a full one.
+        allow_build: missing ones may be built, which takes minutes.
+        allow_untrusted: engines that others could have written are taken.
+        cuda_graphs: start a run with one call.
+        progress: is told how far a build is.
     """
 
     folder: Path | None = None
