@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vljepa_ros.evaluation.annotations import Asked, Captioned, Labelled
 from vljepa_ros.evaluation.cider import cider
 from vljepa_ros.evaluation.embeddings import embed_clips
 from vljepa_ros.evaluation.ranks import hit_rate, majority, mean_per_class, percent, rank_of
 from vljepa_ros.evaluation.report import Report
-from vljepa_ros.recordings.annotations import Span
+from vljepa_ros.recordings.annotations import Asked, Captioned, Labelled, Span
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.tasks import PLACE, embed_texts, prompts, retrieve
