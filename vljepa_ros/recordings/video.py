@@ -67,6 +67,8 @@ class VideoSource(Source):
     def frames(self, start_s: float = 0.0) -> Iterator[SourceFrame]:
         """Yield the images on one time line, from the one that is shown at ``start_s`` on.
 
+        Earlier ones come too if no decoding can begin between the first image and that one.
+
         Args:
             start_s: seconds from the first image.
         """

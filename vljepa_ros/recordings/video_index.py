@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -98,12 +99,33 @@ def opened(media: Path | bytes) -> Iterator[Any]:
     with io.BytesIO(media) if isinstance(media, bytes) else media.open("rb") as file:
         try:
             container = av.open(
-                file, container_options={"protocol_whitelist": ""}, metadata_errors="replace"
+                _Readable(file),
+                container_options={"protocol_whitelist": ""},
+                metadata_errors="replace",
             )
         except av.FFmpegError as error:
             raise VideoFileError(_reason(file)) from error
         with container:
             yield container
+
+
+class _Readable:
+    """An open file for PyAV, which answers to a place that is not in the file as FFmpeg expects.
+
+    Damaged files send FFmpeg to such places, and an exception would end what it can go on with.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Return the new place, or a negative number if there is no such place."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL
 
 
 def read_index(media: Path | bytes) -> VideoIndex:
@@ -216,7 +238,7 @@ def _all(times: list[int | None]) -> NDArray[np.int64] | None:
     return np.array(known, np.int64) if len(known) == len(times) else None
 
 
-def _reason(file: io.BufferedIOBase) -> str:
+def _reason(file: BinaryIO) -> str:
     file.seek(0)
     start = file.read(12)
     if not start:
