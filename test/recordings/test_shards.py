@@ -10,6 +10,7 @@ import pytest
 
 webdataset = pytest.importorskip("webdataset", reason="shards need webdataset (make train-venv)")
 
+from support.recordings import COLOURS, bag_image, write_bag  # noqa: E402
 from support.training_clips import write_clips  # noqa: E402
 from vljepa_ros.recordings import shards  # noqa: E402
 from vljepa_ros.recordings.clip_folder import ClipFolder  # noqa: E402
@@ -49,6 +50,16 @@ def test_shards_give_what_the_folder_gives(clips, monkeypatch):
             decode(found[number], 2, 32), decode(expected[number], 2, 32)
         )
     assert len({found[number].key for number in range(6)}) == 6
+
+
+@pytest.mark.parametrize("ending", ["mcap", "db3"])
+def test_a_shard_may_hold_bags(tmp_path, ending):
+    images = [(n, bag_image("green", 10**8 * n)) for n in (1, 2, 3)]
+    storage = {"mcap": "mcap", "db3": "sqlite3"}[ending]
+    (bag,) = write_bag(tmp_path / "bag", images, storage=storage).glob(f"*.{ending}")
+    write_shard(tmp_path / "a.tar", [{"__key__": "1", ending: bag.read_bytes(), "txt": "green"}])
+    frames = decode(TarShards(tmp_path)[0], 2, 16)
+    np.testing.assert_array_equal(frames, np.full((2, 16, 16, 3), COLOURS["green"]))
 
 
 @pytest.mark.parametrize(

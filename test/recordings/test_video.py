@@ -352,6 +352,15 @@ def test_what_is_no_video_is_refused_with_the_reason(
         VideoSource(content, "0001")
 
 
+def test_images_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
+    """The header of a small file says 9216 x 9216 pixels."""
+    path = write_film(tmp_path / "a.gif", GREY[:3], EVEN[:3], codec="gif", pixels="gray8")
+    large = b"GIF89a\x00\x24\x00\x24" + path.read_bytes()[10:]
+    path.write_bytes(large)
+    with pytest.raises(SourceError, match=r"no image of .*a\.gif can be read"):
+        VideoSource(path)
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mp4 cannot be read: No such file"):
         VideoSource(tmp_path / "gone.mp4")

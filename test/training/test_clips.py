@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="training is tested where torch is i
 pytest.importorskip("transformers", reason="training needs transformers (make train-venv)")
 pytest.importorskip("tensorboard", reason="training needs tensorboard (make train-venv)")
 
+from support.recordings import bag_image, write_bag, write_folder  # noqa: E402
 from support.tiny_training import STAGE, TINY, tiny_model  # noqa: E402
 from support.training_clips import (  # noqa: E402
     COLOURS,
@@ -205,6 +206,25 @@ def test_a_stage_without_queries_asks_for_descriptions(folder, tokenize):
     )
     assert batch.queries.values.unique(dim=0).shape[0] == 1
     assert batch.queries.values.shape[2] == 4
+
+
+def test_folders_of_images_and_bags_are_clips_too(tmp_path, tokenize):
+    write_folder(tmp_path / "images", ["1.png", "2.png"], ["green", "green"])
+    images = [(n, bag_image("green", 10**8 * n)) for n in (1, 2)]
+    depth = [(n, bag_image("blue", 10**8 * n)) for n in (1, 2)]
+    write_bag(tmp_path / "bag", images, depth=depth)
+    lines = [
+        {"clip": "images", "answer": "green"},
+        {"clip": "bag", "answer": "green"},
+        {"clip": "bag", "topic": "/a/depth", "answer": "blue"},
+    ]
+    write_annotations(tmp_path, lines)
+    dataset = ClipFolder(tmp_path)
+    for number, line in enumerate(lines):
+        assert colours(decode(dataset[number], 2, 32)) == [line["answer"]] * 2
+    assert len({dataset[number].key for number in range(3)}) == 3
+    batch = batches({"c": dataset}, tokenize).batch(0, 0, 1)
+    assert batch.visual.shape == (8, 2, 3, 32, 32)
 
 
 def test_sources_are_mixed_by_their_shares(folder, tokenize, tmp_path):

@@ -23,6 +23,7 @@ from vljepa_ros.recordings.pixels import pixel_frame
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.recordings.time_line import TimeLine
 from vljepa_ros.recordings.video_index import VideoFileError, VideoIndex, opened, read_index
+from vljepa_ros.stream.images import MAX_PIXELS
 
 _NOT_DECODED = "image cannot be decoded"
 _ADVICE = "`ffmpeg -i {} -c:v libx264 fixed.mp4` may repair it"
@@ -135,6 +136,7 @@ class VideoSource(Source):
         """Yield packets to the end, or to where the file is damaged."""
         stream = container.streams[self._index.stream]
         stream.thread_type = "SLICE"
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         try:
             yield from container.demux(stream)
         except av.FFmpegError as error:
