@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotation files: what they may hold, and where they are wrong."""
+"""Annotation files: what they may hold, and how errors are named."""
 
 from __future__ import annotations
 

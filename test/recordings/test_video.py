@@ -333,6 +333,20 @@ def test_damage_in_the_middle_costs_some_images_and_is_counted(good: Path, tmp_p
     assert source.problems["image cannot be decoded"] >= 30 - len(found) - 3
 
 
+def test_what_lies_before_the_start_is_not_decoded(good: Path, tmp_path: Path) -> None:
+    """Damage there costs nothing: every tenth image is a key image."""
+    content = bytearray(good.read_bytes())
+    begin = content.index(b"mdat") + len(content) // 6
+    content[begin : begin + 4000] = bytes(4000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(content)
+    source = VideoSource(path)
+    found = list(source.frames(2.0))
+    assert not source.problems
+    assert found == list(VideoSource(good).frames(2.0))
+    assert len(list(source.frames())) < 30 and source.problems
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training is tested where torch is installed")
+torch = pytest.importorskip("torch", reason="training needs torch (make train-venv)")
 pytest.importorskip("transformers", reason="training needs transformers (make train-venv)")
 pytest.importorskip("tensorboard", reason="training needs tensorboard (make train-venv)")
 

@@ -86,7 +86,7 @@ def _add_clip(
                     result.vectors[span] = embed_clip(model, list(images), texts)
             if source.problems:
                 causes = (f"{cause} ({count} times)" for cause, count in source.problems.items())
-                result.damaged[clip.clip] = "; ".join(causes)
+                result.damaged[f"{clip.clip} {clip.topic}".rstrip()] = "; ".join(causes)
     except (SourceError, ImageError) as error:
         result.unreadable.update({str(span): str(error) for span in waiting})
 

@@ -28,7 +28,7 @@ _LATEST_S = 1e9  # thirty years
 
 
 class AnnotationError(ValueError):
-    """An annotation cannot be used; the message says where it stands and why."""
+    """An annotation cannot be used; the message names its file and line, and says why."""
 
 
 @dataclass(frozen=True)

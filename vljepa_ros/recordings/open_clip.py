@@ -54,7 +54,8 @@ def opened_bytes(content: bytes, ending: str, name: str, topic: str = "") -> Ite
         with TemporaryDirectory(prefix="vljepa_") as folder:
             file = Path(folder, f"bag{ending}")
             file.write_bytes(content)
-            with _named(BagSource(file, topic), name) as source:
+            with BagSource(file, topic) as source:
+                source.name = name
                 yield source
     elif ending in STILL_ENDINGS:
         yield StillSource(content, name)
@@ -62,8 +63,3 @@ def opened_bytes(content: bytes, ending: str, name: str, topic: str = "") -> Ite
         yield VideoSource(content, name)
     else:
         raise SourceError(f"{name}: files that end with {ending!r} are no clips")
-
-
-def _named(source: Source, name: str) -> Source:
-    source.name = name
-    return source

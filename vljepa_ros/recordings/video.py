@@ -8,7 +8,6 @@ costs the same images on every machine, and a replay leaves the other cores to t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.recordings.pixels import pixel_frame
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
-from vljepa_ros.recordings.time_line import TimeLine
+from vljepa_ros.recordings.time_line import placed
 from vljepa_ros.recordings.video_index import VideoFileError, VideoIndex, opened, read_index
 from vljepa_ros.stream.images import MAX_PIXELS
 
@@ -82,18 +81,17 @@ class VideoSource(Source):
                 yield first
                 yield from images
                 return
-        yield from super().frames()  # nothing to leave out, or not found where the index says
+        yield from super().frames()  # nothing to leave out, or the index was wrong
 
     @cached_property
     def _line_ns(self) -> list[int]:
-        line = TimeLine(Counter())
-        return [line.place(stamp_ns) for stamp_ns in self._index.stamps_ns()]
+        return placed(self._index.stamps_ns())
 
     def _images(self) -> Iterator[SourceFrame]:
         """Yield all images; those that cannot be decoded are left out and counted."""
         index, count = self._index, 0
         with opened(self._media) as container:
-            pixels = _Pixels()
+            pixels = _UprightPixels()
             for image in self._decoded(container):
                 time = image.pts if index.by_time else None
                 if time is None:
@@ -112,7 +110,7 @@ class VideoSource(Source):
                 container.seek(int(index.decode_times[key]), stream=stream)
             except av.FFmpegError:
                 return
-            pixels = _Pixels()
+            pixels = _UprightPixels()
             for image in self._decoded(container):
                 if image.pts is not None and image.pts >= index.times[number]:
                     place = int(np.searchsorted(index.times, image.pts, side="right")) - 1
@@ -133,7 +131,7 @@ class VideoSource(Source):
                     yield image
 
     def _packets(self, container: Any) -> Iterator[Any]:
-        """Yield packets to the end, or to where the file is damaged."""
+        """Yield packets to the end of the file, or to damage that FFmpeg cannot pass."""
         stream = container.streams[self._index.stream]
         stream.thread_type = "SLICE"
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -143,7 +141,7 @@ class VideoSource(Source):
             self.problems[f"video is damaged ({error.strerror})"] += 1
 
 
-class _Pixels:
+class _UprightPixels:
     """Turns images of PyAV into pixels; what it has prepared serves all images of a video."""
 
     def __init__(self) -> None:

@@ -165,7 +165,7 @@ def _read(media: Path | bytes) -> VideoIndex:
 
 
 def _packets(container: Any) -> dict[int, list[_Packet]]:
-    """Return the packets of each video stream, to the end or to where the file is damaged."""
+    """Return the packets of each video stream, to the end or to damage that FFmpeg cannot pass."""
     found: dict[int, list[_Packet]] = {stream.index: [] for stream in container.streams.video}
     try:
         for packet in container.demux(list(container.streams.video)) if found else ():
