@@ -97,7 +97,7 @@ class VideoSource(Source):
                 if time is None:
                     time = int(index.times[min(count, len(index.times) - 1)])
                 count += 1
-                yield pixel_frame(pixels.rgb(image), "rgb8", index.stamp_ns(time))
+                yield pixel_frame(pixels.bgr(image), "bgr8", index.stamp_ns(time))
         if index.ends_early:
             self.problems[f"video ended after {count} of {index.promised} images"] += 1
 
@@ -114,7 +114,7 @@ class VideoSource(Source):
             for image in self._decoded(container):
                 if image.pts is not None and image.pts >= index.times[number]:
                     place = int(np.searchsorted(index.times, image.pts, side="right")) - 1
-                    yield pixel_frame(pixels.rgb(image), "rgb8", self._line_ns[place])
+                    yield pixel_frame(pixels.bgr(image), "bgr8", self._line_ns[place])
 
     def _decoded(self, container: Any) -> Iterator[Any]:
         """Yield the images of PyAV that are whole; others are counted."""
@@ -147,9 +147,9 @@ class _UprightPixels:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def rgb(self, image: Any) -> NDArray[np.uint8]:
-        """Return RGB (H, W, 3), upright if the file says how the camera was held."""
-        converted = self._reformatter.reformat(image, format="rgb24")
+    def bgr(self, image: Any) -> NDArray[np.uint8]:
+        """Return BGR (H, W, 3), upright if the file says how the camera was held."""
+        converted = self._reformatter.reformat(image, format="bgr24")
         pixels = np.asarray(converted.to_ndarray(), np.uint8)
         turns, rest = divmod(image.rotation, 90)
         return pixels if rest or not turns else np.rot90(pixels, turns)
