@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 _BAYER = {"r": 0, "g": 1, "b": 2}
+_PATTERNS = ("rggb", "bggr", "gbrg", "grbg")
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,20 @@ def message(
     encoding: str, image: Pixels, *, padding: int = 0, is_bigendian: bool = False
 ) -> CameraMessage:
     """Lay out an RGB image (H, W, 3); ``padding`` bytes of rubbish end each row."""
-    rows = _LAYOUTS[encoding](image, is_bigendian)
-    rubbish = np.full((len(rows), padding), 0xA5, dtype=np.uint8)
-    data = np.hstack([rows, rubbish]).tobytes()
-    step = rows.shape[1] + padding
     height, width = image.shape[:2]
-    return CameraMessage(encoding, width, height, step, is_bigendian, data)
+    if encoding == "nv24":
+        data = _nv24(image, padding)
+        return CameraMessage(encoding, width, height, width + padding, is_bigendian, data)
+    rows = _LAYOUTS[encoding](image, is_bigendian)
+    step = rows.shape[1] + padding
+    return CameraMessage(encoding, width, height, step, is_bigendian, _padded(rows, padding))
+
+
+def smooth_image(height: int = 48, width: int = 64) -> Pixels:
+    """Return an RGB image in which every channel and every direction differs."""
+    y, x = np.mgrid[0:height, 0:width]
+    channels = [x * 255 / width, y * 255 / height, 255 - (x + y) * 255 / (width + height)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
 
 
 def bt601(image: Pixels) -> tuple[Pixels, Pixels, Pixels]:
@@ -70,11 +79,6 @@ def _mono8(image: Pixels, _: bool) -> Pixels:
     return image[..., 1]
 
 
-def _mono16(image: Pixels, is_bigendian: bool) -> Pixels:
-    values = image[..., 1].astype(np.uint16) * 256 + 17
-    return values.astype(">u2" if is_bigendian else "<u2").view(np.uint8)
-
-
 def _packed_422(order: str) -> Callable[[Pixels, bool], Pixels]:
     def layout(image: Pixels, _: bool) -> Pixels:
         luma, u, v = bt601(image)
@@ -84,10 +88,36 @@ def _packed_422(order: str) -> Callable[[Pixels, bool], Pixels]:
     return layout
 
 
-def _nv12(image: Pixels, _: bool) -> Pixels:
+def _semiplanar(order: str) -> Callable[[Pixels, bool], Pixels]:
+    def layout(image: Pixels, _: bool) -> Pixels:
+        luma, u, v = bt601(image)
+        part = {"u": u[0::2, 0::2], "v": v[0::2, 0::2]}
+        chroma = np.stack([part[letter] for letter in order], axis=-1)
+        return np.vstack([luma, chroma.reshape(len(image) // 2, -1)])
+
+    return layout
+
+
+def _nv24(image: Pixels, padding: int) -> bytes:
+    """Chroma rows are twice as long as luma rows, and so is their padding."""
     luma, u, v = bt601(image)
-    chroma = np.stack([u[0::2, 0::2], v[0::2, 0::2]], axis=-1)
-    return np.vstack([luma, chroma.reshape(len(image) // 2, -1)])
+    chroma = np.stack([u, v], axis=-1).reshape(len(image), -1)
+    return _padded(luma, padding) + _padded(chroma, 2 * padding)
+
+
+def _padded(rows: Pixels, padding: int) -> bytes:
+    rubbish = np.full((len(rows), padding), 0xA5, dtype=np.uint8)
+    return np.hstack([rows, rubbish]).tobytes()
+
+
+def _wide(layout: Callable[[Pixels, bool], Pixels]) -> Callable[[Pixels, bool], Pixels]:
+    """Return the layout with 16 bits for each 8; the low ones hold rubbish."""
+
+    def wide(image: Pixels, is_bigendian: bool) -> Pixels:
+        values = layout(image, is_bigendian).astype(np.uint16) * 256 + 17
+        return values.astype(">u2" if is_bigendian else "<u2").view(np.uint8)
+
+    return wide
 
 
 def _bayer(pattern: str) -> Callable[[Pixels, bool], Pixels]:
@@ -107,15 +137,17 @@ _LAYOUTS: dict[str, Callable[[Pixels, bool], Pixels]] = {
     "rgba8": _channels("rgba"),
     "bgra8": _channels("bgra"),
     "mono8": _mono8,
-    "mono16": _mono16,
+    "8UC1": _mono8,
+    "rgb16": _wide(_channels("rgb")),
+    "bgr16": _wide(_channels("bgr")),
+    "mono16": _wide(_mono8),
     "yuv422_yuy2": _packed_422("0u1v"),
     "yuyv": _packed_422("0u1v"),
     "yuv422": _packed_422("u0v1"),
     "uyvy": _packed_422("u0v1"),
-    "nv12": _nv12,
-    "bayer_rggb8": _bayer("rggb"),
-    "bayer_bggr8": _bayer("bggr"),
-    "bayer_gbrg8": _bayer("gbrg"),
-    "bayer_grbg8": _bayer("grbg"),
+    "nv12": _semiplanar("uv"),
+    "nv21": _semiplanar("vu"),
+    **{f"bayer_{pattern}8": _bayer(pattern) for pattern in _PATTERNS},
+    **{f"bayer_{pattern}16": _wide(_bayer(pattern)) for pattern in _PATTERNS},
 }
-ENCODINGS = tuple(_LAYOUTS)
+ENCODINGS = (*_LAYOUTS, "nv24")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,9 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from vljepa_ros.recordings.source import Source, SourceFrame
+from vljepa_ros.stream.images import decode_image
 
 WIDTH, HEIGHT = 64, 48
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -152,6 +156,7 @@ def bag_jpeg(colour: str, stamp_ns: int, *, damaged: bool = False) -> Any:
     return image(_header(stamp_ns), "jpeg", data)
 
 
+@lru_cache(maxsize=1)
 def _types() -> Any:
     from rosbags.typesys import Stores, get_typestore
 
@@ -163,3 +168,33 @@ def _header(stamp_ns: int) -> Any:
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     stamp = types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
     return types["std_msgs/msg/Header"](stamp, "camera_optical")
+
+
+def serialised(message: Any) -> bytes:
+    """Return a message of `rosbags` as a recorder stores it."""
+    return bytes(_types().serialize_cdr(message, message.__msgtype__))
+
+
+def bag_compressed(data: bytes, stamp_ns: int, said: str = "jpeg") -> Any:
+    """Return a sensor_msgs/CompressedImage of any data with any format."""
+    image = _types().types["sensor_msgs/msg/CompressedImage"]
+    return image(_header(stamp_ns), said, np.frombuffer(data, np.uint8))
+
+
+def colour_of(frame: SourceFrame) -> str:
+    """Decode the frame as the embedder will, and name the nearest colour."""
+    image = decode_image(
+        encoding=frame.encoding,
+        width=frame.width,
+        height=frame.height,
+        step=frame.step,
+        is_bigendian=frame.is_bigendian,
+        data=frame.data,
+    )
+    mean = image.reshape(-1, 3).mean(axis=0)
+    return min(COLOURS, key=lambda name: float(np.abs(mean - COLOURS[name]).sum()))
+
+
+def seen(source: Source) -> list[str]:
+    """Return the colours of all the source's images."""
+    return [colour_of(frame) for frame in source.frames()]

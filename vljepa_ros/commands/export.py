@@ -25,7 +25,7 @@ from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.precision import PRECISIONS, LowPrecision
 from vljepa_ros.model.y_decoder_files import load_decoder
 from vljepa_ros.recordings.clips import read_clips
-from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.manifest import FieldReader
 

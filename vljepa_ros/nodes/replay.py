@@ -30,7 +30,7 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec, Phase
 from vljepa_ros.nodes.common.qos import latched, reliable
 from vljepa_ros.nodes.common.run import run
-from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.recordings.timetable import Pace, Timetable
 

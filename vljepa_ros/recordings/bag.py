@@ -1,125 +1,140 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images from a rosbag2 recording (mcap or sqlite3), read without ROS by `rosbags`.
+"""Images of one topic of a bag (rosbag2 with MCAP or SQLite files, or ROS 1), read without ROS.
 
 Raw images keep their encoding, so that a replay exercises the same conversion as the camera did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from vljepa_ros.recordings.pixels import pixel_frame
+from vljepa_ros.recordings.bag_file import BagTopic, StoredMessage
+from vljepa_ros.recordings.bag_files import BagFiles
+from vljepa_ros.recordings.bag_images import IMAGE_TYPES, BagImages, is_image_topic
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
-from vljepa_ros.stream.images import ImageError, decode_compressed
+from vljepa_ros.stream.images import ImageError, decode_image
 
-if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader
-    from rosbags.interfaces import Connection
-
-_RAW = "sensor_msgs/msg/Image"
-_COMPRESSED = "sensor_msgs/msg/CompressedImage"
+_TRIED_MESSAGES = 100  # of a topic, until one of them gives an image
+_NAMED_TOPICS = 12  # in one message to the user
 
 
 class BagSource(Source):
     """One image topic of a bag.
 
-    The stamps are those in the images' headers, or the times of recording where a camera driver
+    The stamps are those in the images' headers, or the times of recording if a camera driver
     left the headers empty.
     """
 
     def __init__(self, path: Path, topic: str) -> None:
         """Open the bag, choose its topic, decode the first image.
 
-        An empty `topic` means the first image topic, if possible one without "depth" in its name.
+        Args:
+            path: the bag's folder or one of its files.
+            topic: the image topic; "" means the first whose images can be shown, colour before
+                depth.
 
         Raises:
-            SourceError: no such bag or topic, nothing in it can be read, or rosbags is missing.
+            SourceError: no such topic, nothing in the bag can be shown, or a package is missing.
         """
         super().__init__(f"bag {path}")
-        self._path = path
-        self.topic = topic
-        with _opened(path) as reader:
-            self.topic = _choose(reader, topic, path).topic
+        self._files = BagFiles(path, self.problems)
+        try:
+            self._topic = self._choose(path, topic)
+        except SourceError as error:
+            self._files.close()
+            raise SourceError("; ".join([str(error), *self._files.notes])) from error
+        self.topic = self._topic.name
         self.name = f"bag {path}, topic {self.topic}"
-        if next(self.frames(), None) is None:
-            causes = "; ".join(self.problems) or "the topic holds no message"
-            raise SourceError(f"no image of {self.topic} in {path} can be read: {causes}")
+        self.notes += self._files.notes
         self.problems.clear()
 
     def _images(self) -> Iterator[SourceFrame]:
         """Yield the topic's images; those that cannot be read are left out and counted."""
-        with _opened(self._path) as reader:
-            for connection, recorded_ns, raw in self._messages(reader):
-                try:
-                    message = reader.deserialize(raw, connection.msgtype)
-                    frame = _frame(message, connection.msgtype, recorded_ns)
-                except ImageError as error:
-                    self.problems[f"image cannot be decoded ({error.cause})"] += 1
-                except Exception as error:  # rosbags raises whatever its parser met
-                    self.problems[f"message cannot be read ({type(error).__name__})"] += 1
-                else:
-                    yield frame
+        images = BagImages(self._topic)
+        for stored in self._files.messages(self._topic):
+            yield from self._counted(images.read, stored)
+        yield from self._counted(images.rest)
 
-    def _messages(self, reader: AnyReader) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield the topic's raw messages up to the end, or to where the file is damaged."""
-        chosen = [one for one in reader.connections if one.topic == self.topic]
+    def _counted(
+        self, read: Callable[..., Iterator[SourceFrame]], *stored: StoredMessage
+    ) -> Iterator[SourceFrame]:
         try:
-            yield from reader.messages(connections=chosen)
-        except Exception as error:
-            self.problems[f"bag is damaged ({type(error).__name__})"] += 1
+            yield from read(*stored)
+        except ImageError as error:
+            self.problems[f"image cannot be decoded ({error.cause})"] += 1
+        except Exception as error:  # rosbags raises whatever its parser met
+            self.problems[f"message cannot be read ({type(error).__name__})"] += 1
+
+    def _choose(self, path: Path, name: str) -> BagTopic:
+        """Return the topic to play, and note which and why if there was a choice."""
+        topics = self._files.topics()
+        candidates = _candidates(topics, name, path)
+        skipped: list[str] = []
+        for topic in candidates:
+            if fault := self._fault(topic):
+                skipped.append(f"{topic}: {fault}")
+                continue
+            if len(candidates) > 1:
+                self.notes.append(f"of {len(candidates)} image topics, {topic} is played")
+            self.notes += [f"skipped {one}" for one in skipped]
+            return topic
+        raise SourceError(f"no image of {path} can be shown. {'. '.join(skipped)}")
+
+    def _fault(self, topic: BagTopic) -> str:
+        """Return why no image of the topic can be shown, or "" if its first can."""
+        images = BagImages(topic)
+        fault = "the topic holds no message"
+        for stored in islice(self._files.first_messages(topic), _TRIED_MESSAGES):
+            try:
+                if any(map(_shown, images.read(stored))):
+                    return ""
+                fault = "its video packets hold no image"
+            except ImageError as error:
+                fault = str(error)
+                if error.cause == "encoding":
+                    return fault  # the next has the same
+            except Exception as error:  # rosbags raises whatever its parser met
+                fault = f"its messages cannot be read ({type(error).__name__}: {error})"
+        try:
+            return "" if any(map(_shown, images.rest())) else fault
+        except ImageError:
+            return fault
+
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        self._files.close()
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[AnyReader]:
-    try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-    except ImportError as error:
-        raise SourceError(
-            f"{path} is a bag, and the Python package that reads bags is missing: "
-            "pip install rosbags"
-        ) from error
-    store = get_typestore(Stores.ROS2_HUMBLE)  # for bags that do not bring their types along
-    try:
-        with AnyReader([path], default_typestore=store) as reader:
-            yield reader
-    except SourceError:
-        raise
-    except Exception as error:  # rosbags raises whatever its parsers met
-        raise SourceError(f"{path} is not a bag that can be read: {error}") from error
-
-
-def _choose(reader: AnyReader, topic: str, path: Path) -> Connection:
-    images = [one for one in reader.connections if one.msgtype in (_RAW, _COMPRESSED)]
-    names = ", ".join(one.topic for one in images)
-    if not images:
-        raise SourceError(f"{path} holds no image topic ({_RAW} or {_COMPRESSED})")
-    if not topic:
-        return min(images, key=lambda one: "depth" in one.topic)
-    wanted = {topic, f"/{topic}"}
-    for one in images:
-        if one.topic in wanted:
-            return one
-    raise SourceError(f"{path} has no image topic {topic!r}; its image topics are: {names}")
-
-
-def _frame(message: Any, kind: str, recorded_ns: int) -> SourceFrame:
-    stamp = message.header.stamp
-    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec or recorded_ns
-    frame_id = message.header.frame_id
-    if kind == _COMPRESSED:
-        rgb = decode_compressed(memoryview(message.data))
-        return pixel_frame(rgb, "rgb8", stamp_ns, frame_id)
-    return SourceFrame(
-        stamp_ns,
-        message.encoding,
-        message.width,
-        message.height,
-        message.step,
-        memoryview(message.data),
-        bool(message.is_bigendian),
-        frame_id,
+def _shown(frame: SourceFrame) -> bool:
+    """Return True, or raise ImageError as the nodes would."""
+    decode_image(
+        encoding=frame.encoding,
+        width=frame.width,
+        height=frame.height,
+        step=frame.step,
+        is_bigendian=frame.is_bigendian,
+        data=frame.data,
     )
+    return True
+
+
+def _candidates(topics: list[BagTopic], name: str, path: Path) -> list[BagTopic]:
+    images = [topic for topic in topics if is_image_topic(topic)]
+    if not images:
+        types = ", ".join(IMAGE_TYPES)
+        raise SourceError(
+            f"{path} holds no image topic ({types}); its topics are: {_list(topics)}"
+        )
+    if not name:
+        return sorted(images, key=lambda topic: "depth" in topic.name)
+    wanted = {name, f"/{name}"}
+    if named := [topic for topic in images if topic.name in wanted]:
+        return named
+    raise SourceError(f"{path} has no image topic {name!r}; its image topics are: {_list(images)}")
+
+
+def _list(topics: list[BagTopic]) -> str:
+    more = [f"{len(topics) - _NAMED_TOPICS} more"] if len(topics) > _NAMED_TOPICS else []
+    return ", ".join([str(topic) for topic in topics[:_NAMED_TOPICS]] + more) or "none"

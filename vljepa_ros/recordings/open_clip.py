@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vljepa_ros.recordings.bag import BagSource
-from vljepa_ros.recordings.locate import open_source
+from vljepa_ros.recordings.image_files import ENDINGS, is_image_file
+from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError
-from vljepa_ros.recordings.still import STILL_ENDINGS, StillSource
+from vljepa_ros.recordings.still import StillSource
 from vljepa_ros.recordings.video import VideoSource
 
 VIDEO_ENDINGS = {".mp4", ".webm", ".mkv", ".avi", ".mov"}
@@ -29,7 +30,7 @@ def opened_clip(path: Path, topic: str = "") -> Iterator[Source]:
     Raises:
         SourceError: it cannot be read; the message says why.
     """
-    if path.suffix.lower() in STILL_ENDINGS and not path.is_dir():
+    if is_image_file(path) and not path.is_dir():
         source: Source = StillSource(path, str(path))
     else:
         source = open_source(str(path.absolute()), topic)
@@ -57,7 +58,7 @@ def opened_bytes(content: bytes, ending: str, name: str, topic: str = "") -> Ite
             with BagSource(file, topic) as source:
                 source.name = name
                 yield source
-    elif ending in STILL_ENDINGS:
+    elif ending in ENDINGS:
         yield StillSource(content, name)
     elif ending in VIDEO_ENDINGS:
         yield VideoSource(content, name)

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vljepa_ros.recordings.annotations import Answered, Span, answer_about
+from vljepa_ros.recordings.image_files import ENDINGS
 from vljepa_ros.recordings.open_clip import BAG_ENDINGS, VIDEO_ENDINGS
 from vljepa_ros.recordings.sample import Sample, SampleError
-from vljepa_ros.recordings.still import STILL_ENDINGS
 
 if TYPE_CHECKING:
     from wids.wids import IndexedTarSamples
 
 _OPEN = 64  # shards that a process keeps open
-_CLIPS = VIDEO_ENDINGS | STILL_ENDINGS | BAG_ENDINGS
+_CLIPS = VIDEO_ENDINGS | ENDINGS | BAG_ENDINGS
 
 
 class TarShards:

@@ -6,13 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
-
+from vljepa_ros.recordings.image_files import decode_image_file, read_image_file
 from vljepa_ros.recordings.pixels import pixel_frame
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
-
-STILL_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp"}
+from vljepa_ros.stream.images import ImageError
 
 
 class StillSource(Source):
@@ -32,14 +29,14 @@ class StillSource(Source):
         """
         super().__init__(f"image {name}")
         try:
-            content = media if isinstance(media, bytes) else media.read_bytes()
+            image = (
+                decode_image_file(media) if isinstance(media, bytes) else read_image_file(media)
+            )
         except OSError as error:
             raise SourceError(f"{name} cannot be read: {error.strerror or error}") from error
-        encoded = np.frombuffer(content, np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
-        if image is None:
-            raise SourceError(f"{name} is no image that OpenCV can decode")
-        self._frame = pixel_frame(image, "bgr8", 0)
+        except ImageError as error:
+            raise SourceError(f"{name} cannot be decoded: {error}") from error
+        self._frame = pixel_frame(image, "rgb8", 0)
 
     def _images(self) -> Iterator[SourceFrame]:
         yield self._frame

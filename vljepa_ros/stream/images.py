@@ -6,7 +6,7 @@ call from the message's own memory, no copy in between. Two names have two meani
 ``yuv422`` is UYVY and ``yuv422_yuy2`` is YUYV (Humble's names; later releases say ``uyvy`` and
 ``yuyv``). A message that lies about its size is refused before its bytes are read, and an
 encoding that could be read in two ways (``8UC3``) is refused as well: colours that are swapped in
-silence cost more than a message in the log.
+silence cost more than a message in the log. Of 16 bits the 8 high ones count.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_PIXELS = 8192 * 8192
-_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_END_WITHIN = 64  # bytes at the end of the data in which some cameras put rubbish of their own
 
 _Pixels = NDArray[np.uint8]
 
@@ -42,13 +39,21 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class _Format:
-    """How one encoding lies in memory, and how it becomes RGB."""
+    """How one encoding lies in memory, and how it becomes RGB.
+
+    Attributes:
+        row_bytes: width in pixels to bytes of a row without its padding.
+        to_rgb: rows with their padding (n, step), width and byte order to RGB (H, W, 3).
+        even_width: whether two columns share their colour.
+        chroma_halves: how many halves of the image's height its second plane adds to the rows.
+        smallest: columns and rows below which OpenCV gives a black image.
+    """
 
     row_bytes: Callable[[int], int]
     to_rgb: Callable[[_Pixels, int, bool], _Pixels]
     even_width: bool = False
-    half_rows_more: bool = False  # a second plane of half the height follows (nv12)
-    smallest: int = 1  # columns and rows below which OpenCV gives a black image
+    chroma_halves: int = 0
+    smallest: int = 1
 
 
 def decode_image(
@@ -61,7 +66,7 @@ def decode_image(
         width: columns in pixels.
         height: rows in pixels.
         step: bytes from one row to the next; may be more than the row needs.
-        is_bigendian: byte order of mono16, which is read by its 8 high bits.
+        is_bigendian: byte order of encodings with 16 bits.
         data: the bytes, as anything with a buffer (``bytes``, ``array.array``, numpy array).
 
     Returns:
@@ -72,39 +77,21 @@ def decode_image(
     """
     layout = _FORMATS.get(encoding)
     if layout is None:
-        raise ImageError("encoding", f"the encoding {encoding!r} is not supported")
+        raise ImageError("encoding", _why_not(encoding))
     _check_size(layout, encoding, width, height, step, memoryview(data).nbytes)
-    rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, step)[:, : layout.row_bytes(width)]
+    rows = np.frombuffer(data, dtype=np.uint8).reshape(-1, step)
     return layout.to_rgb(rows, width, is_bigendian)
 
 
-def decode_compressed(data: Any) -> _Pixels:
-    """Turn JPEG or PNG data of a ``sensor_msgs/CompressedImage`` into an RGB image.
-
-    Rotation marks are ignored, so the image is the one that the raw topic would show.
-
-    Args:
-        data: the bytes, as anything with a buffer.
-
-    Returns:
-        (height, width, 3), own memory.
-
-    Raises:
-        ImageError: ``encoding`` (neither JPEG nor PNG), ``large`` or ``corrupt``.
-    """
-    raw = bytes(data)
-    _check_complete(raw)
-    rows, columns = _announced_size(raw)
-    if rows * columns > MAX_PIXELS:
-        raise ImageError("large", f"{columns}x{rows} pixels are more than {MAX_PIXELS}")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(raw, dtype=np.uint8), flags)
-    except cv2.error as error:
-        raise ImageError("corrupt", f"OpenCV cannot decode the image: {error.err}") from error
-    if image is None:
-        raise ImageError("corrupt", "OpenCV cannot decode the image")
-    return _convert(np.asarray(image, dtype=np.uint8), cv2.COLOR_BGR2RGB)
+def _why_not(encoding: str) -> str:
+    """Return why an encoding is refused, and what to do about it."""
+    if reason := REFUSED_ENCODINGS.get(encoding):
+        return f"the encoding {encoding!r} {reason}"
+    said = repr(encoding[:40])
+    if encoding.lower() in _FORMATS:
+        return f"the encoding {said} is not supported: its name in ROS is {encoding.lower()!r}"
+    known = " ".join(_FORMATS)
+    return f"the encoding {said} is not supported; supported are: {known}"
 
 
 def _check_size(
@@ -115,9 +102,9 @@ def _check_size(
         raise ImageError("size", f"the image is empty or too small: {said}")
     if step < layout.row_bytes(width):
         raise ImageError("size", f"a row needs {layout.row_bytes(width)} bytes: {said}")
-    if (layout.even_width and width % 2) or (layout.half_rows_more and height % 2):
+    if (layout.even_width and width % 2) or (layout.chroma_halves and height % 2):
         raise ImageError("size", f"this encoding comes in pairs of pixels: {said}")
-    needed = step * (height + height // 2 if layout.half_rows_more else height)
+    needed = step * (height + layout.chroma_halves * height // 2)
     if size != needed:
         raise ImageError("size", f"{needed} bytes expected: {said}")
 
@@ -132,72 +119,84 @@ def _interleaved(
     """Pixels of ``channels`` bytes that one OpenCV call converts; None is RGB already."""
 
     def to_rgb(rows: _Pixels, width: int, _: bool) -> _Pixels:
-        pixels = rows.reshape(len(rows), width, channels) if channels > 1 else rows
+        used = rows[:, : width * channels]
+        pixels = used.reshape(len(rows), width, channels) if channels > 1 else used
         return pixels if code is None else _convert(pixels, code)
 
     return _Format(lambda width: width * channels, to_rgb, even_width, smallest=smallest)
 
 
-def _bayer(code: int) -> _Format:
-    return _interleaved(1, code, smallest=3)
+def _high_bytes_of(eight: _Format) -> _Format:
+    """Like ``eight``, with 16 bits for each of its 8."""
+
+    def to_rgb(rows: _Pixels, width: int, is_bigendian: bool) -> _Pixels:
+        used = rows[:, : 2 * eight.row_bytes(width)]
+        high = np.ascontiguousarray(used[:, 0 if is_bigendian else 1 :: 2])
+        return eight.to_rgb(high, width, is_bigendian)
+
+    return _Format(lambda width: 2 * eight.row_bytes(width), to_rgb, smallest=eight.smallest)
 
 
-def _mono16(rows: _Pixels, width: int, is_bigendian: bool) -> _Pixels:
-    high = rows.reshape(len(rows), width, 2)[:, :, 0 if is_bigendian else 1]
-    return _convert(np.ascontiguousarray(high), cv2.COLOR_GRAY2RGB)
+def _two_planes(code: int) -> _Format:
+    """Luma, then two chroma bytes for each four pixels (nv12, nv21)."""
+
+    def to_rgb(rows: _Pixels, width: int, _: bool) -> _Pixels:
+        return _convert(rows[:, :width], code)
+
+    return _Format(lambda width: width, to_rgb, even_width=True, chroma_halves=1)
 
 
-def _nv12(rows: _Pixels, width: int, _: bool) -> _Pixels:
-    return _convert(rows, cv2.COLOR_YUV2RGB_NV12)
+def _nv24(rows: _Pixels, width: int, _: bool) -> _Pixels:
+    """Luma, then rows of two chroma bytes for each pixel; a quarter of these serves as nv12."""
+    height = len(rows) // 3
+    chroma = rows[height:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2)
+    quarter = chroma[::2, ::2].reshape(height // 2, width)
+    return _convert(np.vstack([rows[:height, :width], quarter]), cv2.COLOR_YUV2RGB_NV12)
 
 
 _YUYV = _interleaved(2, cv2.COLOR_YUV2RGB_YUYV, even_width=True)
 _UYVY = _interleaved(2, cv2.COLOR_YUV2RGB_UYVY, even_width=True)
+_RGB8 = _interleaved(3, None)
+_BGR8 = _interleaved(3, cv2.COLOR_BGR2RGB)
+_MONO8 = _interleaved(1, cv2.COLOR_GRAY2RGB)
+_BAYER8 = {
+    # OpenCV names a pattern by its second row and column, ROS by its first pixels.
+    "bayer_rggb": _interleaved(1, cv2.COLOR_BayerBG2RGB, smallest=3),
+    "bayer_bggr": _interleaved(1, cv2.COLOR_BayerRG2RGB, smallest=3),
+    "bayer_gbrg": _interleaved(1, cv2.COLOR_BayerGR2RGB, smallest=3),
+    "bayer_grbg": _interleaved(1, cv2.COLOR_BayerGB2RGB, smallest=3),
+}
 _FORMATS: dict[str, _Format] = {
-    "rgb8": _interleaved(3, None),
-    "bgr8": _interleaved(3, cv2.COLOR_BGR2RGB),
+    "rgb8": _RGB8,
+    "bgr8": _BGR8,
     "rgba8": _interleaved(4, cv2.COLOR_RGBA2RGB),
     "bgra8": _interleaved(4, cv2.COLOR_BGRA2RGB),
-    "mono8": _interleaved(1, cv2.COLOR_GRAY2RGB),
-    "mono16": _Format(lambda width: 2 * width, _mono16),
+    "mono8": _MONO8,
+    "8UC1": _MONO8,
+    "rgb16": _high_bytes_of(_RGB8),
+    "bgr16": _high_bytes_of(_BGR8),
+    "mono16": _high_bytes_of(_MONO8),
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
     "yuv422": _UYVY,
     "uyvy": _UYVY,
-    "nv12": _Format(lambda width: width, _nv12, even_width=True, half_rows_more=True),
-    # OpenCV names a pattern by its second row and column, ROS by its first pixels.
-    "bayer_rggb8": _bayer(cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": _bayer(cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": _bayer(cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": _bayer(cv2.COLOR_BayerGB2RGB),
+    "nv12": _two_planes(cv2.COLOR_YUV2RGB_NV12),
+    "nv21": _two_planes(cv2.COLOR_YUV2RGB_NV21),
+    "nv24": _Format(lambda width: width, _nv24, even_width=True, chroma_halves=4),
+    **{f"{pattern}8": eight for pattern, eight in _BAYER8.items()},
+    **{f"{pattern}16": _high_bytes_of(eight) for pattern, eight in _BAYER8.items()},
 }
 SUPPORTED_ENCODINGS = frozenset(_FORMATS)
-
-
-def _check_complete(raw: bytes) -> None:
-    """Refuse what is cut off: decoders fill the rest of such an image with grey."""
-    if raw.startswith(_JPEG_START):
-        end = _JPEG_END
-    elif raw.startswith(_PNG_START):
-        end = _PNG_END
-    else:
-        raise ImageError("encoding", f"neither JPEG nor PNG: the data starts with {raw[:4]!r}")
-    if end not in raw.rstrip(b"\0")[-_END_WITHIN:]:
-        raise ImageError("corrupt", f"the end is missing: {len(raw)} bytes came")
-
-
-def _announced_size(raw: bytes) -> tuple[int, int]:
-    """Return the rows and columns that the header promises, before memory is taken for them."""
-    if raw.startswith(_PNG_START):
-        return int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big")
-    position = 2
-    while position + 9 <= len(raw) and raw[position] == 0xFF:
-        kind = raw[position + 1]
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            rows, columns = raw[position + 5 : position + 7], raw[position + 7 : position + 9]
-            return int.from_bytes(rows, "big"), int.from_bytes(columns, "big")
-        if kind == 0xFF:  # A fill byte.
-            position += 1
-        else:
-            position += 2 + int.from_bytes(raw[position + 2 : position + 4], "big")
-    raise ImageError("corrupt", "the JPEG header names no size")
+_DEPTH = "is a depth image without colours: name the topic of the colour images"
+_ORDER = (
+    "does not say whether its channels are RGB or BGR: let the driver say rgb8 or bgr8, or "
+    "republish the topic with the right one"
+)
+# What has pixels that are no picture, or could be two pictures: guessing would be silent harm.
+REFUSED_ENCODINGS = {
+    "16UC1": _DEPTH,
+    "32FC1": _DEPTH,
+    "8UC3": _ORDER,
+    "8UC4": _ORDER,
+    "": "is empty: let the driver name it (for example rgb8), or republish the topic with a name",
+}

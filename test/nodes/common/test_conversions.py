@@ -77,14 +77,22 @@ def cv_bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
 def rare_image() -> Image:
     image = to_image(RED, Time(), "")
-    image.encoding = "rgb16"
+    image.encoding = "bgra16"
     return image
 
 
 def test_rare_encodings_are_left_to_cv_bridge(cv_bridge: SimpleNamespace) -> None:
     np.testing.assert_array_equal(to_rgb(rare_image()), RED)
     to_rgb(to_image(RED, Time(), ""))
-    assert cv_bridge.asked == [("rgb16", "rgb8")]
+    assert cv_bridge.asked == [("bgra16", "rgb8")]
+
+
+def test_what_is_refused_for_a_reason_is_not_left_to_cv_bridge(cv_bridge: SimpleNamespace) -> None:
+    depth = rare_image()
+    depth.encoding = "16UC1"
+    with pytest.raises(ImageError, match="depth image"):
+        to_rgb(depth)
+    assert not cv_bridge.asked
 
 
 def test_what_cv_bridge_refuses_is_refused(cv_bridge: SimpleNamespace) -> None:
@@ -98,6 +106,6 @@ def test_without_cv_bridge_rare_encodings_are_refused_by_name(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv_bridge", None)
     conversions._cv_bridge.cache_clear()
-    with pytest.raises(ImageError, match="rgb16"):
+    with pytest.raises(ImageError, match="bgra16"):
         to_rgb(rare_image())
     conversions._cv_bridge.cache_clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between messages and numpy, without copies where the types allow it.
+"""Between messages and numpy, without copies if the types allow it.
 
 Arrays enter messages as ``array.array`` filled with ``frombytes``: every other way is ten to a
 thousand times slower, and is refused or checked element by element where rclpy checks fields
@@ -17,10 +17,11 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
+from vljepa_ros.stream.compressed import decode_compressed
 from vljepa_ros.stream.images import (
+    REFUSED_ENCODINGS,
     SUPPORTED_ENCODINGS,
     ImageError,
-    decode_compressed,
     decode_image,
 )
 
@@ -41,14 +42,15 @@ def to_stamp(time_ns: int) -> Time:
 def to_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
     """Return an image message's pixels as RGB (H, W, 3); may share memory with the message.
 
-    Encodings that the stream room does not read are left to cv_bridge where that is installed.
+    Encodings that the stream room does not know are left to cv_bridge if that is installed.
 
     Raises:
         ImageError: the message cannot be read; its ``cause`` says why in one word.
     """
     if isinstance(message, CompressedImage):
-        return decode_compressed(message.data)
-    if message.encoding not in SUPPORTED_ENCODINGS and (bridge := _cv_bridge()) is not None:
+        return decode_compressed(message.data, message.format)
+    ours = message.encoding in SUPPORTED_ENCODINGS or message.encoding in REFUSED_ENCODINGS
+    if not ours and (bridge := _cv_bridge()) is not None:
         return _by_cv_bridge(bridge, message)
     return decode_image(
         encoding=message.encoding,
