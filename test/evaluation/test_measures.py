@@ -13,9 +13,8 @@ import pytest
 
 from support.colour_bundle import COLOURS, QUERIES, colour_frame, phrase
 from vljepa_ros.evaluation import measures
-from vljepa_ros.evaluation.annotations import Asked, Captioned, Labelled
 from vljepa_ros.evaluation.cider import cider
-from vljepa_ros.recordings.annotations import Span
+from vljepa_ros.recordings.annotations import Asked, Captioned, Labelled, Span
 from vljepa_ros.runtime.model import VLJepa
 
 COLOUR, BRIGHTNESS = QUERIES["colour"], QUERIES["brightness"]
@@ -39,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def labelled(*pairs: tuple[str, str]) -> list[Labelled]:
-    return [Labelled(Span(clip, end=float(n + 1)), label) for n, (clip, label) in enumerate(pairs)]
+    return [
+        Labelled(Span(clip, end=(n + 1) / 100), label) for n, (clip, label) in enumerate(pairs)
+    ]
 
 
 def test_right_labels_give_full_marks(model: VLJepa, folder: Path) -> None:
@@ -84,7 +85,7 @@ def test_unreadable_clips_leave_the_figures_but_not_the_candidates(
     report = measures.classification(model, folder, items, COLOUR)
     assert (report.figures["clips"], report.figures["unreadable"]) == (2, 1)
     assert (report.figures["top1"], report.figures["labels"]) == (100.0, 3)
-    assert "gone [0..2 s]: " in report.table()
+    assert "gone [0..0.02 s]: " in report.table()
 
 
 def test_one_label_leaves_nothing_to_tell_apart(model: VLJepa, folder: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ranking metrics, against scikit-learn where it has them."""
+"""Ranking metrics, against those of scikit-learn that are the same."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Counting(Source):
         super().__init__("a source that counts")
         self._count = count
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def _images(self) -> Iterator[SourceFrame]:
         image = np.zeros((24, 32, 3), np.uint8)  # the same memory for every frame
         for number in range(self._count):
             image[:] = (number, 0, 200)

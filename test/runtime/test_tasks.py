@@ -30,23 +30,6 @@ def images(*colours: str) -> list[NDArray[np.uint8]]:
     return [colour_frame(colour) for colour in colours]
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [
-        (1, [0, 0, 0, 0]),
-        (2, [0, 0, 1, 1]),
-        (3, [0, 1, 1, 2]),
-        (4, [0, 1, 2, 3]),
-        (7, [0, 2, 4, 6]),
-        (100, [12, 37, 62, 87]),
-    ],
-)
-def test_frames_are_spread_evenly_and_repeat_where_there_are_few(
-    count: int, expected: list[int]
-) -> None:
-    assert tasks.sample_uniformly(count, FRAMES).tolist() == expected
-
-
 def test_a_clip_without_images_is_refused(model: VLJepa) -> None:
     with pytest.raises(ValueError, match="at least one image"):
         tasks.embed_clip(model, [], [COLOUR])

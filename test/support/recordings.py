@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small real recordings (video, folder, bag) of plain colours, written for tests."""
+"""Small real recordings (video, folder, bag) written for tests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +68,11 @@ def write_bag(
     store = _types()
     with Writer(path, version=9, storage_plugin=plugin) as writer:
         chatter = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
-        for recorded_ns, message in depth:
-            first = writer.add_connection("/a/depth", message.__msgtype__, typestore=store)
-            writer.write(first, recorded_ns, store.serialize_cdr(message, message.__msgtype__))
+        if depth:
+            kind = depth[0][1].__msgtype__
+            first = writer.add_connection("/a/depth", kind, typestore=store)
+            for recorded_ns, message in depth:
+                writer.write(first, recorded_ns, store.serialize_cdr(message, kind))
         kind = images[0][1].__msgtype__ if images else "sensor_msgs/msg/Image"
         connection = writer.add_connection(topic, kind, typestore=store)
         text = store.types["std_msgs/msg/String"]("hello")
@@ -81,10 +85,67 @@ def write_bag(
 def bag_image(colour: str, stamp_ns: int, encoding: str = "rgb8") -> Any:
     """Return a sensor_msgs/Image as `rosbags` writes it; `stamp_ns` 0 leaves the header empty."""
     rgb = picture(colour)
-    data = rgb if encoding == "rgb8" else rgb[..., ::-1]
+    return bag_pixels(rgb if encoding == "rgb8" else rgb[..., ::-1], stamp_ns, encoding)
+
+
+def bag_pixels(pixels: NDArray[np.uint8], stamp_ns: int, encoding: str = "rgb8") -> Any:
+    """Return a sensor_msgs/Image with the pixels (H, W, 3) in the order of `encoding`."""
     image = _types().types["sensor_msgs/msg/Image"]
-    header = _header(stamp_ns)
-    return image(header, HEIGHT, WIDTH, encoding, 0, 3 * WIDTH, np.ascontiguousarray(data).ravel())
+    height, width = pixels.shape[:2]
+    data = np.ascontiguousarray(pixels).ravel()
+    return image(_header(stamp_ns), height, width, encoding, 0, 3 * width, data)
+
+
+def numbered_pictures(count: int, height: int = 32, width: int = 32) -> list[NDArray[np.uint8]]:
+    """Return RGB images (H, W, 3) of which each is different from all others."""
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
+
+
+def write_film(
+    path: Path,
+    pictures: Sequence[NDArray[np.uint8]],
+    times_ms: Sequence[int],
+    *,
+    codec: str = "ffv1",
+    pixels: str = "bgr0",
+    **options: str,
+) -> Path:
+    """Write RGB images that are shown at these times with PyAV; ffv1 loses nothing.
+
+    `options` are those of the codec.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pixels
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for picture, time_ms in zip(pictures, times_ms, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_picture_files(
+    folder: Path, pictures: Sequence[NDArray[np.uint8]], times_ms: Sequence[int]
+) -> Path:
+    """Write RGB images as PNG files that are named by their times in nanoseconds."""
+    folder.mkdir(parents=True)
+    for picture, time_ms in zip(pictures, times_ms, strict=True):
+        name = 1_700_000_000_000_000_000 + time_ms * 1_000_000
+        cv2.imwrite(str(folder / f"{name}.png"), picture[..., ::-1])
+    return folder
+
+
+def write_picture_bag(
+    path: Path, pictures: Sequence[NDArray[np.uint8]], times_ms: Sequence[int]
+) -> Path:
+    """Write RGB images to a bag; their headers hold the times after an hour."""
+    stamps = [3_600_000_000_000 + time_ms * 1_000_000 for time_ms in times_ms]
+    pairs = zip(pictures, stamps, strict=True)
+    return write_bag(path, [(stamp, bag_pixels(picture, stamp)) for picture, stamp in pairs])
 
 
 def bag_jpeg(colour: str, stamp_ns: int, *, damaged: bool = False) -> Any:

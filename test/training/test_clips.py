@@ -10,10 +10,11 @@ import av
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training is tested where torch is installed")
+torch = pytest.importorskip("torch", reason="training needs torch (make train-venv)")
 pytest.importorskip("transformers", reason="training needs transformers (make train-venv)")
 pytest.importorskip("tensorboard", reason="training needs tensorboard (make train-venv)")
 
+from support.recordings import bag_image, write_bag, write_folder  # noqa: E402
 from support.tiny_training import STAGE, TINY, tiny_model  # noqa: E402
 from support.training_clips import (  # noqa: E402
     COLOURS,
@@ -25,12 +26,11 @@ from support.training_clips import (  # noqa: E402
     write_tokenizer,
     write_video,
 )
-from vljepa_ros.recordings.annotations import AnnotationError  # noqa: E402
+from vljepa_ros.recordings.annotations import AnnotationError, Answered, Span  # noqa: E402
+from vljepa_ros.recordings.clip_folder import ClipFolder  # noqa: E402
+from vljepa_ros.recordings.sample import Sample, SampleError, decode  # noqa: E402
 from vljepa_ros.training.clip_batches import ClipBatches  # noqa: E402
-from vljepa_ros.training.clips import ClipFolder  # noqa: E402
-from vljepa_ros.training.decoding import decode  # noqa: E402
 from vljepa_ros.training.feature_cache import FeatureCache  # noqa: E402
-from vljepa_ros.training.sample import Annotation, Sample, SampleError  # noqa: E402
 from vljepa_ros.training.stage import StageError  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
@@ -66,8 +66,8 @@ def words(tokens, row):
     return " ".join(WORDS[i] for i in tokens.values[row][tokens.mask[row]])
 
 
-def video(path, **annotation):
-    return Sample("video", path, path.suffix, Annotation("a", **annotation))
+def video(path, **span):
+    return Sample("video", path, path.suffix, Answered(Span(path.name, **span), "a"))
 
 
 def test_frames_are_spread_over_the_whole_video(folder):
@@ -100,7 +100,7 @@ def test_each_frame_is_the_one_shown_in_the_middle_of_an_equal_part(tmp_path):
 def test_bytes_are_decoded_as_files_are(folder):
     path = folder / "all.mp4"
     expected = decode(video(path, start=1.0), 4, 32)
-    sample = Sample("bytes", path.read_bytes(), ".mp4", Annotation("a", start=1.0))
+    sample = Sample("bytes", path.read_bytes(), ".mp4", Answered(Span("a", start=1.0), "a"))
     np.testing.assert_array_equal(decode(sample, 4, 32), expected)
 
 
@@ -112,7 +112,11 @@ def test_an_image_is_repeated(folder):
 
 @pytest.mark.parametrize(
     ("annotation", "message"),
-    [({"start": 5.0}, "no known length after 5 s"), ({"end": 0.01}, None)],
+    [
+        ({"start": 5.0}, r"all.mp4 \[5.. s\]: it ends at 3.000 s, before 5 s"),
+        ({"start": 2.0, "end": 5.0}, r"all.mp4 \[2..5 s\]: it ends at 3.000 s, before 5 s"),
+        ({"end": 0.01}, None),
+    ],
 )
 def test_an_annotation_beyond_the_video(folder, annotation, message):
     sample = video(folder / "all.mp4", **annotation)
@@ -202,6 +206,25 @@ def test_a_stage_without_queries_asks_for_descriptions(folder, tokenize):
     )
     assert batch.queries.values.unique(dim=0).shape[0] == 1
     assert batch.queries.values.shape[2] == 4
+
+
+def test_folders_of_images_and_bags_are_clips_too(tmp_path, tokenize):
+    write_folder(tmp_path / "images", ["1.png", "2.png"], ["green", "green"])
+    images = [(n, bag_image("green", 10**8 * n)) for n in (1, 2)]
+    depth = [(n, bag_image("blue", 10**8 * n)) for n in (1, 2)]
+    write_bag(tmp_path / "bag", images, depth=depth)
+    lines = [
+        {"clip": "images", "answer": "green"},
+        {"clip": "bag", "answer": "green"},
+        {"clip": "bag", "topic": "/a/depth", "answer": "blue"},
+    ]
+    write_annotations(tmp_path, lines)
+    dataset = ClipFolder(tmp_path)
+    for number, line in enumerate(lines):
+        assert colours(decode(dataset[number], 2, 32)) == [line["answer"]] * 2
+    assert len({dataset[number].key for number in range(3)}) == 3
+    batch = batches({"c": dataset}, tokenize).batch(0, 0, 1)
+    assert batch.visual.shape == (8, 2, 3, 32, 32)
 
 
 def test_sources_are_mixed_by_their_shares(folder, tokenize, tmp_path):

@@ -10,8 +10,8 @@ from typing import Any
 
 from vljepa_ros.commands.main import CommandError
 from vljepa_ros.evaluation import measures
-from vljepa_ros.evaluation.annotations import read_captions, read_labels, read_questions
 from vljepa_ros.evaluation.report import Report
+from vljepa_ros.recordings.annotations import read_captions, read_labels, read_questions
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle_files import BundleError
 from vljepa_ros.runtime.model import VLJepa

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``vljepa export``: make a bundle for the nodes out of a model directory.
 
-Every graph is compared with torch on real frames; where one differs, no bundle is written.
+Every graph is compared with torch on real frames; if one differs, no bundle is written.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ from vljepa_ros.model.directory import (
     save_model,
 )
 from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.recordings.clip_folder import ANNOTATIONS, ClipFolder
+from vljepa_ros.recordings.sample import ClipDataset
 from vljepa_ros.training.clip_batches import ClipBatches
-from vljepa_ros.training.clips import ANNOTATIONS, ClipFolder
 from vljepa_ros.training.distributed import barrier, rank, started_processes, world
 from vljepa_ros.training.feature_cache import FeatureCache
-from vljepa_ros.training.sample import ClipDataset
 from vljepa_ros.training.stage import PAPER_STAGES, Stage, load_stages
 from vljepa_ros.training.tokenize import Tokenize
 from vljepa_ros.training.trainer import SAVE_EVERY, Trainer, TrainingError
@@ -167,7 +167,7 @@ def _open(folder: Path) -> ClipDataset:
     if (folder / ANNOTATIONS).is_file():
         return ClipFolder(folder)
     if any(folder.glob("*.tar")):
-        from vljepa_ros.training.shards import TarShards  # needs webdataset, which clips do not
+        from vljepa_ros.recordings.shards import TarShards  # needs webdataset, which clips do not
 
         return TarShards(folder)
     raise CommandError(f"{folder} holds neither {ANNOTATIONS} nor shards (*.tar)")

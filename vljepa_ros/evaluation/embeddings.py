@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.evaluation.clips import read_clip
 from vljepa_ros.recordings.annotations import Span
-from vljepa_ros.recordings.source import SourceError
+from vljepa_ros.recordings.open_clip import opened_clip
+from vljepa_ros.recordings.source import Source, SourceError
+from vljepa_ros.recordings.spans import SpanError, SpanImages, read_spans
+from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tasks import embed_clip
 from vljepa_ros.stream.images import ImageError
@@ -28,8 +30,10 @@ class NoClipsError(ValueError):
 class EmbeddedClips:
     """What was embedded and what was not.
 
-    ``vectors`` are (Q, dimension) by span, in the order of its queries. ``unreadable`` says why
-    other spans have none, and ``damaged`` what is missing of clips that were used nevertheless.
+    Attributes:
+        vectors: (Q, dimension) by span, in the order of its queries.
+        unreadable: why other spans have none, by the span's text.
+        damaged: what is missing of clips that were used nevertheless, by the clip's name.
     """
 
     vectors: dict[Span, NDArray[np.float32]] = field(default_factory=dict)
@@ -48,8 +52,8 @@ def embed_clips(
         BackendError: the model failed.
     """
     result = EmbeddedClips()
-    for clip, spans in _progress(_by_clip(queries), "clips"):
-        _add_clip(result, model, folder / clip, {span: queries[span] for span in spans})
+    for spans in _progress(_by_clip(queries), "clips"):
+        _add_clip(result, model, folder, {span: queries[span] for span in spans})
     if not result.vectors:
         name, cause = next(iter(result.unreadable.items()))
         raise NoClipsError(
@@ -59,33 +63,43 @@ def embed_clips(
     return result
 
 
-def _by_clip(spans: Iterable[Span]) -> list[tuple[str, list[Span]]]:
-    groups: dict[str, list[Span]] = {}
+def _by_clip(spans: Iterable[Span]) -> list[list[Span]]:
+    """Return the spans in groups that one reading of a clip answers."""
+    groups: dict[tuple[str, str], list[Span]] = {}
     for span in spans:
-        groups.setdefault(span.clip, []).append(span)
-    return list(groups.items())
+        groups.setdefault((span.clip, span.topic), []).append(span)
+    return list(groups.values())
 
 
 def _add_clip(
-    result: EmbeddedClips, model: VLJepa, path: Path, queries: Mapping[Span, Sequence[str]]
+    result: EmbeddedClips, model: VLJepa, folder: Path, queries: Mapping[Span, Sequence[str]]
 ) -> None:
+    """Add the spans of one clip; those that are not reached when it fails are unreadable."""
+    waiting, clip = dict(queries), next(iter(queries))
     try:
-        read = read_clip(path, list(queries), model.bundle)
-    except (SourceError, ImageError, OSError) as error:
-        result.unreadable.update({str(span): str(error) for span in queries})
-        return
-    for span, texts in queries.items():
-        if span in read.images:
-            result.vectors[span] = embed_clip(model, read.images[span], texts)
-        else:
-            result.unreadable[str(span)] = "it has no image between these times"
-    if read.problems:
-        causes = (f"{cause} ({count} times)" for cause, count in read.problems.items())
-        result.damaged[next(iter(queries)).clip] = "; ".join(causes)
+        with opened_clip(folder / clip.clip, clip.topic) as source:
+            for span, images in _clips(source, list(queries), model.bundle):
+                texts = waiting.pop(span)
+                if isinstance(images, SpanError):
+                    result.unreadable[str(span)] = images.cause
+                else:
+                    result.vectors[span] = embed_clip(model, list(images), texts)
+            if source.problems:
+                causes = (f"{cause} ({count} times)" for cause, count in source.problems.items())
+                result.damaged[f"{clip.clip} {clip.topic}".rstrip()] = "; ".join(causes)
+    except (SourceError, ImageError) as error:
+        result.unreadable.update({str(span): str(error) for span in waiting})
+
+
+def _clips(source: Source, spans: Sequence[Span], bundle: Bundle) -> Iterator[SpanImages]:
+    frame = bundle.frame
+    return read_spans(
+        source, spans, frames=bundle.clip.frames, height=frame.height, width=frame.width
+    )
 
 
 def _progress(items: Sequence[Any], unit: str) -> Iterable[Any]:
-    """Show a bar at a terminal where tqdm is installed; robots do without."""
+    """Show a bar at a terminal if tqdm is installed; robots do without."""
     with suppress(ImportError):
         from tqdm import tqdm
 

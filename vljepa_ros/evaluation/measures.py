@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The four measures: each takes a loaded model, a folder of clips and their annotations.
 
-Every figure stands beside what can be had for nothing: chance, and where it means something the
-most frequent answer. A clip that cannot be read is left out of the figures and reported.
+Every figure stands beside what can be had for nothing: chance, and the most frequent answer if
+that means something. A clip that cannot be read is left out of the figures and reported.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vljepa_ros.evaluation.annotations import Asked, Captioned, Labelled
 from vljepa_ros.evaluation.cider import cider
 from vljepa_ros.evaluation.embeddings import embed_clips
 from vljepa_ros.evaluation.ranks import hit_rate, majority, mean_per_class, percent, rank_of
 from vljepa_ros.evaluation.report import Report
-from vljepa_ros.recordings.annotations import Span
+from vljepa_ros.recordings.annotations import Asked, Captioned, Labelled, Span
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.tasks import PLACE, embed_texts, prompts, retrieve
@@ -31,7 +30,7 @@ def classification(
 
     Args:
         model: a loaded model.
-        folder: where the clips are.
+        folder: the folder of the clips.
         items: annotations with at least two different labels.
         query: text of the query.
         template: what a label is put into before it is encoded.
@@ -64,12 +63,12 @@ def classification(
 def retrieval(model: VLJepa, folder: Path, items: Sequence[Captioned], query: str) -> Report:
     """Measure how high a caption's own clip ranks among all clips.
 
-    Every caption of a clip is looked for on its own. Where clips share a caption word by word,
+    Every caption of a clip is looked for on its own. If clips share a caption word by word,
     each of them is right.
 
     Args:
         model: a loaded model.
-        folder: where the clips are.
+        folder: the folder of the clips.
         items: annotations, one for each span.
         query: text of the query that the clips are embedded for.
 
@@ -135,11 +134,11 @@ def captioning(
 
     Args:
         model: a loaded model.
-        folder: where the clips are.
+        folder: the folder of the clips.
         items: annotations, one for each span; at least two of their clips can be read.
         query: name of the query, whose phrases are chosen from.
         text: text of the query.
-        bank: where to choose instead of in the model's own bank.
+        bank: sentences to choose from instead of the model's own bank.
 
     Raises:
         ValueError: fewer than two clips can be read, or a text cannot be used.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the right candidate stands in a ranking, and what follows from that."""
+"""The rank of the right candidate, and the measures that follow from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rank_of(scores: ArrayLike, right: ArrayLike) -> int:
 
     Args:
         scores: (N), higher is better.
-        right: (N), true where a candidate is right; at least one is.
+        right: (N), true for candidates that are right; at least one is.
     """
     values, good = np.asarray(scores), np.asarray(right, dtype=bool)
     return 1 + int((values[~good] >= values[good].max()).sum())
@@ -30,7 +30,7 @@ def mean_per_class(hits: ArrayLike, labels: ArrayLike) -> float:
     """Return the mean over the classes of the part (0..1) of each class that was hit.
 
     Args:
-        hits: (N), true where the prediction was right.
+        hits: (N), true for predictions that were right.
         labels: (N), the true classes, as numbers or texts.
     """
     values, classes = np.asarray(hits, dtype=np.float64), np.asarray(labels)

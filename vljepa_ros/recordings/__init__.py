@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where replayed images come from: video files, folders, bags and cameras; nothing knows ROS."""
+"""Recordings as images with times, and what is known about them; nothing needs ROS or torch."""

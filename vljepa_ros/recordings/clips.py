@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips out of a source, cut by time as the nodes cut them, one after the other."""
+"""Clips out of a source as the nodes see them: cut by the clip window, one after the other.
+
+Nodes see a stream, which has neither beginning nor end. Which images the model sees of a clip that
+has both is told by :mod:`vljepa_ros.recordings.spans`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source, SourceError
 from vljepa_ros.stream.clip_window import ClipWindow
-from vljepa_ros.stream.images import decode_image
 from vljepa_ros.stream.preprocess import fit_frame
 
 
@@ -16,6 +20,14 @@ def read_clips(
     source: Source, *, count: int, frames: int, rate_hz: float, height: int, width: int
 ) -> NDArray[np.uint8]:
     """Return at most ``count`` clips that share no frame, RGB (n, frames, height, width, 3).
+
+    Args:
+        source: a recording.
+        count: clips wanted; a short recording gives fewer.
+        frames: images of a clip.
+        rate_hz: their rate.
+        height: rows of an image.
+        width: columns of an image.
 
     Raises:
         SourceError: the source ends before its first clip is complete.
@@ -26,14 +38,7 @@ def read_clips(
     for frame in source.frames():
         if len(clips) == count:
             break
-        image = decode_image(
-            encoding=frame.encoding,
-            width=frame.width,
-            height=frame.height,
-            step=frame.step,
-            is_bigendian=frame.is_bigendian,
-            data=frame.data,
-        )
+        image = rgb_pixels(frame)
         window.push(frame.stamp_ns, fit_frame(image, height=height, width=width).copy())
         if (clip := window.clip()) is not None:
             clips.append(np.stack(clip.frames))

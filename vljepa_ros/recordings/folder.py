@@ -15,6 +15,7 @@ from vljepa_ros.recordings.file_times import times_of_names
 from vljepa_ros.recordings.image_files import ENDINGS, is_image_file, read_image_file
 from vljepa_ros.recordings.pixels import pixel_frame
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
+from vljepa_ros.recordings.time_line import placed
 from vljepa_ros.stream.images import ImageError
 
 _TRIED_FILES = 100  # until one of them is an image
@@ -45,6 +46,10 @@ class FolderSource(Source):
             raise SourceError(
                 f"none of the {len(paths)} image files in {folder} can be read: {fault}"
             )
+
+    def stamps_ns(self) -> list[int]:
+        """Return the stamps of all image files; none is read."""
+        return placed([stamp_ns for stamp_ns, _ in self._files])
 
     def _images(self) -> Iterator[SourceFrame]:
         """Yield all images that can be read."""

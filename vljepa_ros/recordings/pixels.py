@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenCV's arrays as source frames."""
+"""Arrays of pixels as source frames, and back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.recordings.source import SourceFrame
+from vljepa_ros.stream.images import decode_image
 
 
 def pixel_frame(
@@ -18,3 +19,19 @@ def pixel_frame(
     height, width = image.shape[:2]
     data = np.ascontiguousarray(image).data.cast("B")
     return SourceFrame(stamp_ns, encoding, width, height, 3 * width, data, frame_id=frame_id)
+
+
+def rgb_pixels(frame: SourceFrame) -> NDArray[np.uint8]:
+    """Return the image of a frame as RGB (H, W, 3).
+
+    Raises:
+        ImageError: its format is not known, or it is not whole.
+    """
+    return decode_image(
+        encoding=frame.encoding,
+        width=frame.width,
+        height=frame.height,
+        step=frame.step,
+        is_bigendian=frame.is_bigendian,
+        data=frame.data,
+    )

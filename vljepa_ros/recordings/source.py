@@ -20,7 +20,7 @@ class SourceError(RuntimeError):
 class SourceFrame:
     """One image in the layout of sensor_msgs/Image, at the source's own time in nanoseconds.
 
-    `frame_id` is empty where the source knows none.
+    `frame_id` is empty if the source knows none.
     """
 
     stamp_ns: int
@@ -37,12 +37,14 @@ class Source(ABC):
     """Images in the order of time.
 
     A source proves that it can be read when it is made: its first image was decoded by then.
-    `live` sources give images when they happen; the others as fast as they are asked for.
+    `live` sources give images when they happen; the others as fast as they are asked for. A
+    `still` source is one picture without a length of time.
     `problems` counts what was left out or mended, by cause. `notes` says what a user should know
     before the first image: a topic that was chosen, a unit that was guessed, a missing end.
     """
 
     live: bool = False
+    still: bool = False
 
     def __init__(self, name: str) -> None:
         """Name the source for messages to the user."""
@@ -60,6 +62,17 @@ class Source(ABC):
         line = TimeLine(self.problems)
         for frame in self._images():
             yield replace(frame, stamp_ns=line.place(frame.stamp_ns))
+
+    def stamps_ns(self) -> list[int]:
+        """Return the stamps of all images that :meth:`frames` would yield from the beginning.
+
+        Sources that know them without decoding say so; here the images are read for them.
+        """
+        problems = self.problems.copy()
+        stamps = [frame.stamp_ns for frame in self.frames()]
+        self.problems.clear()  # the reading that looks at the images counts them
+        self.problems.update(problems)
+        return stamps
 
     @abstractmethod
     def _images(self) -> Iterator[SourceFrame]:

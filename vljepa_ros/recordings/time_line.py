@@ -9,12 +9,19 @@ was cut out. Nobody wants to wait for such a jump, and no two images around it b
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 LONGEST_GAP_NS = 60_000_000_000  # a longer step forward is a jump of the clock
 BRIDGE_NS = 2_000_000_000  # longer than the gap that ends a clip, and short enough to wait for
 _FIRST_STEP_NS = 100_000_000
 STEPPED_BACK = "time stepped back: the image follows the one before it"
 JUMPED = f"time jumped forward by more than {LONGEST_GAP_NS // 1_000_000_000} s: bridged"
+
+
+def placed(stored_ns: Iterable[int]) -> list[int]:
+    """Return the stamps on the line of all images of a recording, without counting problems."""
+    line = TimeLine(Counter())
+    return [line.place(stamp_ns) for stamp_ns in stored_ns]
 
 
 class TimeLine:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.phrases import Phrase
+from vljepa_ros.stream.sampling import spread_evenly
 from vljepa_ros.stream.vectors import unit
 
 PLACE = "{}"
@@ -39,20 +40,6 @@ class Ranking:
         return cls(scores, np.argsort(-scores, kind="stable"))
 
 
-def sample_uniformly(count: int, frames: int) -> NDArray[np.intp]:
-    """Return the numbers of ``frames`` images spread evenly over a clip of ``count`` images.
-
-    Each is the one in the middle of an equal part of the clip, as in training. A clip of fewer
-    images gives some of them again, a single image all the time.
-
-    Raises:
-        ValueError: the clip has no image.
-    """
-    if count < 1:
-        raise ValueError("a clip must have at least one image")
-    return ((np.arange(frames) + 0.5) * count / frames).astype(np.intp)
-
-
 def embed_clip(
     model: VLJepa, images: Sequence[NDArray[np.uint8]], queries: Sequence[str]
 ) -> NDArray[np.float32]:
@@ -60,7 +47,8 @@ def embed_clip(
 
     Args:
         model: a loaded model.
-        images: RGB (H, W, 3) of any size and number, oldest first; see :func:`sample_uniformly`.
+        images: RGB (H, W, 3) of any size and number, oldest first, at equal distances in time;
+            the model sees those that :func:`.spread_evenly` names.
         queries: texts of the queries.
 
     Returns:
@@ -70,7 +58,7 @@ def embed_clip(
         ValueError: there is no image, an image is not RGB uint8, or a query is empty.
         BackendError: the model is closed or failed.
     """
-    chosen = sample_uniformly(len(images), model.bundle.clip.frames)
+    chosen = spread_evenly(len(images), model.bundle.clip.frames)
     features = {index: model.encode_frame(images[index]) for index in dict.fromkeys(chosen)}
     return model.embed([features[index] for index in chosen], queries)
 

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.normalise import normalised
+from vljepa_ros.recordings.sample import DESCRIBE, ClipDataset, Sample, SampleError, decode
 from vljepa_ros.training.batch import Batch
-from vljepa_ros.training.decoding import decode
 from vljepa_ros.training.feature_cache import FeatureCache
-from vljepa_ros.training.sample import DESCRIBE, ClipDataset, Sample, SampleError
 from vljepa_ros.training.stage import Stage, StageError
 from vljepa_ros.training.tokenize import Tokenize
 

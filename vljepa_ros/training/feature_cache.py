@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vljepa_ros.model.normalise import normalised
-from vljepa_ros.training.decoding import decode
-from vljepa_ros.training.sample import ClipDataset, Sample, SampleError
+from vljepa_ros.recordings.sample import ClipDataset, Sample, SampleError, decode
 
 
 class FeatureCache:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples from WebDataset shards: tar files in which a sample is some files with one stem.
 
-``0001.mp4`` (or another video or image) comes with ``0001.json``, an object as in
-:mod:`.clips` but without ``clip``, or with ``0001.txt``, which is the answer. The shards are
-read at random places, so that a step's batch follows from its number: they should lie on a local
-disk.
+``0001.mp4`` (or another video, an image, or a bag's file) comes with ``0001.json`` or
+``0001.txt``. The first is an object as in :mod:`vljepa_ros.recordings.annotations` but without
+``clip``, the second is the answer. The shards are read at random places, because a step's batch
+follows from its number, so they should lie on a local disk.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from bisect import bisect_right
 from collections import OrderedDict
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wids.wids import IndexedTarSamples
+from vljepa_ros.recordings.annotations import Answered, Span, answer_about
+from vljepa_ros.recordings.image_files import ENDINGS
+from vljepa_ros.recordings.open_clip import BAG_ENDINGS, VIDEO_ENDINGS
+from vljepa_ros.recordings.sample import Sample, SampleError
 
-from vljepa_ros.recordings.annotations import parse_object
-from vljepa_ros.training.decoding import IMAGES, VIDEOS
-from vljepa_ros.training.sample import Annotation, Sample, SampleError
+if TYPE_CHECKING:
+    from wids.wids import IndexedTarSamples
 
 _OPEN = 64  # shards that a process keeps open
+_CLIPS = VIDEO_ENDINGS | ENDINGS | BAG_ENDINGS
 
 
 class TarShards:
@@ -46,20 +50,26 @@ class TarShards:
         place = bisect_right(self._ends, number)
         path = self._paths[place]
         files = self._shard(path)[number - (self._ends[place - 1] if place else 0)]
-        name = f"{path.resolve()} {files.pop('__key__')}"
+        stem = files.pop("__key__")
+        name = f"{path.resolve()} {stem}"
         content = {ending.lower(): file.read() for ending, file in files.items()}
-        kinds = [ending for ending in content if ending in IMAGES | VIDEOS]
+        kinds = [ending for ending in content if ending in _CLIPS]
         if len(kinds) != 1:
-            raise SampleError(f"{name}: one video or image is expected, not {sorted(content)}")
+            raise SampleError(
+                f"{name}: one video, image or bag is expected, not {sorted(content)}"
+            )
         try:
-            annotation = _annotation(content)
+            annotation = _annotation(f"{path.name} {stem}", content)
         except ValueError as error:
             raise SampleError(f"{name}: {error}") from error
-        key = f"{name} {annotation.start} {annotation.end}"
+        span = annotation.span
+        key = f"{name} {span.topic} {span.start} {span.end}"
         return Sample(key, content[kinds[0]], kinds[0], annotation)
 
     def _shard(self, path: Path) -> IndexedTarSamples:
         """Open a shard, and close the one that was not used for longest."""
+        from wids.wids import IndexedTarSamples  # brings torch, which robots do not have
+
         if path not in self._open:
             try:
                 self._open[path] = IndexedTarSamples(path=str(path))
@@ -71,9 +81,12 @@ class TarShards:
         return self._open[path]
 
 
-def _annotation(content: dict[str, bytes]) -> Annotation:
+def _annotation(clip: str, content: dict[str, bytes]) -> Answered:
     if ".json" in content:
-        return Annotation.of(parse_object(content[".json"]))
-    if ".txt" in content:
-        return Annotation.of({"answer": content[".txt"].decode("utf-8")})
-    raise SampleError("it has neither .json nor .txt")
+        return answer_about(clip, content[".json"])
+    if ".txt" not in content:
+        raise SampleError("it has neither .json nor .txt")
+    answer = content[".txt"].decode("utf-8").strip()
+    if not answer:
+        raise SampleError("its .txt is empty")
+    return Answered(Span(clip), answer)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotation files: what they may hold, and where they are wrong."""
+"""Annotation files: what they may hold, and how errors are named."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from vljepa_ros.evaluation.annotations import (
+from vljepa_ros.recordings.annotations import (
+    AnnotationError,
+    Answered,
     Asked,
     Captioned,
     Labelled,
+    Span,
+    read_answers,
     read_captions,
     read_labels,
     read_questions,
 )
-from vljepa_ros.recordings.annotations import AnnotationError, Span
 
 
 @pytest.fixture
@@ -54,6 +57,23 @@ def test_questions_are_read(file: Path) -> None:
     assert read_questions(file) == [Asked(Span("a"), "Open?", ("no", "yes"), "no")]
 
 
+def test_answers_are_read_with_and_without_queries(file: Path) -> None:
+    file.write_text(
+        '{"clip": "a", "answer": "red", "query": "Colour?", "topic": "/cam/image", "end": 2}\n'
+        '{"clip": "b", "answer": "blue", "label": "further fields are left alone"}'
+    )
+    assert read_answers(file) == [
+        Answered(Span("a", 0.0, 2.0, "/cam/image"), "red", "Colour?"),
+        Answered(Span("b"), "blue"),
+    ]
+
+
+def test_a_span_names_its_clip_and_what_of_it() -> None:
+    assert str(Span("a.mp4")) == "a.mp4"
+    assert str(Span("a.mp4", 1.0)) == "a.mp4 [1.. s]"
+    assert str(Span("bag", 0.5, 2.0, "/cam")) == "bag /cam [0.5..2 s]"
+
+
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
@@ -67,6 +87,9 @@ def test_questions_are_read(file: Path) -> None:
         ('{"clip": "a.mp4", "label": "x", "start": -1}', "'start' must be seconds"),
         ('{"clip": "a.mp4", "label": "x", "start": true}', "'start' must be seconds"),
         ('{"clip": "a.mp4", "label": "x", "end": NaN}', "'end' must be seconds"),
+        ('{"clip": "a.mp4", "label": "x", "end": 1' + "0" * 400 + "}", "'end' must be seconds"),
+        ('{"clip": "a.mp4", "label": "x", "topic": 3}', "'topic' must be a text"),
+        ('{"clip": ' + "[" * 100_000 + "}", "nested too deeply|Expecting value"),
         ('{"clip": "a.mp4", "label": "x", "start": 2, "end": 1}', "before 'start'"),
         ("\udcff", "codec"),
     ],

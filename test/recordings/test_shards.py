@@ -8,15 +8,14 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training is tested where torch is installed")
 webdataset = pytest.importorskip("webdataset", reason="shards need webdataset (make train-venv)")
 
+from support.recordings import COLOURS, bag_image, write_bag  # noqa: E402
 from support.training_clips import write_clips  # noqa: E402
-from vljepa_ros.training import shards  # noqa: E402
-from vljepa_ros.training.clips import ClipFolder  # noqa: E402
-from vljepa_ros.training.decoding import decode  # noqa: E402
-from vljepa_ros.training.sample import SampleError  # noqa: E402
-from vljepa_ros.training.shards import TarShards  # noqa: E402
+from vljepa_ros.recordings import shards  # noqa: E402
+from vljepa_ros.recordings.clip_folder import ClipFolder  # noqa: E402
+from vljepa_ros.recordings.sample import SampleError, decode  # noqa: E402
+from vljepa_ros.recordings.shards import TarShards  # noqa: E402
 
 
 def write_shard(path, samples):
@@ -44,22 +43,35 @@ def test_shards_give_what_the_folder_gives(clips, monkeypatch):
     expected, found = ClipFolder(clips / "clips"), TarShards(clips)
     assert len(found) == len(expected) == 6
     for number in (5, 0, 2, 1, 4, 3):  # from one shard to the other and back
-        assert found[number].annotation == expected[number].annotation
+        ours, theirs = found[number].annotation, expected[number].annotation
+        assert (ours.answer, ours.query) == (theirs.answer, theirs.query)
+        assert (ours.span.start, ours.span.end) == (theirs.span.start, theirs.span.end)
         np.testing.assert_array_equal(
             decode(found[number], 2, 32), decode(expected[number], 2, 32)
         )
     assert len({found[number].key for number in range(6)}) == 6
 
 
+@pytest.mark.parametrize("ending", ["mcap", "db3"])
+def test_a_shard_may_hold_bags(tmp_path, ending):
+    images = [(n, bag_image("green", 10**8 * n)) for n in (1, 2, 3)]
+    storage = {"mcap": "mcap", "db3": "sqlite3"}[ending]
+    (bag,) = write_bag(tmp_path / "bag", images, storage=storage).glob(f"*.{ending}")
+    write_shard(tmp_path / "a.tar", [{"__key__": "1", ending: bag.read_bytes(), "txt": "green"}])
+    frames = decode(TarShards(tmp_path)[0], 2, 16)
+    np.testing.assert_array_equal(frames, np.full((2, 16, 16, 3), COLOURS["green"]))
+
+
 @pytest.mark.parametrize(
     ("sample", "message"),
     [
-        ({"txt": "red"}, "one video or image is expected"),
-        ({"png": b"x", "mp4": b"x", "txt": "red"}, "one video or image is expected"),
+        ({"txt": "red"}, "one video, image or bag is expected"),
+        ({"png": b"x", "mp4": b"x", "txt": "red"}, "one video, image or bag is expected"),
         ({"png": b"x"}, "neither .json nor .txt"),
         ({"png": b"x", "json": b"{"}, "Expecting property name"),
         ({"png": b"x", "json": {"query": "q"}}, "'answer' must be a text"),
         ({"png": b"x", "txt": b"\xff"}, "can't decode byte"),
+        ({"png": b"x", "txt": b" "}, ".txt is empty"),
     ],
 )
 def test_a_damaged_sample_is_named(tmp_path, sample, message):
