@@ -63,7 +63,7 @@ class InNumpy:
         powers = np.exp(self.affine("next.", state))
         return powers / powers.sum(), state
 
-    def speak(self, embedding, longest: int):
+    def greedy_decode(self, embedding, longest: int):
         """Return the words up to the end, and their probability."""
         meaning = self.affine("meaning.", embedding)
         state, spoken, probability = np.tanh(meaning), [], 1.0
@@ -78,11 +78,11 @@ class InNumpy:
 @torch.no_grad()
 def test_it_says_what_a_plain_loop_says() -> None:
     decoder, embeddings = random_decoder(), some_embeddings()
-    words, probabilities = decoder.speak(embeddings)
+    words, probabilities = decoder.greedy_decode(embeddings)
     assert words.shape == (40, 6) and words.dtype == torch.int64
     plain = InNumpy(decoder)
     for row, probability, embedding in zip(words, probabilities, embeddings, strict=True):
-        expected, true = plain.speak(embedding.double().numpy(), CONFIG.longest)
+        expected, true = plain.greedy_decode(embedding.double().numpy(), CONFIG.longest)
         assert row.tolist() == expected
         assert probability.item() == pytest.approx(true, rel=1e-4)
     lengths = (words != 0).sum(1)
@@ -92,7 +92,7 @@ def test_it_says_what_a_plain_loop_says() -> None:
 @torch.no_grad()
 def test_training_sees_the_chances_of_speaking() -> None:
     decoder, embeddings = random_decoder(), some_embeddings()
-    words, probabilities = decoder.speak(embeddings)
+    words, probabilities = decoder.greedy_decode(embeddings)
     chances = decoder(embeddings, words).softmax(-1).gather(-1, words[..., None])[..., 0]
     for row, chance, probability in zip(words, chances, probabilities, strict=True):
         said = min(CONFIG.longest, int((row != 0).sum()) + 1)  # with the end, if it came
@@ -102,7 +102,7 @@ def test_training_sees_the_chances_of_speaking() -> None:
 def test_the_words_are_put_together() -> None:
     decoder = random_decoder()
     spoken = decoder.sentences(some_embeddings(3))
-    words = decoder.speak(some_embeddings(3))[0].tolist()
+    words = decoder.greedy_decode(some_embeddings(3))[0].tolist()
     for text, row in zip(spoken, words, strict=True):
         assert text == "".join(CONFIG.words[word - 1] for word in row if word).strip()
 
@@ -119,7 +119,7 @@ def test_the_graph_says_the_same(tmp_path) -> None:
     decoder, file = random_decoder(), tmp_path / "y_decoder.onnx"
     write_graph(y_decoder_graph(decoder), file)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    words, probabilities = decoder.speak(some_embeddings())
+    words, probabilities = decoder.greedy_decode(some_embeddings())
     for i, embedding in enumerate(some_embeddings().numpy()):
         said, probability = session.run(["words", "probability"], {"embedding": embedding[None]})
         assert said.dtype == np.int64 and said.tolist() == [words[i].tolist()]
@@ -173,7 +173,9 @@ def test_a_decoder_that_was_read_says_what_it_did(folder) -> None:
     found = load_decoder(folder, config)
     assert not found.training
     for a, b in zip(
-        found.speak(some_embeddings()), random_decoder().speak(some_embeddings()), strict=True
+        found.greedy_decode(some_embeddings()),
+        random_decoder().greedy_decode(some_embeddings()),
+        strict=True,
     ):
         assert torch.equal(a, b)
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1

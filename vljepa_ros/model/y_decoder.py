@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vljepa_ros.model.words import END, Words
+from vljepa_ros.model.vocabulary import END, Vocabulary
 from vljepa_ros.runtime.manifest import FieldReader
 
 
@@ -24,7 +24,7 @@ class YDecoderConfig:
 
     :param embedding: dimension of the embedding space; ``width`` is that of the state.
     :param longest: words at which a sentence is cut off, its end counted as one.
-    :param words: the pieces, see :mod:`.words`.
+    :param words: the pieces, see :mod:`.vocabulary`.
     """
 
     embedding: int
@@ -58,7 +58,7 @@ class YDecoder(nn.Module):
     def __init__(self, config: YDecoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.words = Words(config.words)
+        self.vocabulary = Vocabulary(config.words)
         count = len(config.words) + 1
         self.meaning = nn.Linear(config.embedding, config.width)
         self.before = nn.Embedding(count, config.width)
@@ -79,8 +79,8 @@ class YDecoder(nn.Module):
             states.append(state)
         return self.next(torch.stack(states, 1))
 
-    def speak(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Say the likeliest word after the likeliest word.
+    def greedy_decode(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode greedily: the likeliest word after the likeliest word.
 
         Returns:
             Numbers of words (B, longest), int64, with zeros from the end on, and the probability
@@ -104,4 +104,4 @@ class YDecoder(nn.Module):
     @torch.no_grad()
     def sentences(self, embeddings: Tensor) -> list[str]:
         """Return what is said about embeddings (B, D)."""
-        return [self.words.text(row) for row in self.speak(embeddings)[0].tolist()]
+        return [self.vocabulary.text(row) for row in self.greedy_decode(embeddings)[0].tolist()]

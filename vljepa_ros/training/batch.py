@@ -13,7 +13,7 @@ from typing import Protocol
 from torch import Tensor
 
 from vljepa_ros.model.vljepa import Tokens
-from vljepa_ros.model.x_encoder import Kept
+from vljepa_ros.model.x_encoder import TokenMask
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Batch:
     :param targets: the candidate that answers each query (B, Q), or -1 where none does.
     :param shared: every process has the same candidates (a bank of all answers). Otherwise those
         of all processes are joined, and ``keys`` (C) tells which of them are the same text.
-    :param kept: the visual tokens that stay, where some are dropped.
+    :param token_mask: the visual tokens that stay, where some are dropped.
     """
 
     visual: Tensor
@@ -35,7 +35,7 @@ class Batch:
     targets: Tensor
     shared: bool
     keys: Tensor
-    kept: Kept | None = None
+    token_mask: TokenMask | None = None
 
 
 class Batches(Protocol):

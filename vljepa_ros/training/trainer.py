@@ -135,7 +135,7 @@ class Trainer:
         bf16 = self.stage.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             predicted, candidates, scale = self._parallel(
-                batch.visual, batch.queries, batch.texts, batch.kept
+                batch.visual, batch.queries, batch.texts, batch.token_mask
             )
         joined = join(predicted.float(), candidates.float(), batch)
         return objective(self.stage, step, joined, scale)
@@ -246,6 +246,6 @@ def _to(device: torch.device, value: Any) -> Any:
     if isinstance(value, Batch):
         moved = {one.name: _to(device, getattr(value, one.name)) for one in fields(value)}
         return replace(value, **moved)
-    if isinstance(value, tuple):  # a named one: Tokens, Kept
+    if isinstance(value, tuple):  # a named one: Tokens, TokenMask
         return type(value)(*(_to(device, one) for one in value))
     return value

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from tqdm import trange
 
-from vljepa_ros.model.words import Words
+from vljepa_ros.model.vocabulary import Vocabulary
 from vljepa_ros.model.y_decoder import YDecoder, YDecoderConfig
 
 WIDTH = 192
@@ -31,14 +31,14 @@ _PADDING = -1
 
 
 @dataclass(frozen=True)
-class Lessons:
+class DecoderExamples:
     """Unit embeddings (N, D), and numbers of words (N, L) with -1 after the end."""
 
     embeddings: Tensor
     sentences: Tensor
 
     @staticmethod
-    def of(words: Words, embeddings: Tensor, sentences: Sequence[str]) -> Lessons:
+    def of(words: Vocabulary, embeddings: Tensor, sentences: Sequence[str]) -> DecoderExamples:
         """Pair embeddings (N, D) with sentences.
 
         Raises:
@@ -46,12 +46,12 @@ class Lessons:
         """
         numbers = [torch.tensor(words.numbers(each)) for each in sentences]
         padded = torch.nn.utils.rnn.pad_sequence(numbers, True, _PADDING)
-        return Lessons(embeddings, padded)
+        return DecoderExamples(embeddings, padded)
 
-    def draw(self, count: int, generator: torch.Generator) -> Lessons:
+    def draw(self, count: int, generator: torch.Generator) -> DecoderExamples:
         """Return ``count`` random lessons."""
         rows = torch.randint(len(self.embeddings), (count,), generator=generator)
-        return Lessons(self.embeddings[rows], self.sentences[rows])
+        return DecoderExamples(self.embeddings[rows], self.sentences[rows])
 
 
 def new_decoder(sentences: Sequence[str], dimension: int, width: int = WIDTH) -> YDecoder:
@@ -60,7 +60,7 @@ def new_decoder(sentences: Sequence[str], dimension: int, width: int = WIDTH) ->
     Raises:
         ValueError: there is no word.
     """
-    words = Words.of(sentences)
+    words = Vocabulary.of(sentences)
     if not words.pieces:
         raise ValueError("there is no word to learn")
     longest = max(len(words.numbers(each)) for each in sentences)
@@ -69,8 +69,8 @@ def new_decoder(sentences: Sequence[str], dimension: int, width: int = WIDTH) ->
 
 def train_decoder(
     decoder: YDecoder,
-    texts: Lessons,
-    predictions: Lessons | None = None,
+    texts: DecoderExamples,
+    predictions: DecoderExamples | None = None,
     *,
     steps: int = STEPS,
     seed: int = 0,
@@ -111,15 +111,15 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _batch(
-    texts: Lessons, predictions: Lessons | None, generator: torch.Generator
-) -> list[Lessons]:
+    texts: DecoderExamples, predictions: DecoderExamples | None, generator: torch.Generator
+) -> list[DecoderExamples]:
     if predictions is None:
         return [_moved(texts.draw(BATCH, generator), generator)]
     half = BATCH // 2
     return [_moved(texts.draw(half, generator), generator), predictions.draw(half, generator)]
 
 
-def _moved(lessons: Lessons, generator: torch.Generator) -> Lessons:
+def _moved(lessons: DecoderExamples, generator: torch.Generator) -> DecoderExamples:
     """Move each embedding toward another and in a random direction, and back to unit length."""
     given = lessons.embeddings
     count = len(given)
@@ -127,10 +127,10 @@ def _moved(lessons: Lessons, generator: torch.Generator) -> Lessons:
     direction = normalize(torch.randn(given.shape, generator=generator), dim=-1)
     toward, aside = torch.rand(2, count, 1, generator=generator)
     moved = given + MIX * toward * (others - given) + NOISE * aside * direction
-    return Lessons(normalize(moved, dim=-1), lessons.sentences)
+    return DecoderExamples(normalize(moved, dim=-1), lessons.sentences)
 
 
-def _loss(decoder: YDecoder, lessons: Lessons) -> Tensor:
+def _loss(decoder: YDecoder, lessons: DecoderExamples) -> Tensor:
     longest = int((lessons.sentences != _PADDING).sum(1).max())
     sentences = lessons.sentences[:, :longest]
     logits = decoder(lessons.embeddings, sentences.clamp(min=0))

@@ -160,4 +160,4 @@ class _Speaking(nn.Module):
         self.decoder = decoder
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        return self.decoder.speak(embedding)
+        return self.decoder.greedy_decode(embedding)

@@ -135,7 +135,7 @@ class Parity:
         """Compare what the Y-Decoder says about embeddings (n, D), and how probable it is."""
         run = self._graph("y_decoder")
         found = [run(embedding=each[None]) for each in embeddings]
-        words, probabilities = decoder.speak(torch.from_numpy(embeddings))
+        words, probabilities = decoder.greedy_decode(torch.from_numpy(embeddings))
         if not np.array_equal(words, np.concatenate([each[0] for each in found])):
             raise ExportError("y_decoder says other words than torch")
         self._compare("y_decoder", [probabilities], [np.concatenate([p for _, p in found])])

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.vljepa import Tokens
-from vljepa_ros.model.x_encoder import Kept
+from vljepa_ros.model.x_encoder import TokenMask
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode, clip_indices
 from vljepa_ros.recipes.default_model.features import feature_path
 from vljepa_ros.recipes.default_model.simulation import language
@@ -33,15 +33,15 @@ TEXT_NOISE = 0.15
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class LabelSet:
     """Every label of the training set, grouped by query."""
 
     labels: dict[str, tuple[str, ...]]
 
     @staticmethod
-    def of(episodes: Sequence[StoredEpisode]) -> Vocabulary:
+    def of(episodes: Sequence[StoredEpisode]) -> LabelSet:
         """Collect the labels that occur, in a fixed order."""
-        return Vocabulary(
+        return LabelSet(
             {
                 name: tuple(sorted({label for e in episodes for label in e.labels[name]}))
                 for name in QUERY_NAMES
@@ -62,9 +62,9 @@ class ClipSet:
     """The clips of a split, one for every frame that can end one."""
 
     def __init__(
-        self, episodes: Sequence[StoredEpisode], config: ModelConfig, vocabulary: Vocabulary
+        self, episodes: Sequence[StoredEpisode], config: ModelConfig, label_set: LabelSet
     ) -> None:
-        numbers = vocabulary.numbers()
+        numbers = label_set.numbers()
         self.features, self._first = _join(episodes, config)
         self.targets = np.array(
             [
@@ -106,8 +106,8 @@ def _join(
 class Sentences:
     """Sentences of every label's paraphrases, and the queries' token states."""
 
-    def __init__(self, vocabulary: Vocabulary, text: FrozenText) -> None:
-        groups = [language.training_paraphrases(label) for label in vocabulary.all()]
+    def __init__(self, label_set: LabelSet, text: FrozenText) -> None:
+        groups = [language.training_paraphrases(label) for label in label_set.all()]
         vectors = text.sentences(sentence for group in groups for sentence in group)
         self._groups = [normalize(torch.stack([vectors[s] for s in g]), dim=-1) for g in groups]
         self._queries = [
@@ -164,7 +164,7 @@ class EpisodeBatches:
         rows = rng.integers(0, len(self._clips), self._size)
         mirrored = rng.random() < MIRROR
         frames = _with_cuts(self._clips.frames(rows), rng)
-        kept = self._kept(rng)
+        token_mask = self._token_mask(rng)
         chosen = self._sentences.choose_queries(rng, self._size)
         texts = self._sentences.sample(rng)
         own = slice(part, None, parts)
@@ -176,10 +176,10 @@ class EpisodeBatches:
             targets=torch.from_numpy(self._clips.targets[rows[own]]),
             shared=True,
             keys=torch.arange(len(texts)),
-            kept=Kept(kept[own], self._tokens),
+            token_mask=TokenMask(token_mask[own], self._tokens),
         )
 
-    def _kept(self, rng: np.random.Generator) -> Tensor:
+    def _token_mask(self, rng: np.random.Generator) -> Tensor:
         count = round(self._tokens * (1 - TOKEN_DROP))
         order = rng.random((self._size, self._tokens)).argsort(1)[:, :count]
         return torch.from_numpy(np.sort(order, 1))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vljepa_ros.evaluation.cider import cider
-from vljepa_ros.recipes.default_model.dataset import Vocabulary
+from vljepa_ros.recipes.default_model.dataset import LabelSet
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
@@ -57,7 +57,7 @@ def main() -> None:
     args = parser.parse_args()
     model = VLJepa.load(args.bundle)
     cache_features(args.data, [args.split])
-    labels = Vocabulary.of(load_episodes(args.data, "train")).all()
+    labels = LabelSet.of(load_episodes(args.data, "train")).all()
     formed = {text for label in labels for text in language.training_paraphrases(label)}
     answers = of_clips(model, load_episodes(args.data, args.split))
     unseen = {query: of_unseen_wordings(model, given.labels) for query, given in answers.items()}
