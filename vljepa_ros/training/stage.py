@@ -93,6 +93,11 @@ class Stage:
         if not good:
             raise StageError(f"stage {self.name!r}: {name} {getattr(self, name)!r} {complaint}")
 
+    def check_tubelet(self, tubelet: int) -> None:
+        """Raise StageError if the clips are neither images nor whole tubelets of a model."""
+        whole = self.frames == 1 or self.frames % tubelet == 0
+        self._check("frames", whole, f"must be 1 or a multiple of the model's tubelet, {tubelet}")
+
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, of which the first is 0."""
         if step < self.warmup:

