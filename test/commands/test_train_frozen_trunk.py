@@ -18,13 +18,19 @@ torch = pytest.importorskip("torch", reason="training is tested where torch is i
 for package in ("transformers", "tensorboard", "onnxscript", "efficientnet_lite_pytorch"):
     pytest.importorskip(package, reason=f"training needs {package} (make train-venv)")
 
-from support.tiny_model import TINY_DEFAULT, tiny_model  # noqa: E402
-from support.training_clips import COLOURS, WORDS, write_clips, write_tokenizer  # noqa: E402
+from support.tiny_model import TINY_DEFAULT  # noqa: E402
+from support.training_clips import (  # noqa: E402
+    COLOURS,
+    WORDS,
+    write_annotations,
+    write_tokenizer,
+    write_video,
+)
 from vljepa_ros.commands.main import main  # noqa: E402
 from vljepa_ros.commands.train import STOPPED  # noqa: E402
 from vljepa_ros.model.directory import load_model, save_model  # noqa: E402
 from vljepa_ros.model.frame_encoder import FrameEncoder  # noqa: E402
-from vljepa_ros.model.vljepa import Tokens  # noqa: E402
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
@@ -33,8 +39,8 @@ QUERY = "which colour is it"
 ANSWERS = [f"it is {colour}" for colour in COLOURS]
 STAGE = {
     "name": "colours",
-    "steps": 60,
-    "batch": 8,
+    "steps": 40,
+    "batch": 6,
     "learning_rate": 3e-3,
     "frames": CONFIG.clip_frames,
     "precision": "fp32",
@@ -46,11 +52,19 @@ STAGE = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with random weights behind its trunk, and clips of colours."""
     folder = tmp_path_factory.mktemp("trunk")
-    write_clips(folder / "clips")
+    (folder / "clips").mkdir()
+    for colour in COLOURS:
+        write_video(folder / "clips" / f"{colour}.mp4", [colour])
+    lines = [
+        {"clip": f"{colour}.mp4", "query": QUERY, "answer": answer}
+        for colour, answer in zip(COLOURS, ANSWERS, strict=True)
+    ]
+    write_annotations(folder / "clips", lines)
+    torch.manual_seed(0)
     write_tokenizer(folder / "tokenizer.json")
     save_model(
         folder / "model",
-        tiny_model(CONFIG),
+        VLJepaModel(CONFIG),
         licences={"all": "random"},
         text_tokenizer=folder / "tokenizer.json",
         queries={"colour": QUERY},
@@ -106,7 +120,7 @@ def test_x_encoder_and_predictor_learn_on_cached_feature_maps(folder, trained):
     tower = [name for name in before if name.startswith("y_encoder.tower.")]
     assert tower and all(torch.equal(before[name], after[name]) for name in tower)
     cached = [np.load(file) for file in (trained / "features").rglob("*.npy")]
-    assert len(cached) == 6  # clips
+    assert len(cached) == len(COLOURS)  # clips
     assert {features.shape for features in cached} == {(CONFIG.clip_frames, 112, 4, 4)}
 
 
