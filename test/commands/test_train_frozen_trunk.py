@@ -34,7 +34,11 @@ from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
-CONFIG = replace(TINY_DEFAULT, y_encoder=replace(TINY_DEFAULT.y_encoder, vocabulary=len(WORDS)))
+CONFIG = replace(
+    TINY_DEFAULT,
+    predictor=replace(TINY_DEFAULT.predictor, depth=1),
+    y_encoder=replace(TINY_DEFAULT.y_encoder, depth=1, vocabulary=len(WORDS)),
+)
 QUERY = "which colour is it"
 ANSWERS = [f"it is {colour}" for colour in COLOURS]
 STAGE = {

@@ -62,7 +62,7 @@ def test_it_is_sized_for_its_sentences() -> None:
 
 
 def test_predictions_are_learned_beside_texts() -> None:
-    """Embeddings that no text has: only the second kind of lessons can teach them."""
+    """Embeddings that no text has: only the second kind of examples can teach them."""
     torch.manual_seed(0)
     sentences = ["it opens", "it closes"]
     decoder = new_decoder(sentences, dimension=4, width=32)
@@ -76,8 +76,8 @@ def test_the_same_seed_gives_the_same_decoder() -> None:
     def weights(seed: int):
         torch.manual_seed(0)
         decoder = new_decoder(SENTENCES, dimension=7, width=8)
-        lessons = DecoderExamples.of(decoder.vocabulary, embeddings(SENTENCES), SENTENCES)
-        train_decoder(decoder, lessons, steps=3, seed=seed)
+        examples = DecoderExamples.of(decoder.vocabulary, embeddings(SENTENCES), SENTENCES)
+        train_decoder(decoder, examples, steps=3, seed=seed)
         return decoder.next.weight
 
     assert torch.equal(weights(1), weights(1))
@@ -87,8 +87,8 @@ def test_the_same_seed_gives_the_same_decoder() -> None:
 def test_texts_are_moved_aside_and_toward_others_and_stay_unit_vectors() -> None:
     count = 20
     texts = torch.eye(400)[:count]
-    lessons = DecoderExamples(texts, torch.zeros(count, 1, dtype=torch.int64))
-    moved = y_decoder_trainer._moved(lessons, torch.Generator().manual_seed(0)).embeddings
+    examples = DecoderExamples(texts, torch.zeros(count, 1, dtype=torch.int64))
+    moved = y_decoder_trainer._moved(examples, torch.Generator().manual_seed(0)).embeddings
     torch.testing.assert_close(moved.norm(dim=-1), torch.ones(count))
     assert (moved[:, count:].norm(dim=-1) > 0).all(), "aside: where no text is"
     toward = (moved @ texts.T).fill_diagonal_(0).max(1).values
@@ -99,7 +99,7 @@ def test_what_stands_after_the_end_teaches_nothing() -> None:
     """A short sentence in a batch with long ones is learned as if it were alone."""
     torch.manual_seed(0)
     decoder = new_decoder(SENTENCES, dimension=7, width=8)
-    lessons = DecoderExamples.of(decoder.vocabulary, embeddings(SENTENCES), SENTENCES)
-    assert lessons.sentences.shape == (12, 7)
+    examples = DecoderExamples.of(decoder.vocabulary, embeddings(SENTENCES), SENTENCES)
+    assert examples.sentences.shape == (12, 7)
     short = decoder.vocabulary.numbers("a robot opens a cup")
-    assert lessons.sentences[0].tolist() == [*short, -1]
+    assert examples.sentences[0].tolist() == [*short, -1]

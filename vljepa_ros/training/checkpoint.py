@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vljepa_ros.training.stage import Stage
-from vljepa_ros.training.whole_file import write_whole
 
 
 class ResumeError(ValueError):
@@ -17,9 +17,13 @@ class ResumeError(ValueError):
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint in the place of the old one."""
-    with write_whole(path) as part:
-        torch.save(state, part)
+    """Write a checkpoint beside the old one and put it in its place."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
 
 
 def read_checkpoint(path: Path, stage: Stage, weights: set[str]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from vljepa_ros.training.whole_file import write_whole
+from vljepa_ros.training.whole_file import new_file
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.float16]]
 """RGB frames uint8 (T, H, W, 3) -> features float16 (...)."""
@@ -42,8 +42,8 @@ class FeatureCache:
         """Keep the features of a key."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as part, part.open("wb") as file:
-            np.save(file, features)
+        with new_file(path) as stream:
+            np.save(stream, features)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()

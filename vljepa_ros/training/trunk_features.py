@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.graphs import frame_encoder_graph
 from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.frame_encoder import FrameEncoder
-from vljepa_ros.training.whole_file import write_whole
+from vljepa_ros.training.whole_file import new_file
 
 
 class TrunkFeatures:
@@ -39,9 +40,14 @@ class TrunkFeatures:
     def _session(self) -> onnxruntime.InferenceSession:
         """The trunk's graph, which takes seconds to write: only for those who miss features."""
         if not self._file.exists():
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with write_whole(self._file) as part:
-                write_graph(frame_encoder_graph(self._trunk, self._config), part)
+            self._write()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         return onnxruntime.InferenceSession(str(self._file), options, ["CPUExecutionProvider"])
+
+    def _write(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder, new_file(self._file) as stream:
+            graph = Path(folder) / self._file.name
+            write_graph(frame_encoder_graph(self._trunk, self._config), graph)
+            stream.write(graph.read_bytes())

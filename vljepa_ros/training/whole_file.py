@@ -7,19 +7,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
-def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; what was written takes the place of ``path`` after the block.
-
-    If the block raises, ``path`` stays as it was.
-    """
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes the place of an older one when the block ends well."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        with part.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from vljepa_ros.recipes.default_model.simulation.episode import SPLITS, Simulator, episode_seed
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import TASKS
-from vljepa_ros.training.whole_file import write_whole
 
 FRAME_PIXELS = 160
 DWELL_S = 3.0  # mean of each wait in the paced splits: about 0.4 changes of the action per second
@@ -74,9 +73,11 @@ def _render(job: Job) -> None:
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     jpegs = [cv2.imencode(".jpg", f[..., ::-1], quality)[1].ravel() for f in episode.frames]
     ends = np.cumsum([len(jpeg) for jpeg in jpegs])
-    signals = vars(episode.signals())
-    with write_whole(path) as part, part.open("wb") as file:
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        signals = vars(episode.signals())
         np.savez(file, jpeg=np.concatenate(jpegs), ends=ends, seed=seed, **signals)
+    part.replace(path)
 
 
 if __name__ == "__main__":
