@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``vljepa train-decoder``: teach a model to speak sentences, from a list of them and no clips.
+"""``vljepa train-decoder``: train a text decoder from a list of sentences, without clips.
 
 The decoder is written into the model directory; the next export takes it along.
 """

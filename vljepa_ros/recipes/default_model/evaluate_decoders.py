@@ -5,8 +5,8 @@
 
 Embeddings are the bundle's own, of cached frame features. ``exact`` counts canonical sentences
 of the right label, ``right`` any of its training paraphrases, ``formed`` sentences that are one of
-any label; CIDEr is against the paraphrases of the right label. ``kept`` is ``right`` where
-embeddings are not of clips but of wordings that training never saw.
+any label; CIDEr is against the paraphrases of the right label. ``kept`` is ``right`` for the
+embeddings of wordings that training never saw, instead of those of clips.
 """
 
 from __future__ import annotations

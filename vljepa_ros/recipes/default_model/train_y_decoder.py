@@ -5,7 +5,7 @@
 
 It learns training paraphrases from their embeddings, and the canonical sentence of a clip's label
 from what the model predicts about the clip. It is written into the model directory. Every tenth
-paraphrase is left out, and at the end it is counted how many of these are said all the same.
+paraphrase is left out; at the end the command says how many of these it decodes all the same.
 """
 
 from __future__ import annotations
