@@ -50,9 +50,9 @@ class Vocabulary:
 
     def text(self, numbers: Iterable[int]) -> str:
         """Join what stands before the end."""
-        spoken: list[str] = []
+        before_end: list[str] = []
         for number in numbers:
             if number == END:
                 break
-            spoken.append(self._pieces[number - 1])
-        return "".join(spoken).strip()
+            before_end.append(self._pieces[number - 1])
+        return "".join(before_end).strip()

@@ -89,17 +89,17 @@ class YDecoder(nn.Module):
         meaning = self.meaning(embeddings)
         state, log_probability = meaning.tanh(), torch.zeros_like(embeddings[:, 0])
         word = torch.zeros_like(log_probability, dtype=torch.int64)
-        speaking, spoken = torch.ones_like(word), []
+        unfinished, decoded = torch.ones_like(word), []
         for step in range(self.config.longest):
             state = self.cell(self.before(word) + meaning, state)
             chances = self.next(state).log_softmax(-1)
             first = 1 if step == 0 else 0  # a sentence has a word
             chance, word = chances[:, first:].max(-1)
-            word = (word + first) * speaking
-            log_probability = log_probability + chance * speaking
-            speaking = (word != END).long()  # what ended stays so
-            spoken.append(word)
-        return torch.stack(spoken, 1), log_probability.exp()
+            word = (word + first) * unfinished
+            log_probability = log_probability + chance * unfinished
+            unfinished = (word != END).long()  # what ended stays so
+            decoded.append(word)
+        return torch.stack(decoded, 1), log_probability.exp()
 
     @torch.no_grad()
     def sentences(self, embeddings: Tensor) -> list[str]:

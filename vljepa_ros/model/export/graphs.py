@@ -114,7 +114,7 @@ def y_decoder_graph(decoder: YDecoder) -> Graph:
     ``embedding`` float32 (1, D) -> ``words`` int64 (1, L) and ``probability`` float32 (1).
     """
     embedding = torch.zeros(1, decoder.config.embedding)
-    return Graph(_Speaking(decoder), {"embedding": embedding}, ("words", "probability"))
+    return Graph(_GreedyDecoding(decoder), {"embedding": embedding}, ("words", "probability"))
 
 
 def _free_clips() -> dict[int, torch.export.Dim]:
@@ -152,8 +152,8 @@ class _Predicting(nn.Module):
         return self.predictor.predict(visual, queries, mask, seen, asked)
 
 
-class _Speaking(nn.Module):
-    """The Y-Decoder as it speaks, which is not how it is trained."""
+class _GreedyDecoding(nn.Module):
+    """The Y-Decoder as it runs on a robot, which is not how it is trained."""
 
     def __init__(self, decoder: YDecoder) -> None:
         super().__init__()
