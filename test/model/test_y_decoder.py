@@ -144,14 +144,14 @@ def test_a_graph_that_says_something_else_is_not_exported(tmp_path) -> None:
     write_graph(y_decoder_graph(written), tmp_path / "y_decoder.onnx")
     given, clips = contents(TINY_DEFAULT, tmp_path), random_clips(TINY_DEFAULT)
     parity = Parity(tmp_path, tiny_model(TINY_DEFAULT), None, given, clips)
-    parity._speak(written, some_embeddings().numpy())
+    parity._decode(written, some_embeddings().numpy())
     assert 0 <= parity.errors["y_decoder"] < 1e-4
     with pytest.raises(ExportError, match="says other words than torch"):
-        parity._speak(random_decoder(written.config, seed=1), some_embeddings().numpy())
+        parity._decode(random_decoder(written.config, seed=1), some_embeddings().numpy())
     with torch.no_grad():
         written.next.bias[1:] += 0.1  # hardly ever another word, but other probabilities
     with pytest.raises(ExportError, match="y_decoder differs from torch"):
-        parity._speak(written, some_embeddings(3).numpy())
+        parity._decode(written, some_embeddings(3).numpy())
 
 
 @pytest.fixture
