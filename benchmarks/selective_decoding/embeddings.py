@@ -68,19 +68,18 @@ def _embeddings(
             embeddings: NDArray[np.float32] = stored["embeddings"]
         if len(embeddings) == sum(map(len, episodes)):
             return embeddings
-    features = _features(data, split, episodes)
+    features = _features(data, episodes)
     embeddings = np.stack([*tqdm(_embed(features, model), split, len(features), unit="clip")])
     with new_file(cache) as stream:
         np.savez(stream, embeddings=embeddings)
     return embeddings
 
 
-def _features(data: Path, split: str, episodes: list[StoredEpisode]) -> NDArray[np.float16]:
+def _features(data: Path, episodes: list[StoredEpisode]) -> NDArray[np.float16]:
     # Imports torch, which nothing here needs once the embeddings are cached.
-    from vljepa_ros.recipes.default_model.features import cache_features, feature_path
+    from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 
-    cache_features(data, [split])
-    return np.concatenate([np.load(feature_path(one)) for one in episodes])
+    return np.concatenate([*map(EpisodeFeatures(data), tqdm(episodes, "features"))])
 
 
 def _embed(features: NDArray[np.float16], model: VLJepa) -> Iterator[NDArray[np.float32]]:

@@ -16,7 +16,7 @@ from support.public_models import TINY, save_llama  # noqa: E402
 from vljepa_ros.model.checkpoints.llama import load_llama  # noqa: E402
 from vljepa_ros.model.predictor import Predictor  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
-from vljepa_ros.model.x_encoder import Kept  # noqa: E402
+from vljepa_ros.model.x_encoder import TokenMask  # noqa: E402
 
 WIDTH, QUERY = TINY.x_encoder.width, TINY.predictor.query_width
 
@@ -127,7 +127,7 @@ def test_all_tokens_kept_are_the_full_set(predictor, asked):
     visual, query = asked
     order = torch.stack([torch.randperm(8), torch.randperm(8)])
     mixed = visual.gather(1, order[..., None].expand(-1, -1, WIDTH))
-    found = predictor(mixed, query, everything(query), Kept(order, 8))
+    found = predictor(mixed, query, everything(query), TokenMask(order, 8))
     torch.testing.assert_close(
         found, predictor(visual, query, everything(query)), atol=1e-5, rtol=1e-5
     )
@@ -136,7 +136,7 @@ def test_all_tokens_kept_are_the_full_set(predictor, asked):
 @torch.no_grad()
 def test_tokens_that_stay_keep_their_positions(predictor, asked):
     visual, query = asked
-    few = Kept(torch.tensor([[1, 6], [1, 6]]), 8)
+    few = TokenMask(torch.tensor([[1, 6], [1, 6]]), 8)
     found = predictor(visual[:, [1, 6]], query, everything(query), few)
     close = predictor(visual[:, [1, 6]], query, everything(query))
     assert (found - close).norm(dim=-1).max() > 1e-5

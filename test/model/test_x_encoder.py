@@ -13,7 +13,7 @@ pytest.importorskip("transformers", reason="the reference comes from transformer
 from support.public_models import NEWER_VISION, VISION, newer_tensors, vision_model  # noqa: E402
 from vljepa_ros.model.checkpoints.v_jepa_official import read_v_jepa_file  # noqa: E402
 from vljepa_ros.model.checkpoints.v_jepa_transformers import read_v_jepa_directory  # noqa: E402
-from vljepa_ros.model.x_encoder import Kept, XEncoder  # noqa: E402
+from vljepa_ros.model.x_encoder import TokenMask, XEncoder  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_an_image_is_a_clip_that_stands_still(encoder):
 @torch.no_grad()
 def test_all_tokens_kept_are_the_full_set(encoder):
     clip = torch.randn(2, 4, 3, 32, 32)
-    everything = Kept(torch.arange(32).expand(2, -1), 32)
+    everything = TokenMask(torch.arange(32).expand(2, -1), 32)
     torch.testing.assert_close(encoder(clip, everything), encoder(clip), atol=1e-5, rtol=1e-5)
 
 
@@ -69,8 +69,8 @@ def test_all_tokens_kept_are_the_full_set(encoder):
 def test_the_order_in_which_tokens_are_kept_does_not_matter(encoder):
     clip = torch.randn(1, 4, 3, 32, 32)
     order = torch.randperm(32)[:20]
-    straight = encoder(clip, Kept(order.sort().values[None], 32))
-    mixed = encoder(clip, Kept(order[None], 32))
+    straight = encoder(clip, TokenMask(order.sort().values[None], 32))
+    mixed = encoder(clip, TokenMask(order[None], 32))
     torch.testing.assert_close(mixed, straight[:, order.argsort().argsort()], atol=1e-5, rtol=1e-5)
 
 

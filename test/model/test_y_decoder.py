@@ -65,7 +65,7 @@ class InNumpy:
         powers = np.exp(self.affine("next.", state))
         return powers / powers.sum(), state
 
-    def speak(self, embedding, longest: int):
+    def greedy_decode(self, embedding, longest: int):
         """Return the words up to the end, and their probability."""
         meaning = self.affine("meaning.", embedding)
         state, spoken, probability = np.tanh(meaning), [], 1.0
@@ -80,11 +80,11 @@ class InNumpy:
 @torch.no_grad()
 def test_it_says_what_a_plain_loop_says() -> None:
     decoder, embeddings = random_decoder(), some_embeddings()
-    words, probabilities = decoder.speak(embeddings)
+    words, probabilities = decoder.greedy_decode(embeddings)
     assert words.shape == (40, 6) and words.dtype == torch.int64
     plain = InNumpy(decoder)
     for row, probability, embedding in zip(words, probabilities, embeddings, strict=True):
-        expected, true = plain.speak(embedding.double().numpy(), CONFIG.longest)
+        expected, true = plain.greedy_decode(embedding.double().numpy(), CONFIG.longest)
         assert row.tolist() == expected
         assert probability.item() == pytest.approx(true, rel=1e-4)
     lengths = (words != 0).sum(1)
@@ -94,7 +94,7 @@ def test_it_says_what_a_plain_loop_says() -> None:
 @torch.no_grad()
 def test_training_sees_the_chances_of_speaking() -> None:
     decoder, embeddings = random_decoder(), some_embeddings()
-    words, probabilities = decoder.speak(embeddings)
+    words, probabilities = decoder.greedy_decode(embeddings)
     chances = decoder(embeddings, words).softmax(-1).gather(-1, words[..., None])[..., 0]
     for row, chance, probability in zip(words, chances, probabilities, strict=True):
         said = min(CONFIG.longest, int((row != 0).sum()) + 1)  # with the end, if it came
@@ -104,7 +104,7 @@ def test_training_sees_the_chances_of_speaking() -> None:
 def test_the_words_are_put_together() -> None:
     decoder = random_decoder()
     spoken = decoder.sentences(some_embeddings(3))
-    words = decoder.speak(some_embeddings(3))[0].tolist()
+    words = decoder.greedy_decode(some_embeddings(3))[0].tolist()
     for text, row in zip(spoken, words, strict=True):
         assert text == "".join(CONFIG.words[word - 1] for word in row if word).strip()
 
@@ -121,7 +121,7 @@ def test_the_graph_says_the_same(tmp_path) -> None:
     decoder, file = random_decoder(), tmp_path / "y_decoder.onnx"
     write_graph(y_decoder_graph(decoder), file)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    words, probabilities = decoder.speak(some_embeddings())
+    words, probabilities = decoder.greedy_decode(some_embeddings())
     for i, embedding in enumerate(some_embeddings().numpy()):
         said, probability = session.run(["words", "probability"], {"embedding": embedding[None]})
         assert said.dtype == np.int64 and said.tolist() == [words[i].tolist()]
@@ -146,14 +146,14 @@ def test_a_graph_that_says_something_else_is_not_exported(tmp_path) -> None:
     write_graph(y_decoder_graph(written), tmp_path / "y_decoder.onnx")
     given, clips = contents(TINY_DEFAULT, tmp_path), random_clips(TINY_DEFAULT)
     parity = Parity(tmp_path, tiny_model(TINY_DEFAULT), None, given, clips)
-    parity._speak(written, some_embeddings().numpy())
+    parity._decode(written, some_embeddings().numpy())
     assert 0 <= parity.errors["y_decoder"] < 1e-4
     with pytest.raises(ExportError, match="says other words than torch"):
-        parity._speak(random_decoder(written.config, seed=1), some_embeddings().numpy())
+        parity._decode(random_decoder(written.config, seed=1), some_embeddings().numpy())
     with torch.no_grad():
         written.next.bias[1:] += 0.1  # hardly ever another word, but other probabilities
     with pytest.raises(ExportError, match="y_decoder differs from torch"):
-        parity._speak(written, some_embeddings(3).numpy())
+        parity._decode(written, some_embeddings(3).numpy())
 
 
 @pytest.fixture
@@ -175,7 +175,9 @@ def test_a_decoder_that_was_read_says_what_it_did(folder) -> None:
     found = load_decoder(folder, config)
     assert not found.training
     for a, b in zip(
-        found.speak(some_embeddings()), random_decoder().speak(some_embeddings()), strict=True
+        found.greedy_decode(some_embeddings()),
+        random_decoder().greedy_decode(some_embeddings()),
+        strict=True,
     ):
         assert torch.equal(a, b)
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1

@@ -15,7 +15,7 @@ pytest.importorskip("transformers", reason="training needs transformers (make tr
 pytest.importorskip("tensorboard", reason="training needs tensorboard (make train-venv)")
 
 from support.recordings import bag_image, write_bag, write_folder  # noqa: E402
-from support.tiny_training import STAGE, TINY, tiny_model  # noqa: E402
+from support.tiny_training import STAGE, TINY  # noqa: E402
 from support.training_clips import (  # noqa: E402
     COLOURS,
     RATE,
@@ -30,7 +30,6 @@ from vljepa_ros.recordings.annotations import AnnotationError, Answered, Span  #
 from vljepa_ros.recordings.clip_folder import ClipFolder  # noqa: E402
 from vljepa_ros.recordings.sample import Sample, SampleError, decode  # noqa: E402
 from vljepa_ros.training.clip_batches import ClipBatches  # noqa: E402
-from vljepa_ros.training.feature_cache import FeatureCache  # noqa: E402
 from vljepa_ros.training.stage import StageError  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
@@ -258,27 +257,6 @@ def test_only_unusable_clips_end_the_run(tmp_path, tokenize):
     write_annotations(tmp_path, [{"clip": "gone.mp4", "answer": "x"}])
     with pytest.raises(SampleError, match="20 samples of 'c' in a row cannot be used"):
         batches({"c": ClipFolder(tmp_path)}, tokenize).batch(0, 0, 1)
-
-
-def test_cached_features_replace_the_x_encoder(folder, tokenize, tmp_path):
-    model, sources = tiny_model(), {"c": ClipFolder(folder)}
-    cache = FeatureCache(tmp_path, model.x_encoder, 2, 32)
-    for part in range(2):
-        cache.fill(model.x_encoder, sources.values(), part, 2)
-    plain, cached = (batches(sources, tokenize, cache=c).batch(0, 0, 1) for c in (None, cache))
-    with torch.no_grad():
-        expected = model(plain.visual, plain.queries, plain.texts)[0]
-        found = model(cached.visual, cached.queries, cached.texts)[0]
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-3)
-
-
-def test_the_cache_of_another_encoder_is_not_used(folder, tokenize, tmp_path):
-    model, source = tiny_model(), ClipFolder(folder)
-    FeatureCache(tmp_path, model.x_encoder, 2, 32).fill(model.x_encoder, [source], 0, 1)
-    assert FeatureCache(tmp_path, model.x_encoder, 2, 32).get(source[0]) is not None
-    with torch.no_grad():
-        model.x_encoder.norm.bias += 1
-    assert FeatureCache(tmp_path, model.x_encoder, 2, 32).get(source[0]) is None
 
 
 def test_tokens_are_cut_off_and_padded(tokenize):

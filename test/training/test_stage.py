@@ -68,6 +68,13 @@ def test_a_value_that_is_not_valid_is_refused(change, message):
         replace(STAGE, **change)
 
 
+def test_clips_are_images_or_whole_tubelets():
+    for frames in (1, 4, 8):
+        replace(STAGE, frames=frames).check_tubelet(4)
+    with pytest.raises(StageError, match="frames 6 must be 1 or a multiple of .* tubelet, 4"):
+        replace(STAGE, frames=6).check_tubelet(4)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="training is tested where torch is i
 
 from vljepa_ros.training import y_decoder_trainer  # noqa: E402
 from vljepa_ros.training.y_decoder_trainer import (  # noqa: E402
-    Lessons,
+    DecoderExamples,
     new_decoder,
     train_decoder,
 )
@@ -34,7 +34,9 @@ def taught():
     heard = [each for each in SENTENCES if each != unheard]
     torch.manual_seed(0)
     decoder = new_decoder(heard, dimension=7, width=48)
-    loss = train_decoder(decoder, Lessons.of(decoder.words, embeddings(heard), heard), steps=300)
+    loss = train_decoder(
+        decoder, DecoderExamples.of(decoder.vocabulary, embeddings(heard), heard), steps=300
+    )
     return decoder, unheard, loss
 
 
@@ -42,7 +44,7 @@ def test_it_says_what_it_was_taught_and_is_sure_of_it(taught) -> None:
     decoder, unheard, loss = taught
     heard = [each for each in SENTENCES if each != unheard]
     assert decoder.sentences(embeddings(heard)) == heard
-    assert (decoder.speak(embeddings(heard))[1] > 0.5).all()
+    assert (decoder.greedy_decode(embeddings(heard))[1] > 0.5).all()
     assert 0 < loss < 0.2 and not decoder.training
 
 
@@ -60,12 +62,12 @@ def test_it_is_sized_for_its_sentences() -> None:
 
 
 def test_predictions_are_learned_beside_texts() -> None:
-    """Embeddings that no text has: only the second kind of lessons can teach them."""
+    """Embeddings that no text has: only the second kind of examples can teach them."""
     torch.manual_seed(0)
     sentences = ["it opens", "it closes"]
     decoder = new_decoder(sentences, dimension=4, width=32)
-    texts = Lessons.of(decoder.words, torch.eye(4)[:2], sentences)
-    predictions = Lessons.of(decoder.words, torch.eye(4)[2:], sentences)
+    texts = DecoderExamples.of(decoder.vocabulary, torch.eye(4)[:2], sentences)
+    predictions = DecoderExamples.of(decoder.vocabulary, torch.eye(4)[2:], sentences)
     train_decoder(decoder, texts, predictions, steps=120)
     assert decoder.sentences(torch.eye(4)) == sentences * 2
 
@@ -74,8 +76,8 @@ def test_the_same_seed_gives_the_same_decoder() -> None:
     def weights(seed: int):
         torch.manual_seed(0)
         decoder = new_decoder(SENTENCES, dimension=7, width=8)
-        lessons = Lessons.of(decoder.words, embeddings(SENTENCES), SENTENCES)
-        train_decoder(decoder, lessons, steps=3, seed=seed)
+        examples = DecoderExamples.of(decoder.vocabulary, embeddings(SENTENCES), SENTENCES)
+        train_decoder(decoder, examples, steps=3, seed=seed)
         return decoder.next.weight
 
     assert torch.equal(weights(1), weights(1))
@@ -85,8 +87,8 @@ def test_the_same_seed_gives_the_same_decoder() -> None:
 def test_texts_are_moved_aside_and_toward_others_and_stay_unit_vectors() -> None:
     count = 20
     texts = torch.eye(400)[:count]
-    lessons = Lessons(texts, torch.zeros(count, 1, dtype=torch.int64))
-    moved = y_decoder_trainer._moved(lessons, torch.Generator().manual_seed(0)).embeddings
+    examples = DecoderExamples(texts, torch.zeros(count, 1, dtype=torch.int64))
+    moved = y_decoder_trainer._moved(examples, torch.Generator().manual_seed(0)).embeddings
     torch.testing.assert_close(moved.norm(dim=-1), torch.ones(count))
     assert (moved[:, count:].norm(dim=-1) > 0).all(), "aside: where no text is"
     toward = (moved @ texts.T).fill_diagonal_(0).max(1).values
@@ -97,7 +99,7 @@ def test_what_stands_after_the_end_teaches_nothing() -> None:
     """A short sentence in a batch with long ones is learned as if it were alone."""
     torch.manual_seed(0)
     decoder = new_decoder(SENTENCES, dimension=7, width=8)
-    lessons = Lessons.of(decoder.words, embeddings(SENTENCES), SENTENCES)
-    assert lessons.sentences.shape == (12, 7)
-    short = decoder.words.numbers("a robot opens a cup")
-    assert lessons.sentences[0].tolist() == [*short, -1]
+    examples = DecoderExamples.of(decoder.vocabulary, embeddings(SENTENCES), SENTENCES)
+    assert examples.sentences.shape == (12, 7)
+    short = decoder.vocabulary.numbers("a robot opens a cup")
+    assert examples.sentences[0].tolist() == [*short, -1]

@@ -24,16 +24,20 @@ from vljepa_ros.model.directory import (
     open_directory,
     save_model,
 )
+from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.recordings.clip_folder import ANNOTATIONS, ClipFolder
 from vljepa_ros.recordings.sample import ClipDataset
-from vljepa_ros.training.clip_batches import ClipBatches
+from vljepa_ros.training.clip_batches import ClipBatches, datasets_of
+from vljepa_ros.training.clip_features import ClipFeatures
 from vljepa_ros.training.distributed import barrier, rank, started_processes, world
-from vljepa_ros.training.feature_cache import FeatureCache
+from vljepa_ros.training.feature_cache import Encode, FeatureCache
 from vljepa_ros.training.stage import PAPER_STAGES, Stage, load_stages
 from vljepa_ros.training.tokenize import Tokenize
 from vljepa_ros.training.trainer import SAVE_EVERY, Trainer, TrainingError
+from vljepa_ros.training.x_encoder_tokens import XEncoderTokens
 
+FEATURES = "features"
 STOPPED = 3  # exit status of a run that was asked to stop and can be continued
 
 
@@ -48,29 +52,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="NAME=FOLDER",
-        help=f"a data source: a folder with {ANNOTATIONS} or WebDataset shards (*.tar)",
+        help=f"a data set: a folder with {ANNOTATIONS} or WebDataset shards (*.tar)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the run's files")
-    parser.add_argument("--cache", type=Path, help="folder for visual tokens, computed once")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        help="folder for the features of clips from a frozen X-Encoder or image trunk, computed "
+        f"once; default: none for an X-Encoder, OUT/{FEATURES} for a trunk",
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes that decode clips")
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, metavar="STEPS")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and write the model directory OUT/model."""
+    """Train, and write the model directory OUT/model.
+
+    Raises:
+        CommandError: the data are not there, or the training cannot start or go on.
+        CheckpointError: the model directory cannot be used.
+        StageError: the stages cannot be read, or do not fit the model or the data.
+    """
     stages = PAPER_STAGES if args.stages == "paper" else load_stages(Path(args.stages))
     _check_place(args)
-    directory = open_directory(args.model)
-    if directory.config.x_encoder.trunk:
-        raise CommandError(
-            "this model stands on a frozen image trunk: python -m "
-            "vljepa_ros.recipes.default_model.train_model trains it"
-        )
+    directory, datasets = open_directory(args.model), _open_datasets(args.data)
+    for stage in stages:  # all before the first, which may take days
+        stage.check_tubelet(directory.config.x_encoder.tubelet)
+        datasets_of(stage, datasets)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the decoding processes are forked
     with started_processes() as device:
-        course = _Course(directory, _sources(args.data), args, device)
         try:
-            return course.run(stages)
+            return _StagedRun(directory, datasets, args, device).run(stages)
         except TrainingError as error:
             raise CommandError(str(error)) from error
 
@@ -87,11 +99,11 @@ def _check_place(args: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True)
-class _Course:
+class _StagedRun:
     """A model's way through the stages."""
 
     directory: ModelDirectory
-    sources: dict[str, ClipDataset]
+    datasets: dict[str, ClipDataset]
     args: argparse.Namespace
     device: torch.device
 
@@ -110,12 +122,12 @@ class _Course:
         d, config = self.directory, self.directory.config
         queries, texts = config.predictor.max_query_tokens, config.y_encoder.max_tokens
         batches = ClipBatches(
-            self.sources,
+            self.datasets,
             stage,
             config,
             Tokenize(d.query_tokenizer or d.text_tokenizer, queries),
             Tokenize(d.text_tokenizer, texts),
-            cache=self._cache(model, stage),
+            features=self._features(model, stage),
         )
         return Trainer(
             model,
@@ -127,16 +139,31 @@ class _Course:
             workers=self.args.workers,
         )
 
-    def _cache(self, model: VLJepaModel, stage: Stage) -> FeatureCache | None:
-        """Return the cache, filled by all processes together."""
-        if self.args.cache is None or stage.train_x_encoder:
+    def _features(self, model: VLJepaModel, stage: Stage) -> ClipFeatures | None:
+        """Return what the frozen network before the first trained weight makes of the clips.
+
+        All processes compute it together. None if there is no such network or no cache for it.
+        """
+        encode: Encode
+        if model.config.x_encoder.trunk:
+            cache, encode = self._on_trunk(model)
+        elif self.args.cache is not None and not stage.train_x_encoder:
+            cache = FeatureCache(self.args.cache, model.x_encoder)
+            encode = XEncoderTokens(model.x_encoder)
+        else:
             return None
-        pixels = self.directory.config.frame_pixels
-        cache = FeatureCache(self.args.cache, model.x_encoder, stage.frames, pixels)
-        sources = [self.sources[name] for name in stage.sources or self.sources]
-        cache.fill(model.x_encoder, sources, rank(), world())
+        features = ClipFeatures(cache, stage.frames, model.config.frame_pixels)
+        features.fill(encode, datasets_of(stage, self.datasets).values(), rank(), world())
         barrier()
-        return cache
+        return features
+
+    def _on_trunk(self, model: VLJepaModel) -> tuple[FeatureCache, Encode]:
+        # needs onnxscript, which models without a trunk do not
+        from vljepa_ros.training.trunk_features import TrunkFeatures
+
+        trunk = FrameEncoder()
+        cache = FeatureCache(self.args.cache or self.args.out / FEATURES, trunk)
+        return cache, TrunkFeatures(trunk, model.config, cache.folder)
 
     def _write(self, model: VLJepaModel) -> None:
         d, folder = self.directory, self.args.out / "model"
@@ -152,15 +179,15 @@ class _Course:
         print(f"wrote {folder}")
 
 
-def _sources(named: Sequence[str]) -> dict[str, ClipDataset]:
-    """Open the data sources that the command line names."""
-    sources: dict[str, ClipDataset] = {}
+def _open_datasets(named: Sequence[str]) -> dict[str, ClipDataset]:
+    """Open the data sets that the command line names."""
+    datasets: dict[str, ClipDataset] = {}
     for one in named:
         name, _, folder = one.partition("=")
         if not folder:
             raise CommandError(f"--data {one}: NAME=FOLDER is expected")
-        sources[name] = _open(Path(folder))
-    return sources
+        datasets[name] = _open(Path(folder))
+    return datasets
 
 
 def _open(folder: Path) -> ClipDataset:

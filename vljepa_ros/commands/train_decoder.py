@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``vljepa train-decoder``: teach a model to speak sentences, from a list of them and no clips.
+"""``vljepa train-decoder``: train a text decoder from a list of sentences, without clips.
 
 The decoder is written into the model directory; the next export takes it along.
 """
@@ -14,7 +14,12 @@ import torch
 from vljepa_ros.model.directory import load_model, open_directory
 from vljepa_ros.model.y_decoder_files import save_decoder
 from vljepa_ros.training.y_decoder_texts import embed_sentences, read_sentences
-from vljepa_ros.training.y_decoder_trainer import STEPS, Lessons, new_decoder, train_decoder
+from vljepa_ros.training.y_decoder_trainer import (
+    STEPS,
+    DecoderExamples,
+    new_decoder,
+    train_decoder,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     embeddings = embed_sentences(load_model(args.model), directory.text_tokenizer, sentences)
     torch.manual_seed(0)
     decoder = new_decoder(sentences, directory.config.embedding)
-    texts = Lessons.of(decoder.words, embeddings, sentences)
+    texts = DecoderExamples.of(decoder.vocabulary, embeddings, sentences)
     loss = train_decoder(decoder, texts, steps=args.steps)
     save_decoder(args.model, decoder)
     said = sum(map(str.__eq__, decoder.sentences(embeddings), sentences))

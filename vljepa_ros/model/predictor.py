@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.layers import Attention, Block, GatedMlp, RmsNorm
 from vljepa_ros.model.rotary import Rotary, sequence_tables
-from vljepa_ros.model.x_encoder import Kept
+from vljepa_ros.model.x_encoder import TokenMask
 
 
 class Predictor(nn.Module):
@@ -44,18 +44,22 @@ class Predictor(nn.Module):
         self.out = nn.Linear(c.width, config.embedding)
 
     def forward(
-        self, visual: Tensor, query_tokens: Tensor, query_mask: Tensor, kept: Kept | None = None
+        self,
+        visual: Tensor,
+        query_tokens: Tensor,
+        query_mask: Tensor,
+        token_mask: TokenMask | None = None,
     ) -> Tensor:
         """Predict the answer embedding of every query.
 
-        ``query_mask`` is True on real tokens. Visual tokens that were dropped (``kept``) leave
+        ``query_mask`` is True on real tokens. Visual tokens that were dropped leave
         their positions empty: the others and the query keep theirs.
         """
-        count = visual.shape[1] if kept is None else kept.of
+        count = visual.shape[1] if token_mask is None else token_mask.total
         rotary = self.rotary(count + query_tokens.shape[2], visual.device)
         seen, asked = rotary.part(0, count), rotary.part(count, count + query_tokens.shape[2])
-        if kept is not None:
-            seen = seen.rows(kept.index)
+        if token_mask is not None:
+            seen = seen.rows(token_mask.ids_keep)
         return self.predict(visual, query_tokens, query_mask, seen, asked)
 
     def rotary(self, tokens: int, device: torch.device) -> Rotary:

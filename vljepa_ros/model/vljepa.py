@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.predictor import Predictor
-from vljepa_ros.model.x_encoder import Kept, XEncoder
+from vljepa_ros.model.x_encoder import TokenMask, XEncoder
 from vljepa_ros.model.y_encoder import YEncoder
 
 FIRST_TEMPERATURE = 0.07  # not in the paper; what its reimplementations take
@@ -45,7 +45,11 @@ class VLJepaModel(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / FIRST_TEMPERATURE)))
 
     def forward(
-        self, visual: Tensor, queries: Tokens, texts: Tokens | Tensor, kept: Kept | None = None
+        self,
+        visual: Tensor,
+        queries: Tokens,
+        texts: Tokens | Tensor,
+        token_mask: TokenMask | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Do what training needs, in one call, as DistributedDataParallel wants it.
 
@@ -53,14 +57,14 @@ class VLJepaModel(nn.Module):
             visual: clips (B, T, C, H, W), or their visual tokens (B, N, width) from a cache.
             queries: tokens of Q queries about each clip, (B, Q, L) or (B, Q, L, width).
             texts: candidate answers: token numbers (C, L), or cached sentences (C, width).
-            kept: the visual tokens that are used, if some are dropped; None uses all.
+            token_mask: the visual tokens that are used, if some are dropped; None uses all.
 
         Returns:
             Unit embeddings of the predictions (B, Q, embedding) and of the candidates
             (C, embedding), and the inverse temperature.
         """
-        tokens = self.x_encoder(visual, kept) if visual.ndim == 5 else visual
-        predicted = self.predictor(tokens, self.query_tokens(queries), queries.mask, kept)
+        tokens = self.x_encoder(visual, token_mask) if visual.ndim == 5 else visual
+        predicted = self.predictor(tokens, self.query_tokens(queries), queries.mask, token_mask)
         if isinstance(texts, Tokens):
             answers = self.y_encoder(texts.values, texts.mask)
         else:

@@ -21,11 +21,16 @@ NORM_EPS = 1e-6
 MOTION_GAIN = 2.0
 
 
-class Kept(NamedTuple):
-    """Tokens that stay when some are dropped in training: ``index`` (B, K), ``of`` how many."""
+class TokenMask(NamedTuple):
+    """Which visual tokens stay when some are dropped in training, as in masked autoencoders.
 
-    index: Tensor
-    of: int
+    Attributes:
+        ids_keep: numbers of the tokens that stay, int64 (B, K).
+        total: tokens of a clip before any is dropped.
+    """
+
+    ids_keep: Tensor
+    total: int
 
 
 class TubeletEmbedding(nn.Module):
@@ -80,17 +85,17 @@ class XEncoder(nn.Module):
         )
         self.norm = norm()
 
-    def forward(self, clip: Tensor, kept: Kept | None = None) -> Tensor:
-        """Encode clips of any size; only the ``kept`` tokens, where some are dropped.
+    def forward(self, clip: Tensor, token_mask: TokenMask | None = None) -> Tensor:
+        """Encode clips of any size; only the tokens of ``token_mask``, if some are dropped.
 
         Raises:
             ValueError: the clip is not made of whole tubelets and patches.
         """
         x = self.embed(clip)
         rotary = self.rotary(clip)
-        if kept is not None:
-            x = x.gather(1, kept.index[..., None].expand(-1, -1, x.shape[-1]))
-            rotary = rotary.rows(kept.index)
+        if token_mask is not None:
+            x = x.gather(1, token_mask.ids_keep[..., None].expand(-1, -1, x.shape[-1]))
+            rotary = rotary.rows(token_mask.ids_keep)
         return self.encode(x, rotary)
 
     def embed(self, clip: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vljepa_ros.fields import FieldReader
-from vljepa_ros.model.words import END, Words
+from vljepa_ros.model.vocabulary import END, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class YDecoderConfig:
 
     :param embedding: dimension of the embedding space; ``width`` is that of the state.
     :param longest: words at which a sentence is cut off, its end counted as one.
-    :param words: the pieces, see :mod:`.words`.
+    :param words: the pieces, see :mod:`.vocabulary`.
     """
 
     embedding: int
@@ -58,7 +58,7 @@ class YDecoder(nn.Module):
     def __init__(self, config: YDecoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.words = Words(config.words)
+        self.vocabulary = Vocabulary(config.words)
         count = len(config.words) + 1
         self.meaning = nn.Linear(config.embedding, config.width)
         self.before = nn.Embedding(count, config.width)
@@ -81,8 +81,8 @@ class YDecoder(nn.Module):
             states.append(state)
         return self.next(torch.stack(states, 1))
 
-    def speak(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Say the likeliest word after the likeliest word.
+    def greedy_decode(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode greedily: the likeliest word after the likeliest word.
 
         Returns:
             Numbers of words (B, longest), int64, with zeros from the end on, and the probability
@@ -91,19 +91,19 @@ class YDecoder(nn.Module):
         meaning = self.meaning(embeddings)
         state, log_probability = meaning.tanh(), torch.zeros_like(embeddings[:, 0])
         word = torch.zeros_like(log_probability, dtype=torch.int64)
-        speaking, spoken = torch.ones_like(word), []
+        unfinished, decoded = torch.ones_like(word), []
         for step in range(self.config.longest):
             state = self.cell(self.before(word) + meaning, state)
             chances = self.next(state).log_softmax(-1)
             first = 1 if step == 0 else 0  # a sentence has a word
             chance, word = chances[:, first:].max(-1)
-            word = (word + first) * speaking
-            log_probability = log_probability + chance * speaking
-            speaking = (word != END).long()  # what ended stays so
-            spoken.append(word)
-        return torch.stack(spoken, 1), log_probability.exp()
+            word = (word + first) * unfinished
+            log_probability = log_probability + chance * unfinished
+            unfinished = (word != END).long()  # what ended stays so
+            decoded.append(word)
+        return torch.stack(decoded, 1), log_probability.exp()
 
     @torch.no_grad()
     def sentences(self, embeddings: Tensor) -> list[str]:
         """Return what is said about embeddings (B, D)."""
-        return [self.words.text(row) for row in self.speak(embeddings)[0].tolist()]
+        return [self.vocabulary.text(row) for row in self.greedy_decode(embeddings)[0].tolist()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one training step looks at, and who provides it.
+"""What one training step sees, and who provides it.
 
 A batch follows from its step number alone. So a run that was killed continues on its curve, and a
 run on several processes sees what a run on one process sees.
@@ -13,20 +13,25 @@ from typing import Protocol
 from torch import Tensor
 
 from vljepa_ros.model.vljepa import Tokens
-from vljepa_ros.model.x_encoder import Kept
+from vljepa_ros.model.x_encoder import TokenMask
 
 
 @dataclass(frozen=True)
 class Batch:
     """One process' share of a step.
 
-    :param visual: clips (B, T, C, H, W) or cached visual tokens (B, N, width).
-    :param queries: Q queries about every clip.
-    :param texts: candidate answers, each text once: tokens (C, L) or sentences (C, width).
-    :param targets: the candidate that answers each query (B, Q), or -1 where none does.
-    :param shared: every process has the same candidates (a bank of all answers). Otherwise those
-        of all processes are joined, and ``keys`` (C) tells which of them are the same text.
-    :param kept: the visual tokens that stay, where some are dropped.
+    Attributes:
+        visual: what the first trained network reads: normalised clips (B, T, 3, H, W), feature
+            maps of a frozen image trunk (B, T, C, h, w), or visual tokens of a frozen X-Encoder
+            (B, N, width).
+        queries: Q queries about every clip.
+        texts: candidate answers, each text once: tokens (C, L) or sentences (C, width).
+        targets: the candidate that answers each query, int64 (B, Q); -1 if none does.
+        shared: True if every process has the same candidates (a bank of all answers). Otherwise
+            those of all processes are joined.
+        keys: a number for each candidate's text, int64 (C); the same text has the same number in
+            every process.
+        token_mask: the visual tokens that stay, if some are dropped; None keeps all.
     """
 
     visual: Tensor
@@ -35,7 +40,7 @@ class Batch:
     targets: Tensor
     shared: bool
     keys: Tensor
-    kept: Kept | None = None
+    token_mask: TokenMask | None = None
 
 
 class Batches(Protocol):

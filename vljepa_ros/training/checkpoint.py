@@ -23,7 +23,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path, stage: Stage, weights: set[str]) -> dict[str, Any] | None:
-    """Return the checkpoint of a stage, or None where there is none yet.
+    """Return the checkpoint of a stage, or None if there is none yet.
 
     Raises:
         ResumeError: it is of another stage or another model.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches from sources of samples: which clips a step shows follows from its number."""
+"""Batches from data sets of clips: which clips a step shows follows from its number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.normalise import normalised
 from vljepa_ros.recordings.sample import DESCRIBE, ClipDataset, Sample, SampleError, decode
 from vljepa_ros.training.batch import Batch
-from vljepa_ros.training.feature_cache import FeatureCache
+from vljepa_ros.training.clip_features import ClipFeatures
 from vljepa_ros.training.stage import Stage, StageError
 from vljepa_ros.training.tokenize import Tokenize
 
@@ -24,38 +24,56 @@ _TRIES = 20  # samples that may be unusable in a row
 _LOG = logging.getLogger(__name__)
 
 
-class ClipBatches:
-    """Samples drawn with replacement from sources, each by its share in the stage.
+def datasets_of(stage: Stage, datasets: Mapping[str, ClipDataset]) -> dict[str, ClipDataset]:
+    """Return the data sets that a stage names, or all of them if it names none.
 
-    A sample that cannot be used is replaced by one that the same slot of the batch draws next,
-    counted in ``unusable`` and logged once.
+    Raises:
+        StageError: the stage names one that is not given.
+    """
+    if missing := sorted(set(stage.sources) - set(datasets)):
+        raise StageError(
+            f"stage {stage.name!r} takes data from {missing[0]!r}, which is not given: "
+            f"add --data {missing[0]}=FOLDER"
+        )
+    return {name: datasets[name] for name in stage.sources or datasets}
+
+
+class ClipBatches:
+    """Samples drawn with replacement from data sets, each by its share in the stage.
+
+    A sample that cannot be used is replaced by one that the same slot of the batch draws next. It
+    is counted in ``unusable`` and logged once.
     """
 
     def __init__(
         self,
-        sources: Mapping[str, ClipDataset],
+        datasets: Mapping[str, ClipDataset],
         stage: Stage,
         config: ModelConfig,
         query_tokens: Tokenize,
         text_tokens: Tokenize,
         *,
-        cache: FeatureCache | None = None,
+        features: ClipFeatures | None = None,
         seed: int = 0,
     ) -> None:
-        """Take the sources that the stage names, or where it names none all, equally.
+        """Take the data sets that the stage names, or all of them equally if it names none.
+
+        Args:
+            datasets: data sets by name.
+            stage: says how large a batch is and how long its clips are.
+            config: says how large the frames are.
+            query_tokens: tokenizer of queries.
+            text_tokens: tokenizer of answers.
+            features: what a frozen network makes of the clips; None gives the clips themselves.
+            seed: of the choice of samples.
 
         Raises:
-            StageError: the stage names a source that is not given.
+            StageError: the stage names a data set that is not given.
         """
-        shares = stage.sources or dict.fromkeys(sources, 1.0)
-        if missing := sorted(set(shares) - set(sources)):
-            raise StageError(
-                f"stage {stage.name!r} takes data from {missing[0]!r}, which is not given: "
-                f"add --data {missing[0]}=FOLDER"
-            )
-        self.sources = {name: sources[name] for name in shares}
-        self._shares = np.array(list(shares.values())) / sum(shares.values())
-        self._stage, self._config, self._cache, self._seed = stage, config, cache, seed
+        self._datasets = datasets_of(stage, datasets)
+        shares = np.array([stage.sources.get(name, 1.0) for name in self._datasets])
+        self._shares = shares / shares.sum()
+        self._stage, self._config, self._features, self._seed = stage, config, features, seed
         self._query_tokens, self._text_tokens = query_tokens, text_tokens
         self.unusable: set[str] = set()
 
@@ -80,25 +98,26 @@ class ClipBatches:
         """Return the clip that a slot of the batch shows, and its sample."""
         random = np.random.default_rng([self._seed, step, slot])
         chosen = random.choice(len(self._shares), p=self._shares)
-        name, source = list(self.sources.items())[chosen]
+        name, dataset = list(self._datasets.items())[chosen]
         for _ in range(_TRIES):
-            number = int(random.integers(len(source)))
+            number = int(random.integers(len(dataset)))
             try:
-                sample = source[number]
+                sample = dataset[number]
                 return self._visual(sample), sample
             except SampleError as error:
                 self._note(f"{name} {number}", error)
         raise SampleError(f"{_TRIES} samples of {name!r} in a row cannot be used; see the log")
 
     def _visual(self, sample: Sample) -> Tensor:
-        """Return a clip (T, 3, H, W), or its visual tokens (N, width) where there is a cache."""
-        if self._cache is None:
-            clip = decode(sample, self._stage.frames, self._config.frame_pixels)
-            return normalised(torch.from_numpy(clip))
-        tokens = self._cache.get(sample)
-        if tokens is None:
-            raise SampleError(f"{sample.key} has no cached features: it could not be decoded")
-        return torch.from_numpy(tokens).float()
+        """Return a clip (T, 3, H, W), or what a frozen network made of it.
+
+        That is visual tokens (N, width), or feature maps (T, C, h, w) if the model stands on a
+        frozen image trunk.
+        """
+        if self._features is not None:
+            return torch.from_numpy(self._features.get(sample)).float()
+        clip = decode(sample, self._stage.frames, self._config.frame_pixels)
+        return normalised(torch.from_numpy(clip))
 
     def _query(self, sample: Sample) -> str:
         return (sample.annotation.query if self._stage.queries else "") or DESCRIBE

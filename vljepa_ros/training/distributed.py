@@ -37,7 +37,7 @@ class Joined(NamedTuple):
 def started_processes() -> Iterator[torch.device]:
     """Join the processes that torchrun started, if it did, and yield this process' device.
 
-    They talk over NCCL where there are GPUs, one for each process of a machine, else over gloo.
+    They talk over NCCL if the machine has GPUs, one for each process, and over gloo if not.
     """
     local = int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
@@ -81,9 +81,11 @@ def any_process(flag: bool, device: torch.device) -> bool:
 def join(predicted: Tensor, candidates: Tensor, batch: Batch) -> Joined:
     """Join what the processes computed from their shares of a step.
 
-    :param predicted: this process' predictions (B, Q, D).
-    :param candidates: embeddings (C, D) of its texts. Where they are not shared, a text that
-        several processes have counts once.
+    Args:
+        predicted: this process' predictions (B, Q, D).
+        candidates: embeddings (C, D) of its texts. If they are not shared, a text that several
+            processes have counts once.
+        batch: this process' share of the step.
     """
     rows, targets = predicted.flatten(0, 1), batch.targets.flatten()
     if world() == 1:
@@ -94,7 +96,7 @@ def join(predicted: Tensor, candidates: Tensor, batch: Batch) -> Joined:
     if batch.shared:
         return Joined(rows, candidates, gather_rows(targets, answers))
     texts = [size[1] for size in sizes]
-    first = sum(texts[: rank()])  # where this process' candidates stand among all
+    first = sum(texts[: rank()])  # the place of this process' candidates among all
     targets = gather_rows(torch.where(targets < 0, targets, targets + first), answers)
     candidates, places = _unique(gather_rows(candidates, texts), gather_rows(batch.keys, texts))
     return Joined(rows, candidates, torch.where(targets < 0, targets, places[targets]))
@@ -135,7 +137,7 @@ def _sizes(answers: int, texts: int, device: torch.device) -> list[list[int]]:
 
 
 def _unique(candidates: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Keep the first candidate of each key; return them, and where each one went."""
+    """Keep the first candidate of each key; return them and the new place of each one."""
     different, places = keys.unique(return_inverse=True)
     order = torch.arange(len(keys), device=keys.device)
     first = torch.full_like(different, len(keys)).scatter_reduce(0, places, order, "amin")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What training minimises: InfoNCE (paper section 2), or a prediction loss kept from collapse.
+"""Losses: InfoNCE (paper section 2), or a prediction loss with SIGReg against collapse.
 
 Plain in-batch InfoNCE counts a frequent answer as its own negative many times over and so learns
 to suppress it. Here every label is a candidate exactly once, whether the batch shows it or not.
@@ -25,10 +25,11 @@ _REACH = 5.0  # the weight of the characteristic function beyond is below 1e-5
 def info_nce(predicted: Tensor, candidates: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
     """Return the mean of both directions' losses.
 
-    :param predicted: unit embeddings (P, D).
-    :param candidates: unit embeddings (C, D), one text per label.
-    :param targets: candidate of each prediction (P,); -1 is no prediction.
-    :param scale: inverse temperature.
+    Args:
+        predicted: unit embeddings (P, D).
+        candidates: unit embeddings (C, D), one text per label.
+        targets: candidate of each prediction, int64 (P,); -1 is no prediction.
+        scale: inverse temperature.
     """
     predicted, targets = _answered(predicted, targets)
     logits = scale * predicted @ candidates.T
@@ -55,10 +56,13 @@ def regularised_prediction(
     share of a vector spread evenly on that sphere is standard normal but for an error of order
     1/D.
 
-    :param predicted: unit embeddings (P, D).
-    :param candidates: unit embeddings (C, D), each text once.
-    :param targets: candidate of each prediction (P,); -1 is no prediction.
-    :param seed: of the random directions; all processes must give the same.
+    Args:
+        predicted: unit embeddings (P, D).
+        candidates: unit embeddings (C, D), each text once.
+        targets: candidate of each prediction, int64 (P,); -1 is no prediction.
+        predicted_weight: weight of SIGReg on the predictions.
+        text_weight: weight of SIGReg on the texts.
+        seed: of the random directions; all processes must give the same.
     """
     predicted, targets = _answered(predicted, targets)
     radius = predicted.shape[-1] ** 0.5

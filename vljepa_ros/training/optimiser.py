@@ -20,8 +20,8 @@ def trained_weights(model: VLJepaModel, stage: Stage) -> dict[str, nn.Parameter]
     """Freeze what the stage does not train, and return the rest by name.
 
     The X-Encoder is frozen, as in the paper, unless the stage trains it or it stands on a frozen
-    trunk. The tower of the Y-Encoder is frozen where its rate is 0, a table of query tokens
-    always, and the temperature where the loss has none.
+    trunk. The tower of the Y-Encoder is frozen if its rate is 0, and the temperature if the loss
+    has none. A table of query tokens is always frozen.
     """
     on_trunk = bool(model.config.x_encoder.trunk)
     model.x_encoder.requires_grad_(stage.train_x_encoder or on_trunk)
@@ -58,8 +58,8 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["factor"]
 
 
-class Average:
-    """The running average of the weights that are trained; with a decay of 0 the weights."""
+class ExponentialAverage:
+    """The exponential moving average (EMA) of the trained weights; with decay 0 the weights."""
 
     def __init__(self, weights: Mapping[str, nn.Parameter], decay: float) -> None:
         self._weights = nn.ParameterList(weights.values())

@@ -33,19 +33,29 @@ class StageError(ValueError):
 class Stage:
     """How to train for a number of steps.
 
-    :param batch: clips of a step, over all processes.
-    :param frames: frames of a clip; 1 trains on images.
-    :param micro_batches: parts of a process' share that are computed one after the other, where
-        the whole does not fit into memory. Each part has only its own texts as negatives.
-    :param warmup: steps in which the learning rate rises from 0.
-    :param loss: ``info_nce``, or ``sigreg`` with the two weights.
-    :param queries: clips are asked their own questions. Without it all are asked to be described.
-    :param sources: shares of the data sources, by name.
-    :param precision: ``bf16`` computes in bfloat16 where torch holds that to be safe.
-    :param average_decay: of the running average of the weights, which is what is kept in the end;
-        0 keeps the weights themselves.
-    :param clip_norm: longest gradient; 0 sets no limit.
-    :param train_x_encoder: the X-Encoder learns too; one on a frozen trunk always does.
+    Attributes:
+        name: letters, digits and -; the stage's folder is called after it.
+        steps: optimiser steps.
+        batch: clips of a step, over all processes.
+        learning_rate: the highest one of AdamW.
+        frames: frames of a clip; 1 trains on images.
+        micro_batches: parts of a process' share that are computed one after the other, if the
+            whole does not fit into memory. Each part has only its own texts as negatives.
+        schedule: of the learning rate after the warm-up: ``constant``, or ``cosine`` down to a
+            hundredth.
+        warmup: steps in which the learning rate rises from 0.
+        weight_decay: of AdamW, on matrices only.
+        loss: ``info_nce``, or ``sigreg`` with the next two weights.
+        sigreg_predicted: weight of SIGReg on the predictions.
+        sigreg_text: weight of SIGReg on the texts.
+        queries: True asks each clip its own question, False asks for a description of each.
+        sources: shares of the data sets, by name; empty takes all given ones equally.
+        precision: ``fp32``, or ``bf16`` for mixed precision (torch.autocast with bfloat16).
+        average_decay: decay of the exponential moving average of the weights, which is what the
+            stage leaves; 0 leaves the weights themselves.
+        clip_norm: longest gradient; 0 sets no limit.
+        train_x_encoder: True trains the X-Encoder as well; one on a frozen image trunk always
+            learns.
     """
 
     name: str
@@ -68,7 +78,7 @@ class Stage:
     train_x_encoder: bool = False
 
     def __post_init__(self) -> None:
-        """Raise StageError where a value is not valid."""
+        """Raise StageError if a value is not valid."""
         for name in ("steps", "batch", "frames", "micro_batches"):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         for name in ("warmup", "weight_decay", "clip_norm"):
@@ -91,6 +101,11 @@ class Stage:
     def _check(self, name: str, good: bool, complaint: str) -> None:
         if not good:
             raise StageError(f"stage {self.name!r}: {name} {getattr(self, name)!r} {complaint}")
+
+    def check_tubelet(self, tubelet: int) -> None:
+        """Raise StageError if the clips are neither images nor whole tubelets of a model."""
+        whole = self.frames == 1 or self.frames % tubelet == 0
+        self._check("frames", whole, f"must be 1 or a multiple of the model's tubelet, {tubelet}")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, of which the first is 0."""

@@ -13,7 +13,7 @@ from vljepa_ros.model.vljepa import Tokens
 
 
 class Tokenize:
-    """Texts to :class:`Tokens` (C, L), as long as the longest of them, cut off where allowed."""
+    """Texts to :class:`Tokens` (C, L), padded to the longest and cut off at ``longest``."""
 
     def __init__(self, file: Path, longest: int) -> None:
         self._tokenizer = Tokenizer.from_file(str(file))

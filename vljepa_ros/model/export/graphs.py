@@ -118,7 +118,7 @@ def y_decoder_graph(decoder: YDecoder) -> Graph:
     ``embedding`` float32 (1, D) -> ``words`` int64 (1, L) and ``probability`` float32 (1).
     """
     embedding = torch.zeros(1, decoder.config.embedding)
-    return Graph(_Speaking(decoder), {"embedding": embedding}, ("words", "probability"))
+    return Graph(_GreedyDecoding(decoder), {"embedding": embedding}, ("words", "probability"))
 
 
 def _free_clips() -> dict[int, torch.export.Dim]:
@@ -156,12 +156,12 @@ class _Predicting(nn.Module):
         return self.predictor.predict(visual, queries, mask, seen, asked)
 
 
-class _Speaking(nn.Module):
-    """The Y-Decoder as it speaks, which is not how it is trained."""
+class _GreedyDecoding(nn.Module):
+    """The Y-Decoder as it runs on a robot, which is not how it is trained."""
 
     def __init__(self, decoder: YDecoder) -> None:
         super().__init__()
         self.decoder = decoder
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        return self.decoder.speak(embedding)
+        return self.decoder.greedy_decode(embedding)

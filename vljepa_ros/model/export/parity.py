@@ -72,7 +72,7 @@ class Parity:
         if (self._folder / "y_encoder.onnx").exists():
             self._read()
         if self._contents.decoder is not None:
-            self._speak(self._contents.decoder, np.concatenate([bank, *found]))
+            self._decode(self._contents.decoder, np.concatenate([bank, *found]))
         return Reference(self._clips[0], found[0])
 
     def _frames(self) -> tuple[list[Tensor], list[NDArray[Any]]]:
@@ -132,11 +132,11 @@ class Parity:
             found += [each[0, :limit] for each in states]
         self._compare("y_encoder", true, found)
 
-    def _speak(self, decoder: YDecoder, embeddings: _Floats) -> None:
+    def _decode(self, decoder: YDecoder, embeddings: _Floats) -> None:
         """Compare what the Y-Decoder says about embeddings (n, D), and how probable it is."""
         run = self._graph("y_decoder")
         found = [run(embedding=each[None]) for each in embeddings]
-        words, probabilities = decoder.speak(torch.from_numpy(embeddings))
+        words, probabilities = decoder.greedy_decode(torch.from_numpy(embeddings))
         if not np.array_equal(words, np.concatenate([each[0] for each in found])):
             raise ExportError("y_decoder says other words than torch")
         self._compare("y_decoder", [probabilities], [np.concatenate([p for _, p in found])])

@@ -7,7 +7,7 @@ candidates make a frequent answer its own negative and so suppress it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,8 @@ from tqdm import tqdm
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.vljepa import Tokens
-from vljepa_ros.model.x_encoder import Kept
+from vljepa_ros.model.x_encoder import TokenMask
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode, clip_indices
-from vljepa_ros.recipes.default_model.features import feature_path
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.batch import Batch
@@ -33,15 +32,15 @@ TEXT_NOISE = 0.15
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class LabelSet:
     """Every label of the training set, grouped by query."""
 
     labels: dict[str, tuple[str, ...]]
 
     @staticmethod
-    def of(episodes: Sequence[StoredEpisode]) -> Vocabulary:
+    def of(episodes: Sequence[StoredEpisode]) -> LabelSet:
         """Collect the labels that occur, in a fixed order."""
-        return Vocabulary(
+        return LabelSet(
             {
                 name: tuple(sorted({label for e in episodes for label in e.labels[name]}))
                 for name in QUERY_NAMES
@@ -52,23 +51,37 @@ class Vocabulary:
         """Return the labels of all queries, concatenated."""
         return [label for name in QUERY_NAMES for label in self.labels[name]]
 
-    def numbers(self) -> dict[tuple[str, str], int]:
+    def rows(self) -> dict[tuple[str, str], int]:
         """Return each (query, label)'s row in ``all``."""
         pairs = [(name, label) for name in QUERY_NAMES for label in self.labels[name]]
         return {pair: row for row, pair in enumerate(pairs)}
 
 
+Features = Callable[[StoredEpisode], NDArray[np.float16]]
+"""The features (F, C, h, w) of an episode's frames."""
+
+
 class ClipSet:
-    """The clips of a split, one for every frame that can end one."""
+    """The clips of a split, one for every frame that can end one.
+
+    Attributes:
+        features: of all frames of all episodes, float16 (frames, C, h, w).
+        targets: the row in the label set of each frame's answer to each query, or -1 if it has
+            none, int64 (frames, queries).
+    """
 
     def __init__(
-        self, episodes: Sequence[StoredEpisode], config: ModelConfig, vocabulary: Vocabulary
+        self,
+        episodes: Sequence[StoredEpisode],
+        features: Features,
+        config: ModelConfig,
+        label_set: LabelSet,
     ) -> None:
-        numbers = vocabulary.numbers()
-        self.features, self._first = _join(episodes, config)
+        rows = label_set.rows()
+        self.features, self._first = _join(episodes, features, config)
         self.targets = np.array(
             [
-                [numbers.get((name, e.labels[name][i]), -1) for name in QUERY_NAMES]
+                [rows.get((name, e.labels[name][i]), -1) for name in QUERY_NAMES]
                 for e in episodes
                 for i in range(len(e))
             ]
@@ -91,23 +104,23 @@ class ClipSet:
 
 
 def _join(
-    episodes: Sequence[StoredEpisode], config: ModelConfig
+    episodes: Sequence[StoredEpisode], features: Features, config: ModelConfig
 ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
     """Return all features in one array, and for every frame its episode's first row."""
     lengths = [len(e) for e in episodes]
     x = config.x_encoder
-    features = np.empty((sum(lengths), x.channels, x.grid, x.grid), np.float16)
+    joined = np.empty((sum(lengths), x.channels, x.grid, x.grid), np.float16)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     for episode, start in tqdm(list(zip(episodes, starts, strict=True)), "features"):
-        features[start : start + len(episode)] = np.load(feature_path(episode))
-    return features, np.repeat(starts, lengths)
+        joined[start : start + len(episode)] = features(episode)
+    return joined, np.repeat(starts, lengths)
 
 
 class Sentences:
     """Sentences of every label's paraphrases, and the queries' token states."""
 
-    def __init__(self, vocabulary: Vocabulary, text: FrozenText) -> None:
-        groups = [language.training_paraphrases(label) for label in vocabulary.all()]
+    def __init__(self, label_set: LabelSet, text: FrozenText) -> None:
+        groups = [language.training_paraphrases(label) for label in label_set.all()]
         vectors = text.sentences(sentence for group in groups for sentence in group)
         self._groups = [normalize(torch.stack([vectors[s] for s in g]), dim=-1) for g in groups]
         self._queries = [
@@ -164,7 +177,7 @@ class EpisodeBatches:
         rows = rng.integers(0, len(self._clips), self._size)
         mirrored = rng.random() < MIRROR
         frames = _with_cuts(self._clips.frames(rows), rng)
-        kept = self._kept(rng)
+        token_mask = self._token_mask(rng)
         chosen = self._sentences.choose_queries(rng, self._size)
         texts = self._sentences.sample(rng)
         own = slice(part, None, parts)
@@ -176,10 +189,10 @@ class EpisodeBatches:
             targets=torch.from_numpy(self._clips.targets[rows[own]]),
             shared=True,
             keys=torch.arange(len(texts)),
-            kept=Kept(kept[own], self._tokens),
+            token_mask=TokenMask(token_mask[own], self._tokens),
         )
 
-    def _kept(self, rng: np.random.Generator) -> Tensor:
+    def _token_mask(self, rng: np.random.Generator) -> Tensor:
         count = round(self._tokens * (1 - TOKEN_DROP))
         order = rng.random((self._size, self._tokens)).argsort(1)[:, :count]
         return torch.from_numpy(np.sort(order, 1))

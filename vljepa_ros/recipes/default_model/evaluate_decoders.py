@@ -5,8 +5,8 @@
 
 Embeddings are the bundle's own, of cached frame features. ``exact`` counts canonical sentences
 of the right label, ``right`` any of its training paraphrases, ``formed`` sentences that are one of
-any label; CIDEr is against the paraphrases of the right label. ``kept`` is ``right`` where
-embeddings are not of clips but of wordings that training never saw.
+any label; CIDEr is against the paraphrases of the right label. ``kept`` is ``right`` for the
+embeddings of wordings that training never saw, instead of those of clips.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vljepa_ros.evaluation.cider import cider
-from vljepa_ros.recipes.default_model.dataset import Vocabulary
+from vljepa_ros.recipes.default_model.dataset import LabelSet
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
     clip_indices,
     load_episodes,
 )
-from vljepa_ros.recipes.default_model.features import cache_features, feature_path
+from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
 from vljepa_ros.runtime.decoder import Decoder
@@ -56,10 +56,10 @@ def main() -> None:
     parser.add_argument("--split", choices=["val", "test", "side"], default="test")
     args = parser.parse_args()
     model = VLJepa.load(args.bundle)
-    cache_features(args.data, [args.split])
-    labels = Vocabulary.of(load_episodes(args.data, "train")).all()
+    labels = LabelSet.of(load_episodes(args.data, "train")).all()
     formed = {text for label in labels for text in language.training_paraphrases(label)}
-    answers = of_clips(model, load_episodes(args.data, args.split))
+    episodes = load_episodes(args.data, args.split)
+    answers = of_clips(model, episodes, EpisodeFeatures(args.data))
     unseen = {query: of_unseen_wordings(model, given.labels) for query, given in answers.items()}
     print(f"{'decoder':10} {'query':8}" + "".join(f"{name:>9}" for name in _COLUMNS))
     for name in available_decoders(model.bundle):
@@ -71,9 +71,12 @@ def main() -> None:
     print("percent, but for cider (0 to 10), distinct (sentences) and ms (of CPU per sentence)")
 
 
-def of_clips(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, Answers]:
+def of_clips(
+    model: VLJepa, episodes: list[StoredEpisode], features: EpisodeFeatures
+) -> dict[str, Answers]:
     """Embed every EVERY-th frame's clip, for all queries."""
-    found = [each for episode in tqdm(episodes, "episodes") for each in _embed(model, episode)]
+    bar = tqdm(episodes, "episodes")
+    found = [each for episode in bar for each in _embed(model, episode, features(episode))]
     return {
         name: Answers(
             np.stack([embeddings[number] for embeddings, _ in found]),
@@ -84,13 +87,13 @@ def of_clips(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, Answers]
 
 
 def _embed(
-    model: VLJepa, episode: StoredEpisode
+    model: VLJepa, episode: StoredEpisode, features: NDArray[np.float16]
 ) -> Iterator[tuple[NDArray[np.float32], list[str]]]:
     """Yield embeddings (queries, D) and labels of every measured frame."""
-    clip, features = model.bundle.clip, np.load(feature_path(episode)).astype(np.float32)
+    clip = model.bundle.clip
     questions = [model.bundle.queries[name] for name in QUERY_NAMES]
     for end in range(0, len(episode), EVERY):
-        window = features[clip_indices(end, clip.frames, clip.rate_hz)]
+        window = features[clip_indices(end, clip.frames, clip.rate_hz)].astype(np.float32)
         labels = [episode.labels[name][end] for name in QUERY_NAMES]
         yield model.embed(list(window), questions), labels
 

@@ -24,11 +24,11 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.recipes.default_model.dataset import (
     ClipSet,
     EpisodeBatches,
+    LabelSet,
     Sentences,
-    Vocabulary,
 )
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
-from vljepa_ros.recipes.default_model.features import cache_features
+from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.stage import Stage
@@ -53,7 +53,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("run"))
     parser.add_argument("--steps", type=int, default=3000)
     args = parser.parse_args()
-    cache_features(args.data, ["val", "train"])
     train(args.data, args.out, default_stage(args.steps))
 
 
@@ -79,21 +78,21 @@ def train(data: Path, out: Path, stage: Stage) -> None:
     tokenizer = load_minilm(model)
     round_to_int8(model.y_encoder.tower)  # so that a bundle can store it in a quarter of the size
     episodes = load_episodes(data, "train")
-    vocabulary = Vocabulary.of(episodes)
+    label_set = LabelSet.of(episodes)
     text = FrozenText(model.y_encoder, tokenizer, DEFAULT.predictor.max_query_tokens)
-    sentences = Sentences(vocabulary, text)
-    batches = EpisodeBatches(
-        ClipSet(episodes, DEFAULT, vocabulary), sentences, DEFAULT, stage.batch
-    )
-    unseen = ClipSet(load_episodes(data, "val"), DEFAULT, vocabulary)
-    trainer = Trainer(model, stage, batches, out, validate=Accuracy(unseen, sentences, vocabulary))
+    sentences = Sentences(label_set, text)
+    features = EpisodeFeatures(data)
+    clips = ClipSet(episodes, features, DEFAULT, label_set)
+    batches = EpisodeBatches(clips, sentences, DEFAULT, stage.batch)
+    unseen = ClipSet(load_episodes(data, "val"), features, DEFAULT, label_set)
+    trainer = Trainer(model, stage, batches, out, validate=Accuracy(unseen, sentences, label_set))
     if trainer.run():
         save_model(
             out / "model",
             model,
             text_tokenizer=tokenizer,
             queries={name: language.QUERIES[name][0] for name in QUERY_NAMES},
-            phrases=_phrases(vocabulary),
+            phrases=_phrases(label_set),
             licences=LICENCES,
         )
 
@@ -101,9 +100,9 @@ def train(data: Path, out: Path, stage: Stage) -> None:
 class Accuracy:
     """Each query's top-1 accuracy on validation clips, among its own labels."""
 
-    def __init__(self, clips: ClipSet, sentences: Sentences, vocabulary: Vocabulary) -> None:
+    def __init__(self, clips: ClipSet, sentences: Sentences, label_set: LabelSet) -> None:
         """At most VALIDATION_CLIPS clips are taken, spread evenly over the split."""
-        self._clips, self._sentences, self._vocabulary = clips, sentences, vocabulary
+        self._clips, self._sentences, self._label_set = clips, sentences, label_set
         count = min(VALIDATION_CLIPS, len(clips))
         rows = np.linspace(0, len(clips) - 1, count).astype(np.int64)
         self._parts = np.array_split(rows, math.ceil(count / VALIDATION_BATCH))
@@ -125,15 +124,15 @@ class Accuracy:
     def _top1(self, scores: Tensor) -> Tensor:
         best, first = [], 0
         for i, name in enumerate(QUERY_NAMES):
-            last = first + len(self._vocabulary.labels[name])
+            last = first + len(self._label_set.labels[name])
             best.append(scores[:, i, first:last].argmax(-1) + first)
             first = last
         return torch.stack(best, -1)
 
 
-def _phrases(vocabulary: Vocabulary) -> dict[str, list[str]]:
+def _phrases(label_set: LabelSet) -> dict[str, list[str]]:
     return {
-        name: [language.canonical(label) for label in vocabulary.labels[name]]
+        name: [language.canonical(label) for label in label_set.labels[name]]
         for name in QUERY_NAMES
     }
 

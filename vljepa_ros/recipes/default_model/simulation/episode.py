@@ -273,7 +273,7 @@ class Simulator:
 
 @dataclass(frozen=True)
 class _Dwell:
-    """Waits that episodes of a slower pace have; draws nothing where there are none."""
+    """Waits that episodes of a slower pace have; draws nothing if there are none."""
 
     rng: np.random.Generator
     mean_s: float

@@ -17,17 +17,20 @@ from dataclasses import dataclass
 class SimulatedTask:
     """One scripted manipulation task.
 
-    :param env: Meta-World environment name without its version.
-    :param goal: what the robot is doing, as a verb phrase in the -ing form.
-    :param target: what the hand moves to.
-    :param act: predicate while the robot moves the jointed part, if there is one.
-    :param joint: MuJoCo joint of that part (its body, where the joint has no name).
-    :param travel: joint values of progress 0 and 1 (m or rad).
-    :param states: sentences of the part at low, middle and high progress; an empty middle means
-        that the part has two states only.
-    :param closes: the act lowers the progress.
-    :param tool: body that the robot grasps, and ``tool_name`` its noun.
-    :param place: where the tool is carried to; ``placed`` its state once there.
+    Attributes:
+        env: Meta-World environment name without its version.
+        goal: what the robot is doing, as a verb phrase in the -ing form.
+        target: what the hand moves to.
+        act: predicate while the robot moves the jointed part, if there is one.
+        joint: MuJoCo joint of that part, or its body if the joint has no name.
+        travel: joint values of progress 0 and 1 (m or rad).
+        states: sentences of the part at low, middle and high progress; an empty middle means that
+            the part has two states only.
+        closes: the act lowers the progress.
+        tool: body that the robot grasps.
+        tool_name: noun of the tool.
+        place: place that the tool is carried to.
+        placed: state of the tool at that place.
     """
 
     env: str

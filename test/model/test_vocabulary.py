@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vljepa_ros.model.words import Words, pieces_of
+from vljepa_ros.model.vocabulary import Vocabulary, pieces_of
 
 SENTENCES = ["the robot's arm waits", "now, the door is 3/4 open!", "it waits"]
 
@@ -17,7 +17,7 @@ def test_pieces_bring_their_space_along() -> None:
 
 
 def test_every_word_has_one_number_and_the_end_is_zero() -> None:
-    words = Words.of(SENTENCES)
+    words = Vocabulary.of(SENTENCES)
     assert words.pieces == tuple(sorted(set(words.pieces)))
     assert words.numbers("it waits") == [
         words.pieces.index(" it") + 1,
@@ -29,10 +29,10 @@ def test_every_word_has_one_number_and_the_end_is_zero() -> None:
 
 @given(st.text())
 def test_no_character_is_lost(text: str) -> None:
-    words = Words.of([text])
+    words = Vocabulary.of([text])
     assert words.text(words.numbers(text)) == " ".join(text.split())
 
 
 def test_an_unknown_word_is_named() -> None:
     with pytest.raises(ValueError, match="'it rains': 'rains' is no word that is known"):
-        Words.of(SENTENCES).numbers("it rains")
+        Vocabulary.of(SENTENCES).numbers("it rains")

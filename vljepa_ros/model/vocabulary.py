@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences as numbers of words, and back without loss.
+"""The Y-Decoder's vocabulary: sentences as numbers of words, and back without loss.
 
 A piece is a word or a mark with the space that stands before it, so pieces are joined as they are.
 Number 0 ends a sentence; number n is piece n - 1.
@@ -20,7 +20,7 @@ def pieces_of(sentence: str) -> list[str]:
     return _PIECE.findall(" " + " ".join(sentence.split()))
 
 
-class Words:
+class Vocabulary:
     """The pieces that a decoder knows."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
@@ -28,9 +28,9 @@ class Words:
         self._numbers = {piece: number for number, piece in enumerate(self._pieces, start=1)}
 
     @staticmethod
-    def of(sentences: Iterable[str]) -> Words:
+    def of(sentences: Iterable[str]) -> Vocabulary:
         """Collect the pieces of sentences, in a fixed order."""
-        return Words(sorted({piece for each in sentences for piece in pieces_of(each)}))
+        return Vocabulary(sorted({piece for each in sentences for piece in pieces_of(each)}))
 
     @property
     def pieces(self) -> tuple[str, ...]:
@@ -50,9 +50,9 @@ class Words:
 
     def text(self, numbers: Iterable[int]) -> str:
         """Join what stands before the end."""
-        spoken: list[str] = []
+        before_end: list[str] = []
         for number in numbers:
             if number == END:
                 break
-            spoken.append(self._pieces[number - 1])
-        return "".join(spoken).strip()
+            before_end.append(self._pieces[number - 1])
+        return "".join(before_end).strip()
