@@ -22,9 +22,11 @@ from vljepa_ros.model.vocabulary import END, Vocabulary
 class YDecoderConfig:
     """Sizes and words of a decoder.
 
-    :param embedding: dimension of the embedding space; ``width`` is that of the state.
-    :param longest: words at which a sentence is cut off, its end counted as one.
-    :param words: the pieces, see :mod:`.vocabulary`.
+    Attributes:
+        embedding: dimension of the embedding space.
+        width: dimension of the state.
+        longest: words at which a sentence is cut off, its end counted as one.
+        words: the pieces, see :mod:`.vocabulary`.
     """
 
     embedding: int

@@ -3,7 +3,7 @@
 
 Every draw comes from the episode's own seed, so an episode can be made again and no two tasks
 share cameras or colours. Episodes wait, pause, miss and stop as robots do: 35 % have a pause of
-1 to 4 s in the middle, some experts aim beside the object. Where a dwell is asked for, the arm
+1 to 4 s in the middle, some experts aim beside the object. If a dwell is asked for, the arm
 also waits before, once during and after its work, each time as long as an exponential draw says.
 """
 
