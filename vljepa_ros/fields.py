@@ -46,6 +46,10 @@ class FieldReader:
         """Return the names of the fields."""
         return tuple(self._fields)
 
+    def gives(self, key: str) -> bool:
+        """Tell whether field ``key`` is there and not null."""
+        return self._fields.get(key) is not None
+
     def section(self, key: str) -> FieldReader:
         """Return a reader for the object in field ``key``."""
         return FieldReader(self._get(key), self.name(key))

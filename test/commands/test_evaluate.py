@@ -94,7 +94,7 @@ def test_caption_with_the_bundles_bank_and_with_a_file(evaluate, tmp_path: Path)
 @pytest.mark.parametrize(
     ("task", "lines", "options", "cause"),
     [
-        ("classify", [{"clip": "red.mp4"}], [], "annotations.jsonl, line 1: 'label'"),
+        ("classify", [{"clip": "red.mp4"}], [], "annotations.jsonl, line 1: label is missing"),
         ("classify", [{"clip": "red.mp4", "label": "a"}] * 2, [], "nothing to tell apart"),
         ("retrieve", [{"clip": "gone.mp4", "caption": "a"}], [], "gone.mp4 does not exist"),
         ("retrieve", [{"clip": "red.mp4", "caption": "a"}], ["--query", "*"], "takes one query"),

@@ -69,7 +69,7 @@ def test_a_shard_may_hold_bags(tmp_path, ending):
         ({"png": b"x", "mp4": b"x", "txt": "red"}, "one video, image or bag is expected"),
         ({"png": b"x"}, "neither .json nor .txt"),
         ({"png": b"x", "json": b"{"}, "Expecting property name"),
-        ({"png": b"x", "json": {"query": "q"}}, "'answer' must be a text"),
+        ({"png": b"x", "json": {"query": "q"}}, "answer is missing"),
         ({"png": b"x", "txt": b"\xff"}, "can't decode byte"),
         ({"png": b"x", "txt": b" "}, ".txt is empty"),
     ],

@@ -137,14 +137,14 @@ def test_what_cannot_be_decoded_is_a_sample_error(tmp_path, name):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"clip": "a.mp4"}', "line 2: 'answer' must be a text, not None"),
-        ('{"clip": "a.mp4", "answer": " "}', "line 2: 'answer' must be a text"),
-        ('{"answer": "a"}', "line 2: 'clip' must be a text"),
+        ('{"clip": "a.mp4"}', "line 2: answer is missing"),
+        ('{"clip": "a.mp4", "answer": " "}', "line 2: answer must be a text"),
+        ('{"answer": "a"}', "line 2: clip is missing"),
         ('{"clip": "../a.mp4", "answer": "a"}', "line 2: .* below the folder"),
-        ('{"clip": "a.mp4", "answer": "a", "start": 2, "end": 1}', "'end' 1 is before 'start'"),
-        ('{"clip": "a.mp4", "answer": "a", "start": -1}', "'start' must be seconds from 0 on"),
-        ('{"clip": "a.mp4", "answer": "a", "query": 3}', "'query' must be a text"),
-        ('["a.mp4"]', "line 2: a JSON object is expected"),
+        ('{"clip": "a.mp4", "answer": "a", "start": 2, "end": 1}', "end 1 is before start"),
+        ('{"clip": "a.mp4", "answer": "a", "start": -1}', "start must be a number of at least 0"),
+        ('{"clip": "a.mp4", "answer": "a", "query": 3}', "query must be a text"),
+        ('["a.mp4"]', "line 2: the content must be an object"),
         ('{"clip": ', "line 2: Expecting value"),
     ],
 )

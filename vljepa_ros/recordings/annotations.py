@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from vljepa_ros.fields import FieldReader
 
 _T = TypeVar("_T")
-Fields = Mapping[str, Any]
-
 _LATEST_S = 1e9  # thirty years
 
 
@@ -148,7 +148,7 @@ def answer_about(clip: str, text: bytes) -> Answered:
     return _answered(fields, _part(fields, clip))
 
 
-def _read(file: Path, parse: Callable[[Fields], _T]) -> list[_T]:
+def _read(file: Path, parse: Callable[[FieldReader], _T]) -> list[_T]:
     """Parse every line of a file that is not blank."""
     items = []
     for number, line in enumerate(file.read_bytes().splitlines(), start=1):
@@ -162,75 +162,64 @@ def _read(file: Path, parse: Callable[[Fields], _T]) -> list[_T]:
     return items
 
 
-def _object(text: bytes) -> Fields:
+def _object(text: bytes) -> FieldReader:
     try:
-        value = json.loads(text)
+        return FieldReader(json.loads(text))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"a JSON object is expected, not {value!r}")
-    return value
 
 
-def _asked(line: Fields) -> Asked:
+def _asked(line: FieldReader) -> Asked:
     answers, answer = _texts(line, "answers"), _text(line, "answer")
     if len(set(answers)) < max(2, len(answers)):
-        raise ValueError(f"'answers' must be two or more different texts, not {list(answers)}")
+        raise ValueError(f"answers must be two or more different texts, not {list(answers)}")
     if answer not in answers:
-        raise ValueError(f"'answer' {answer!r} is none of 'answers'")
+        raise ValueError(f"answer {answer!r} is none of answers")
     return Asked(_span(line), _text(line, "question"), answers, answer)
 
 
-def _answered(fields: Fields, span: Span) -> Answered:
-    return Answered(span, _text(fields, "answer"), _optional_text(fields, "query"))
+def _answered(line: FieldReader, span: Span) -> Answered:
+    return Answered(span, _text(line, "answer"), _optional_text(line, "query"))
 
 
-def _captions(line: Fields) -> tuple[str, ...]:
-    return _texts(line, "captions") if "captions" in line else (_text(line, "caption"),)
+def _captions(line: FieldReader) -> tuple[str, ...]:
+    return _texts(line, "captions") if line.gives("captions") else (_text(line, "caption"),)
 
 
-def _span(line: Fields) -> Span:
+def _span(line: FieldReader) -> Span:
     clip = _text(line, "clip")
     path = PurePosixPath(clip)
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"'clip' {clip!r} must be a path below the folder of clips")
+        raise ValueError(f"clip {clip!r} must be a path below the folder of clips")
     return _part(line, clip)
 
 
-def _part(fields: Fields, clip: str) -> Span:
-    start, end = _seconds(fields, "start", 0.0), _seconds(fields, "end", math.inf)
+def _part(line: FieldReader, clip: str) -> Span:
+    start, end = _seconds(line, "start", 0.0), _seconds(line, "end", math.inf)
     if end < start:
-        raise ValueError(f"'end' {end:g} is before 'start' {start:g}")
-    return Span(clip, start, end, _optional_text(fields, "topic"))
+        raise ValueError(f"end {end:g} is before start {start:g}")
+    return Span(clip, start, end, _optional_text(line, "topic"))
 
 
-def _text(fields: Fields, key: str) -> str:
-    return _checked(key, fields.get(key))
+def _text(line: FieldReader, key: str) -> str:
+    return line.text(key).strip()
 
 
-def _optional_text(fields: Fields, key: str) -> str:
-    return "" if fields.get(key) is None else _text(fields, key)
+def _optional_text(line: FieldReader, key: str) -> str:
+    return _text(line, key) if line.gives(key) else ""
 
 
-def _texts(fields: Fields, key: str) -> tuple[str, ...]:
-    values = fields.get(key)
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"{key!r} must be a list of texts, not {values!r}")
-    return tuple(_checked(key, value) for value in values)
+def _texts(line: FieldReader, key: str) -> tuple[str, ...]:
+    texts = tuple(text.strip() for text in line.text_list(key))
+    if not texts:
+        raise ValueError(f"{key} must hold at least one text")
+    return texts
 
 
-def _checked(key: str, value: Any) -> str:
-    """Return a text without blanks around it."""
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{key!r} must be a text, not {value!r}")
-    return value.strip()
-
-
-def _seconds(fields: Fields, key: str, default: float) -> float:
-    value = fields.get(key)
-    if value is None:
+def _seconds(line: FieldReader, key: str, default: float) -> float:
+    if not line.gives(key):
         return default
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= _LATEST_S:
-        raise ValueError(f"{key!r} must be seconds from 0 on, not {value!r}")
-    return float(value)
+    seconds = line.amount(key)
+    if seconds > _LATEST_S:
+        raise ValueError(f"{key} must be seconds from the first image, not {seconds:g}")
+    return seconds
