@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,24 @@ def test_every_encoding_reaches_the_model(
                 lambda e, stamp=stamp: to_ns(e.header.stamp) == stamp, encoding
             )
         assert seen(phrases, embedding) == phrase(colour), encoding
+
+
+@pytest.mark.parametrize(("fit", "colour"), [("crop", "red"), ("stretch", "blue")])
+def test_the_whole_image_may_be_shown_instead_of_its_centre(
+    ros: Bench, bundle: str, embeddings: Inbox, phrases: PhraseBank, fit: str, colour: str
+) -> None:
+    ros.add(Embedder, bundle=bundle, queries=["colour"], image_fit=fit)
+    camera = ros.camera().wait_matched()
+    image = np.hstack([colour_frame(each) for each in ("blue", "red", "blue", "blue")])
+    image = np.roll(image, image.shape[1] // 8, axis=1)  # the red quarter is in the middle
+    stamps_ns = count(PERIOD, PERIOD)
+
+    def has_been_seen() -> bool:
+        camera.send(image, next(stamps_ns))
+        return len(embeddings) > 0
+
+    ros.wait(has_been_seen, "an embedding")
+    assert seen(phrases, embeddings[0]) == phrase(colour)
 
 
 def test_compressed_images_arrive_and_a_torn_one_does_no_harm(

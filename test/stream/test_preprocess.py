@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The centre of an image at the model's size."""
+"""An image at the model's size: its centre, or the whole of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vljepa_ros.stream.preprocess import fit_frame
+from vljepa_ros.stream.preprocess import FITS, LETTERBOX, STRETCH, fit_frame
 
 
 def test_a_wide_image_keeps_its_centre() -> None:
@@ -56,12 +56,31 @@ def test_padded_rows_and_read_only_memory_are_fine() -> None:
         )
 
 
+def test_a_letterbox_shows_the_whole_image_between_black_margins() -> None:
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, :40], image[:, 40:] = 50, 200
+    fitted = fit_frame(image, height=16, width=16, fit=LETTERBOX)
+    assert (fitted[:4] == 0).all() and (fitted[12:] == 0).all()
+    assert (fitted[4:12, :8] == 50).all() and (fitted[4:12, 8:] == 200).all()
+    tall = fit_frame(image.transpose(1, 0, 2), height=16, width=16, fit=LETTERBOX)
+    np.testing.assert_array_equal(tall, fitted.transpose(1, 0, 2))
+
+
+def test_stretching_shows_the_whole_image_without_margins() -> None:
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, :40], image[:, 40:] = 50, 200
+    fitted = fit_frame(image, height=16, width=16, fit=STRETCH)
+    assert (fitted[:, :8] == 50).all() and (fitted[:, 8:] == 200).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 64), st.integers(1, 64))
-def test_any_size_fits(rows: int, columns: int, height: int, width: int) -> None:
-    fitted = fit_frame(np.full((rows, columns, 3), 77, np.uint8), height=height, width=width)
+def test_any_size_fits(fit: str, rows: int, columns: int, height: int, width: int) -> None:
+    image = np.full((rows, columns, 3), 77, np.uint8)
+    fitted = fit_frame(image, height=height, width=width, fit=fit)
     assert fitted.shape == (height, width, 3)
     assert fitted.flags.c_contiguous
-    assert (fitted == 77).all()
+    assert set(np.unique(fitted)) <= ({0, 77} if fit == LETTERBOX else {77})
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 3), (4, 0, 3), (4, 4), (4, 4, 4)])

@@ -78,6 +78,7 @@ class CameraInput:
         if node.parameters["image_transport"] == "compressed":
             # As image_transport does it: a remapping of the base topic holds here too.
             kind, topic = CompressedImage, f"{node.resolve_topic_name(topic)}/compressed"
+        self._fit = node.parameters["image_fit"]
         self._listener = Listener(node, kind, topic, self._on_image, qos.sensor_data(), self.tally)
         self._jumps = on_clock_jump(node, self._on_clock_jump)
 
@@ -171,7 +172,8 @@ class CameraInput:
             return
         self._refusal = ""
         self._compare_source(message.header.frame_id, image.shape)
-        fitted = fit_frame(image, height=self._size.height, width=self._size.width)
+        height, width = self._size.height, self._size.width
+        fitted = fit_frame(image, height=height, width=width, fit=self._fit)
         frame = Frame(stamp_ns, message.header.frame_id, fitted, self._restart)
         self._restart = False
         self._on_frame(self._camera, frame)

@@ -8,6 +8,7 @@ from vljepa_ros.runtime.choose import AUTO, BACKENDS
 from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
 from vljepa_ros.runtime.signals import ANSWERS, COMPARISONS
 from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.stream.preprocess import CROP, FITS
 from vljepa_ros.stream.spread import LOOK_BACK
 
 _DAY_S = 86_400.0
@@ -54,6 +55,14 @@ EMBEDDER = (
         maximum=_DAY_S,
     ),
     IMAGE_TRANSPORT,
+    ParameterSpec(
+        "image_fit",
+        CROP,
+        "How an image is brought to the model's size: crop cuts the centre, as in training; "
+        "letterbox shows all of it with black margins; stretch shows all of it, distorted.",
+        Change.INACTIVE,
+        choices=FITS,
+    ),
     ParameterSpec(
         "cameras",
         [""],

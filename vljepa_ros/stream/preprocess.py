@@ -4,6 +4,7 @@
 The centre is cut out first, so only pixels that count are touched, and then scaled by averaging
 areas: plain linear sampling is faster but skips most pixels of a large image and aliases. The
 training frames are scaled by the same averaging: a model must see in use what it saw in training.
+A robot whose scene does not fit into the centre may show the model the whole image instead.
 """
 
 from __future__ import annotations
@@ -12,9 +13,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+CROP, LETTERBOX, STRETCH = "crop", "letterbox", "stretch"
+FITS = (CROP, LETTERBOX, STRETCH)
 
-def fit_frame(image: NDArray[np.uint8], *, height: int, width: int) -> NDArray[np.uint8]:
-    """Cut the centre of ``image`` (H, W, 3) to the aspect ratio asked for, and scale it.
+
+def fit_frame(
+    image: NDArray[np.uint8], *, height: int, width: int, fit: str = CROP
+) -> NDArray[np.uint8]:
+    """Bring an image (H, W, 3) to the size asked for.
+
+    Args:
+        image: RGB or BGR, uint8.
+        height: rows of the result.
+        width: columns of the result.
+        fit: ``crop`` cuts the centre to the aspect ratio of the result; ``letterbox`` scales the
+            whole image into the result and leaves black margins; ``stretch`` scales rows and
+            columns apart.
 
     Returns:
         A contiguous (height, width, 3) array; the image itself if it has that size already.
@@ -24,12 +38,29 @@ def fit_frame(image: NDArray[np.uint8], *, height: int, width: int) -> NDArray[n
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise ValueError(f"expected a uint8 image (H, W, 3), not {image.dtype} {image.shape}")
-    crop = _centre(image, height, width)
-    if crop.shape[:2] == (height, width):
-        return np.ascontiguousarray(crop)
-    enlarging = crop.shape[0] < height or crop.shape[1] < width
+    if fit == LETTERBOX:
+        return _letterboxed(image, height, width)
+    return _scaled(_centre(image, height, width) if fit == CROP else image, height, width)
+
+
+def _scaled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    enlarging = image.shape[0] < height or image.shape[1] < width
     method = cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA
-    return np.asarray(cv2.resize(crop, (width, height), interpolation=method), dtype=np.uint8)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def _letterboxed(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    rows, columns = image.shape[:2]
+    scale = min(height / rows, width / columns)
+    inner_height = min(height, max(1, round(rows * scale)))
+    inner_width = min(width, max(1, round(columns * scale)))
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    result = np.zeros((height, width, 3), np.uint8)
+    inner = result[top : top + inner_height, left : left + inner_width]
+    inner[...] = _scaled(image, inner_height, inner_width)
+    return result
 
 
 def _centre(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
