@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import array
+import itertools
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def test_the_whole_image_may_be_shown_instead_of_its_centre(
     camera = ros.camera().wait_matched()
     image = np.hstack([colour_frame(each) for each in ("blue", "red", "blue", "blue")])
     image = np.roll(image, image.shape[1] // 8, axis=1)  # the red quarter is in the middle
-    stamps_ns = count(PERIOD, PERIOD)
+    stamps_ns = itertools.count(PERIOD, PERIOD)
 
     def has_been_seen() -> bool:
         camera.send(image, next(stamps_ns))
