@@ -113,9 +113,9 @@ def _door(name: str, share: float, make: Callable[[Path], Path]) -> Door:
 
 
 DOORS = (
-    _door("videos", 0.01, _video),
-    _door("folders", 0.02, _folder),
-    _door("bags (mcap)", 0.005, _mcap),
-    _door("bags (sqlite3)", 0.005, _sqlite),
-    Door("bundles", 0.01, _bundles),
+    _door("videos", 0.005, _video),
+    _door("folders", 0.002, _folder),
+    _door("bags (mcap)", 0.002, _mcap),
+    _door("bags (sqlite3)", 0.002, _sqlite),
+    Door("bundles", 0.003, _bundles),
 )

@@ -54,4 +54,4 @@ def _models() -> Iterator[Attempt]:
         yield attempt
 
 
-DOORS = (Door("models", 0.0015, _models),)
+DOORS = (Door("models", 0.0005, _models),)

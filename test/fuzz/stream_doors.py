@@ -78,7 +78,7 @@ def _try_text(rng: np.random.Generator) -> str:
 
 
 DOORS = (
-    Door("stamps", 0.06, _stamps),
-    Door("embeddings", 0.03, _embeddings),
+    Door("stamps", 0.05, _stamps),
+    Door("embeddings", 0.003, _embeddings),
     Door("texts", 0.2, _texts),
 )
