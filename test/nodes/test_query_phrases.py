@@ -137,6 +137,17 @@ def test_queries_picks_from_the_file_and_adds(
     assert {query.name: tuple(query.phrases) for query in info.queries} == expected
 
 
+def test_set_queries_picks_from_the_file_by_name(ros: Bench, bundle: str, file: str) -> None:
+    infos = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
+    embedder = ros.add(Embedder, bundle=bundle, queries_file=file)
+    infos.wait(1)
+    assert set_queries(ros, Query(name="tint"), Query(name="colour", phrases=["orange"])).success
+    assert embedder.parameters["queries"] == ["tint", "colour"]
+    (tinted, coloured) = infos.wait(2)[1].queries
+    assert (tinted.text, tuple(tinted.phrases)) == (QUESTION, TINTS)
+    assert (coloured.text, list(coloured.phrases)) == (QUERIES["colour"], ["orange"])
+
+
 def test_a_file_that_cannot_be_used_is_named(ros: Bench, bundle: str, tmp_path: Path) -> None:
     path = tmp_path / "queries.yaml"
     path.write_text("grip: {phrases: [a]}", encoding="utf-8")
@@ -312,8 +323,15 @@ def test_phrases_of_another_space_are_not_taken(ros: Bench, describer: Describer
     ros.wait(lambda: phrases_of(describer, "tint") == ("red",), "the embedder was replaced")
 
 
-def test_too_many_phrases_in_model_info_are_refused(ros: Bench, describer: Describer) -> None:
-    announce(ros, tint(*["red"] * 100_000))
+@pytest.mark.parametrize(
+    "query",
+    [tint(*["red"] * 100_000), tint("x" * 10_000), Query(name="x" * 10_000, phrases=["red"])],
+    ids=["many", "long", "long name"],
+)
+def test_bad_phrases_in_model_info_are_refused(
+    ros: Bench, describer: Describer, query: Query
+) -> None:
+    announce(ros, query)
     ros.wait(lambda: describer.tally["phrases refused"] == 1, "they are refused")
     assert phrases_of(describer, "tint") == ()
 

@@ -18,7 +18,7 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.text_client import TextClient
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
-from vljepa_ros.runtime.queries import check_number, clean_phrases
+from vljepa_ros.runtime.queries import check_number, clean_name, clean_phrases
 from vljepa_ros.stream.clean_text import clean_text
 
 RETRY_S = 1.0  # until the embedder is asked again
@@ -76,9 +76,12 @@ class QueryPhrases:
         """Take the queries that are asked now, with the phrases that they bring.
 
         Raises:
-            QueryError: there are too many, or a phrase cannot be used; nothing has changed.
+            QueryError: there are too many, or a name or phrase cannot be used; nothing has
+                changed.
         """
         check_number(queries)
+        for query in queries:
+            clean_name(query)
         asked = clean_phrases(queries)
         self._remove({q: t.difference(asked.get(q, ())) for q, t in self._brought.items()})
         known = self._bank.texts
