@@ -82,6 +82,11 @@ def phrases_of(describer: Describer, query: str) -> tuple[str, ...]:
     return phrases.texts.get(query, ()) if phrases else ()
 
 
+def unanswered(describer: Describer) -> list[str]:
+    phrases = describer._phrases
+    return phrases.unanswered if phrases else []
+
+
 def words(states: Inbox, query: str) -> list[str]:
     return [state.text for state in states if state.query == query]
 
@@ -284,25 +289,53 @@ def test_phrases_wait_for_an_embedder(ros: Bench, describer: Describer, states: 
     assert states.wait(1)[0].text == "green"
 
 
+class Holding:
+    """The embedder's service, which answers "green" only after :meth:`release`."""
+
+    def __init__(self, ros: Bench) -> None:
+        self._ros = ros
+        self._last = Future()
+        self._reached: list[EmbedText.Request] = []
+        stand_in(ros, self._answer)
+
+    def wait(self) -> None:
+        """Wait until it is asked for what it holds back."""
+        self._ros.wait(lambda: bool(self._reached), "it is asked for the last phrase")
+
+    def release(self) -> None:
+        """Answer."""
+        self._last.set_result(None)
+        self._ros.node.executor.wake()
+
+    async def _answer(self, request: EmbedText.Request, response: EmbedText.Response) -> Any:
+        if request.text == "green":
+            self._reached.append(request)
+            await self._last
+        return embedded(request, response)
+
+
 def test_a_query_is_not_answered_with_a_part_of_its_phrases(
     ros: Bench, describer: Describer, states: Inbox
 ) -> None:
-    last, reached = Future(), []
-
-    async def answer(request: EmbedText.Request, response: EmbedText.Response) -> Any:
-        if request.text == "green":
-            reached.append(request)
-            await last
-        return embedded(request, response)
-
-    stand_in(ros, answer)
+    embedder = Holding(ros)
     announce(ros, tint("red", "green"))
     speaker = Speaker(ros, describer)
-    ros.wait(lambda: bool(reached), "it embeds the last phrase")
+    embedder.wait()
     speaker.say("green", 3, "tint")
     assert describer.tally[UNANSWERED] == 3 and not states
-    last.set_result(None)
+    embedder.release()
     ros.wait(lambda: phrases_of(describer, "tint") == ("red", "green"), "the phrases")
+
+
+def test_phrases_that_a_query_has_no_more_are_not_taken(ros: Bench, describer: Describer) -> None:
+    embedder = Holding(ros)
+    announce(ros, tint("red", "green"))
+    embedder.wait()
+    announce(ros, tint("blue"), Query(name="other", text=QUESTION, phrases=["yellow"]))
+    ros.wait(lambda: "other" in unanswered(describer), "it has read that")
+    embedder.release()
+    ros.wait(lambda: phrases_of(describer, "other") == ("yellow",), "the new phrases")
+    assert phrases_of(describer, "tint") == ("blue",)
 
 
 def test_phrases_of_another_space_are_not_taken(ros: Bench, describer: Describer) -> None:
