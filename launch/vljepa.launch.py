@@ -65,6 +65,7 @@ ARGUMENTS = {
     ),
     "image_transport": ("", f"raw or compressed; {_AS_FILE}"),
     "bundle": ("", f"Folder of the model bundle; {_AS_FILE}"),
+    "queries_file": ("", f"YAML file of queries with their phrases; {_AS_FILE}"),
     "decoder": ("", f"What finds the words: phrases or sentences; {_AS_FILE}"),
     "cameras": ("", f"Names of several cameras, as left,right; {_AS_FILE}"),
     "build_only": ("false", "Build the TensorRT engines of the bundle, start no node, and end."),

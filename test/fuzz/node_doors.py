@@ -29,7 +29,15 @@ from fuzz.door import Attempt, Door
 from fuzz.mutations import strange_text
 from support.colour_bundle import DIMENSION, build_colour_bundle
 from vljepa_msgs.msg import Embedding, ModelInfo, Query
-from vljepa_msgs.srv import AddPhrases, Ask, Describe, EmbedText, SetQueries
+from vljepa_msgs.srv import (
+    AddPhrases,
+    Ask,
+    Describe,
+    EmbedText,
+    ListPhrases,
+    RemovePhrases,
+    SetQueries,
+)
 from vljepa_ros.nodes.common.conversions import to_stamp
 from vljepa_ros.nodes.common.qos import latched, reliable
 
@@ -57,6 +65,7 @@ class _Client:
         self.embeddings = self._node.create_publisher(
             Embedding, "embedder/embedding", reliable(100)
         )
+        self.infos = self._node.create_publisher(ModelInfo, "embedder/model_info", latched(1))
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
         self._thread.start()
         assert self._ready.wait(60.0), "the nodes do not start"
@@ -155,6 +164,8 @@ def _queries(client: _Client, rng: np.random.Generator) -> str:
     queries = [Query(name=f"q{n}" if n else _text(rng), text=_text(rng)) for n in range(count)]
     if rng.random() < 0.2:
         queries = [Query(name="colour"), Query(name="brightness")]
+    for query in queries[:2]:
+        query.phrases = _texts(rng)
     return client.call(SetQueries, "embedder/set_queries", SetQueries.Request(queries=queries))
 
 
@@ -174,9 +185,32 @@ def _describe(client: _Client, rng: np.random.Generator) -> str:
 
 
 def _phrases(client: _Client, rng: np.random.Generator) -> str:
-    texts = [_text(rng) for _ in range(int(rng.choice([0, 1, 3, 65, 2000])))]
-    request = AddPhrases.Request(query=_text(rng), texts=texts)
-    return client.call(AddPhrases, "describer/add_phrases", request)
+    query = str(rng.choice(["colour", "brightness", _text(rng)]))
+    kind, service = ((AddPhrases, "add_phrases"), (RemovePhrases, "remove_phrases"))[
+        int(rng.integers(2))
+    ]
+    request = kind.Request(query=query, texts=_texts(rng))
+    return client.call(kind, f"describer/{service}", request)
+
+
+def _list(client: _Client, rng: np.random.Generator) -> str:
+    query = str(rng.choice(["", "colour", _text(rng)]))
+    request = ListPhrases.Request(query=query)
+    return client.call(ListPhrases, "describer/list_phrases", request)
+
+
+def _info(client: _Client, rng: np.random.Generator) -> str:
+    message = ModelInfo(space_id="colour-1" if rng.random() < 0.8 else _text(rng))
+    for _ in range(int(rng.choice([0, 1, 3, 100]))):
+        name = str(rng.choice(["colour", "brightness", _text(rng)]))
+        message.queries.append(Query(name=name, text=_text(rng), phrases=_texts(rng)))
+    client.infos.publish(message)
+    client.check_life()
+    return "sent"
+
+
+def _texts(rng: np.random.Generator) -> list[str]:
+    return [_text(rng) for _ in range(int(rng.choice([0, 1, 3, 65, 2000])))]
 
 
 def _text(rng: np.random.Generator) -> str:
@@ -192,6 +226,8 @@ _ACTIONS: tuple[Callable[[_Client, np.random.Generator], str], ...] = (
     _ask,
     _describe,
     _phrases,
+    _list,
+    _info,
 )
 
 

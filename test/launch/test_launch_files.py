@@ -223,6 +223,15 @@ def test_arguments_that_are_not_given_leave_the_file_alone(tmp_path: Path) -> No
     assert (read["bundle"], read["image_transport"]) == ("/mine", "compressed")
 
 
+def test_the_file_of_queries_reaches_the_embedder_only_if_given(tmp_path: Path) -> None:
+    given = parameters(described(VLJEPA, queries_file="~/mine.yaml").nodes[0])
+    assert given["/embedder"]["queries_file"] == "~/mine.yaml"
+    assert "queries_file" not in given["/describer"]
+    file = own_file(tmp_path, embedder={"queries_file": "/other.yaml"})
+    kept = parameters(described(VLJEPA, params_file=str(file)).nodes[0])["/embedder"]
+    assert kept["queries_file"] == "/other.yaml"
+
+
 def test_decoder_and_cameras_reach_the_describer_only_if_given(tmp_path: Path) -> None:
     given = parameters(described(VLJEPA, decoder="sentences", cameras="left, right").nodes[0])
     assert given["/describer"]["decoder"] == "sentences"

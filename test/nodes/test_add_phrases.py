@@ -22,7 +22,7 @@ from vljepa_ros.nodes.common.conversions import to_floats
 from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.nodes.phrase_service import MAX_PHRASES
+from vljepa_ros.nodes.phrase_services import MAX_PHRASES
 from vljepa_ros.stream.vectors import unit
 
 CYAN = unit(meaning("green") + meaning("blue"))
@@ -109,9 +109,9 @@ def test_phrases_stay_until_cleanup(ros: Bench, describer: Describer) -> None:
     [
         ("colour", [], "0 phrases"),
         ("colour", ["red"] * (MAX_PHRASES + 1), "65 phrases"),
-        ("colour", [CYANS, " \n"], "a phrase is empty"),
+        ("colour", [CYANS, " \n"], "a phrase of query 'colour' is empty"),
         ("colour", [CYANS, "x" * 1000], "longer than 200"),
-        ("", [CYANS], "a query is empty"),
+        ("", [CYANS], "a query has no name"),
         ("q" * 1000, [CYANS], "longer than 64"),
     ],
 )
@@ -180,7 +180,7 @@ def test_an_embedder_that_does_not_answer_holds_up_nothing(
         await silence
         return response
 
-    monkeypatch.setattr("vljepa_ros.nodes.phrase_service.DEADLINE_S", 1.0)
+    monkeypatch.setattr("vljepa_ros.nodes.text_client.DEADLINE_S", 1.0)
     stand_in(ros, describer, answer, callback_group=MutuallyExclusiveCallbackGroup())
     refused: list[Any] = []
     caller = threading.Thread(target=lambda: refused.append(add(ros, CYANS)))

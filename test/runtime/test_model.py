@@ -29,6 +29,7 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import BundleError
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.onnx_session import OnnxGraph
+from vljepa_ros.runtime.phrases import NoPhrasesError
 from vljepa_ros.runtime.tokenizer import TextError
 
 BRIGHTNESS = {
@@ -173,7 +174,9 @@ def test_without_queries_nothing_runs(model: VLJepa, runs: Counter[str]) -> None
 
 def test_a_query_may_be_new(model: VLJepa) -> None:
     embedding = model.embed(clip(model, "blue"), ["colour ?"])[0]
-    assert model.describe("my own", embedding).text == phrase("blue")
+    assert model.describe("colour", embedding).text == phrase("blue")
+    with pytest.raises(NoPhrasesError, match="my own"):
+        model.describe("my own", embedding)
 
 
 @pytest.mark.parametrize("word", COLOURS)

@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 
 from support.colour_bundle import COLOURS, LEVELS, phrase, seal
 from vljepa_ros.runtime.bundle import Bundle, BundleError
-from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.phrases import (
+    ALL,
+    MAX_ADDED,
+    MAX_ADDED_PER_QUERY,
+    NoPhrasesError,
+    PhraseBank,
+)
 from vljepa_ros.stream.vectors import softmax
 
 TEXTS = {"action": ["waits", "reaches"], "object": ["closed", "open", "ajar"]}
@@ -50,16 +56,22 @@ def test_each_query_has_its_own_candidates() -> None:
     assert best.score == pytest.approx(weights[0] / sum(weights))
 
 
-def test_an_unknown_query_is_answered_from_the_whole_bank() -> None:
-    best = bank(logit_scale=2.0).best("own", [0.0, 0.0, 1.0])
+@pytest.mark.parametrize("query", ["own", "none"])
+def test_a_query_without_phrases_has_no_answer(query: str) -> None:
+    phrases = PhraseBank({**TEXTS, "none": []}, ROWS, 10.0)
+    assert not phrases.can_answer(query)
+    for ask in (phrases.best, phrases.probabilities):
+        with pytest.raises(NoPhrasesError, match=f"query '{query}' has no phrases"):
+            ask(query, [0.0, 0.0, 1.0])
+
+
+def test_a_query_without_phrases_is_answered_from_the_whole_bank_on_request() -> None:
+    phrases = PhraseBank(TEXTS, ROWS, 2.0, ALL)
+    best = phrases.best("own", [0.0, 0.0, 1.0])
     weights = [1.0, 1.0, math.exp(2.0), 1.0, math.exp(1.6)]
     assert best.text == "closed"
     assert best.score == pytest.approx(weights[2] / sum(weights))
-
-
-def test_a_query_without_phrases_is_answered_from_the_whole_bank() -> None:
-    best = PhraseBank({**TEXTS, "none": []}, ROWS, 10.0).best("none", [1.0, 0.0, 0.0])
-    assert best.text == "waits"
+    assert phrases.best("action", [0.0, 0.1, 1.0]).text == "reaches"  # it has its own
 
 
 def test_rows_are_scaled_to_unit_length() -> None:
@@ -68,7 +80,7 @@ def test_rows_are_scaled_to_unit_length() -> None:
 
 
 def test_an_added_phrase_is_a_candidate_of_its_query_and_of_the_whole_bank() -> None:
-    phrases = bank()
+    phrases = PhraseBank(TEXTS, ROWS, 10.0, ALL)
     phrases.add("action", {"lifts": [0.0, 0.0, 2.0]})
     phrases.add("new", {"spins": [0.0, -1.0, 0.0]})
     assert phrases.best("action", [0, 0, 1]).text == "lifts"
@@ -83,6 +95,51 @@ def test_adding_a_text_again_replaces_its_embedding() -> None:
     assert phrases.texts["action"] == ("waits", "reaches")
     assert phrases.best("action", [0, 0, 1]).text == "waits"
     assert phrases.best("action", [1, 0.1, 0]).text == "reaches"
+
+
+def test_removed_phrases_are_no_candidates_any_more() -> None:
+    phrases = PhraseBank(TEXTS, ROWS, 10.0, ALL)
+    phrases.remove("object", ["closed"])
+    assert phrases.texts["object"] == ("open", "ajar")
+    assert phrases.best("object", [0, 0, 1]).text == "ajar"
+    assert phrases.best("own", [0, 0, 1]).text == "ajar"
+    phrases.remove("object", [])
+    phrases.remove("action", ["waits", "reaches"])
+    assert phrases.texts == {}
+    assert not phrases.can_answer("object") and not phrases.can_answer("own")
+    phrases.add("object", {"shut": [0.0, 0.0, 1.0]})
+    assert phrases.best("object", [0, 0, 1]).text == "shut"
+
+
+def test_phrases_are_removed_all_or_none() -> None:
+    phrases = bank()
+    with pytest.raises(ValueError, match="query 'action' has no phrase 'sings'"):
+        phrases.remove("action", ["waits", "sings"])
+    with pytest.raises(NoPhrasesError):
+        phrases.remove("own", [])
+    assert phrases.texts["action"] == ("waits", "reaches")
+
+
+def many(number: int) -> dict[str, list[float]]:
+    return {f"phrase {index}": [1.0, 0.0, 0.0] for index in range(number)}
+
+
+def test_a_query_takes_a_limited_number_of_phrases_beside_the_first() -> None:
+    phrases = bank()
+    phrases.add("action", {**many(MAX_ADDED_PER_QUERY), "waits": [1.0, 0.0, 0.0]})
+    phrases.add("action", many(3))  # anew, so there are no more
+    with pytest.raises(ValueError, match=f"257 phrases .*may be {MAX_ADDED_PER_QUERY}"):
+        phrases.add("action", {"one more": [1.0, 0.0, 0.0]})
+    phrases.remove("action", ["phrase 7"])
+    phrases.check_room("action", ["one more"])
+
+
+def test_all_queries_together_take_a_limited_number_of_phrases() -> None:
+    phrases = bank()
+    for number in range(MAX_ADDED // 256):
+        phrases.add(f"q{number}", many(256))
+    with pytest.raises(ValueError, match=f"2049 phrases .*may be {MAX_ADDED} "):
+        phrases.check_room("action", ["one more"])
 
 
 @pytest.mark.parametrize(

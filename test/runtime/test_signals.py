@@ -55,7 +55,11 @@ def test_answers_compares_the_query_s_own_phrases() -> None:
     signal = choose_signal(ANSWERS, BANK)("a", VECTOR)
     weights = np.exp(5.0 * np.array([0.6, 0.8]))
     np.testing.assert_allclose(signal, np.sqrt(weights / weights.sum()), rtol=1e-6)
-    assert choose_signal(ANSWERS, BANK)("unknown", VECTOR).shape == (3,)
+
+
+def test_a_query_without_phrases_is_compared_by_its_embeddings() -> None:
+    signal = choose_signal(ANSWERS, BANK)("unknown", VECTOR)
+    np.testing.assert_array_equal(signal, signals.embedding_signal(VECTOR, 5.0))
 
 
 def test_what_no_phrase_tells_apart_is_one_answer_but_two_embeddings() -> None:

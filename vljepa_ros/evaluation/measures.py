@@ -19,7 +19,7 @@ from vljepa_ros.evaluation.ranks import hit_rate, majority, mean_per_class, perc
 from vljepa_ros.evaluation.report import Report
 from vljepa_ros.recordings.annotations import Asked, Captioned, Labelled, Span
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
 from vljepa_ros.runtime.tasks import PLACE, embed_texts, prompts, retrieve
 
 
@@ -141,12 +141,15 @@ def captioning(
         bank: sentences to choose from instead of the model's own bank.
 
     Raises:
-        ValueError: fewer than two clips can be read, or a text cannot be used.
+        ValueError: fewer than two clips can be read, a text cannot be used, or the query has no
+            phrases.
         BackendError: the model failed.
     """
+    chooser = bank or model.phrases
+    if not chooser.can_answer(query):
+        raise NoPhrasesError(query)
     clips = embed_clips(model, folder, {item.span: [text] for item in items})
     read = [item for item in items if item.span in clips.vectors]
-    chooser = bank or model.phrases
     said = [chooser.best(query, clips.vectors[item.span][0]).text for item in read]
     captions = [item.captions for item in read]
     dealt = [said[index] for index in np.random.default_rng(0).permutation(len(said))]

@@ -8,7 +8,7 @@ slower than the changes, the newest state of each query is described and the oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from std_msgs.msg import Header
@@ -20,10 +20,11 @@ from vljepa_ros.nodes.common.diagnostics import Rate, Tally
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.worker import Worker
-from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, STATES_REPLACED
+from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, STATES_REPLACED, UNANSWERED
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.decoder import Decoder, Description
+from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.signals import Signal
 from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate
 from vljepa_ros.stream.change import ChangeConfig, Decode, Reason
@@ -40,6 +41,10 @@ class DescriberModel:
     bundle: Bundle
     decoder: Decoder
     signal: Signal
+
+    def can_answer(self, query: str) -> bool:
+        """Return whether the decoder has words for a query."""
+        return not isinstance(self.decoder, PhraseBank) or self.decoder.can_answer(query)
 
     def can_describe(self, tally: Tally, space_id: str, dimension: int | None = None) -> bool:
         """Tell whether embeddings are of the bundle's space; count and log if they are not."""
@@ -115,6 +120,11 @@ class CameraDescriber:
         for event in self._detector.finish():
             self._enqueue(event)
 
+    def end_states(self, queries: Iterable[str]) -> None:
+        """End the states of some queries."""
+        for event in self._detector.end(queries):
+            self._enqueue(event)
+
     def set_queries(self, info: msg.ModelInfo) -> None:
         """End the states of queries that the embedder does not answer any more."""
         texts = {query.name: query.text for query in info.queries}
@@ -152,6 +162,9 @@ class CameraDescriber:
 
     def _on_embedding(self, message: msg.Embedding) -> None:
         if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
+            return
+        if not self._model.can_answer(message.query):
+            self._tally.count(UNANSWERED)
             return
         stamp_ns, frame_id = to_ns(message.header.stamp), message.header.frame_id
         try:

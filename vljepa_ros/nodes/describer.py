@@ -24,14 +24,18 @@ from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, DETECTOR
-from vljepa_ros.nodes.phrase_service import Bank, PhraseService
+from vljepa_ros.nodes.phrase_services import PhraseServices
+from vljepa_ros.nodes.query_phrases import QueryPhrases
 from vljepa_ros.nodes.state_worker import StateWorker
+from vljepa_ros.nodes.text_client import TextClient
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.choose_decoder import choose_decoder
-from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
+from vljepa_ros.runtime.queries import QueryError
 from vljepa_ros.runtime.signals import choose_signal
 from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.stream.clean_text import clean_text
 
 
 class Describer(ManagedNode):
@@ -42,17 +46,19 @@ class Describer(ManagedNode):
         super().__init__("describer", DESCRIBER, **options)
         self._model: DescriberModel | None = None  # from load to cleanup
         self._worker: StateWorker | None = None  # from configure to cleanup
+        self._phrases: QueryPhrases | None = None  # from configure to cleanup, if it uses a bank
         self._queries: Any = None  # Subscription, from activate to deactivate
         self._jumps: JumpHandle | None = None  # from activate to deactivate
         # An answer that waits for the worker must not hold up embeddings: a group of its own.
         group = MutuallyExclusiveCallbackGroup()
         self.create_service(Describe, "~/describe", self._on_describe, callback_group=group)
-        self._phrase_service = PhraseService(self, self._bank)
+        self._embedder = TextClient(self)
+        self._phrase_services = PhraseServices(self, self._require_phrases)
 
     def load(self) -> None:
         """Load what finds the words."""
         bundle = Bundle.load(self.parameters["bundle"] or default_bundle_path())
-        phrases = PhraseBank.from_bundle(bundle)
+        phrases = PhraseBank.from_bundle(bundle, self.parameters["answer_from"])
         self._model = DescriberModel(
             bundle=bundle,
             decoder=choose_decoder(self.parameters["decoder"], bundle, phrases),
@@ -63,7 +69,10 @@ class Describer(ManagedNode):
         """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
         config, cameras = self._change_config({}), self._cameras({})
-        self._worker = StateWorker(self, self._model, cameras, config)
+        self._worker = worker = StateWorker(self, self._model, cameras, config)
+        bank, space_id = self._model.decoder, self._model.bundle.space_id
+        if isinstance(bank, PhraseBank):
+            self._phrases = QueryPhrases(self, bank, space_id, self._embedder, worker.end_states)
 
     def do_activate(self) -> None:
         """Subscribe to the embeddings."""
@@ -86,7 +95,10 @@ class Describer(ManagedNode):
     def do_cleanup(self) -> None:
         """Stop the worker and let the decoder go, with the phrases that were added."""
         worker, self._worker = self._worker, None
+        phrases, self._phrases = self._phrases, None
         self._model = None
+        if phrases is not None:
+            phrases.close()
         if worker is not None:
             worker.close()
 
@@ -107,7 +119,7 @@ class Describer(ManagedNode):
         """Report rates, states and counts."""
         worker = self._require_worker()
         cameras = worker.cameras.values()
-        described = sum(camera.states.total for camera in cameras)
+        described, unanswered = sum(camera.states.total for camera in cameras), self._unanswered
         values: dict[str, object] = {
             "descriptions_hz": sum(camera.states.read() for camera in cameras),
             "descriptions": described,
@@ -122,6 +134,9 @@ class Describer(ManagedNode):
         if silent:
             level = Level.STALE if len(silent) == len(cameras) else Level.WARN
             return Health(level, "; ".join(silent), values)
+        if unanswered:
+            cause = f"queries without phrases are not described: {', '.join(unanswered)}"
+            return Health(Level.WARN, clean_text(cause), values)
         return Health(Level.OK, f"{described} descriptions", values)
 
     def _on_model_info(self, info: ModelInfo) -> None:
@@ -130,16 +145,32 @@ class Describer(ManagedNode):
         if worker.model.can_describe(self.tally, info.space_id):
             for camera in worker.cameras.values():
                 camera.set_queries(info)
+            self._follow_phrases(info)
+
+    def _follow_phrases(self, info: ModelInfo) -> None:
+        if self._phrases is None:
+            return
+        try:
+            self._phrases.follow({query.name: query.phrases for query in info.queries})
+        except QueryError as error:
+            self.tally.warn("phrases refused", f"phrases of the queries refused: {error}")
 
     def _on_clock_jump(self) -> None:
         for camera in self._require_worker().cameras.values():
             camera.end_streams()
+
+    @property
+    def _unanswered(self) -> list[str]:
+        """The queries that are asked and have no phrases."""
+        return self._phrases.unanswered if self._phrases else []
 
     async def _on_describe(
         self, request: Describe.Request, response: Describe.Response
     ) -> Describe.Response:
         try:
             worker = self._require_worker()
+            if request.query in self._unanswered:
+                raise NoPhrasesError(request.query)
             response.state = await worker.describe(request.camera, request.query)
         except (LookupError, RuntimeError, ValueError) as error:
             self.tally.count("service requests refused")
@@ -148,7 +179,7 @@ class Describer(ManagedNode):
         response.success = True
         return response
 
-    def _bank(self) -> Bank:
+    def _require_phrases(self) -> QueryPhrases:
         """Return what phrases are added to.
 
         Raises:
@@ -156,13 +187,12 @@ class Describer(ManagedNode):
         """
         if self._worker is None:
             raise RefusedError("the node is not configured")
-        model = self._worker.model
-        if not isinstance(model.decoder, PhraseBank):
+        if self._phrases is None:
             raise RefusedError(
                 f"the decoder is {self.parameters['decoder']!r}, which needs no phrases; they are "
                 "for the decoder 'phrases'"
             )
-        return Bank(model.decoder, model.bundle.space_id)
+        return self._phrases
 
     def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the cameras, as they are or as they are about to be."""

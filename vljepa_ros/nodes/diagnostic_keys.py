@@ -14,6 +14,7 @@ IMAGES_REFUSED = "images refused"  # followed by ": " and the cause in one word
 IMAGES_WITHOUT_STAMP = "images without stamp"
 STAMPS = "stamps"  # followed by ": " and what was wrong
 CHANGES_WITHOUT_WORDS = "changes without new words"
+UNANSWERED = "unanswered"  # embeddings of queries without phrases
 STATES_REPLACED = "states replaced by newer ones"
 
 _DROPS = (FRAMES_REPLACED, IMAGES_REFUSED)

@@ -10,9 +10,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from vljepa_msgs.msg import ModelInfo, Query
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
+
+from vljepa_msgs import msg
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
@@ -24,6 +28,8 @@ from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.queries import Query, QueryError, parse_queries, with_own
+from vljepa_ros.runtime.queries_file import read_queries_file
 from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 
@@ -40,7 +46,9 @@ class Embedder(ManagedNode):
         self._worker: ClipWorker | None = None  # from configure to cleanup
         self._info: Any = None  # LifecyclePublisher, from configure to cleanup
         self._latest_news: tuple[str, int | None] = ("", None)
-        self._text_services = TextServices(self, lambda: self._worker)
+        self._own: Mapping[str, Query] = {}  # those of queries_file, from load to cleanup
+        self._brought: Mapping[str, Query] = {}  # active ones that set_queries gave phrases
+        self._text_services = TextServices(self, lambda: self._worker, self._set_queries)
 
     def load(self) -> None:
         """Load the model and run it once."""
@@ -62,6 +70,8 @@ class Embedder(ManagedNode):
         except DeviceLostError as error:
             self.end_process(str(error))
             raise
+        if file := self.parameters["queries_file"]:
+            self._own = read_queries_file(Path(file), model.bundle.queries)
         self.get_logger().info(
             f"loaded {model.bundle.name} {model.bundle.version} from {model.bundle.root} with "
             f"{model.backend.name} in {time.monotonic() - began_s:.1f} s ({model.backend_reason})"
@@ -70,9 +80,9 @@ class Embedder(ManagedNode):
     def do_configure(self) -> None:
         """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
-        queries, cameras = self.parameters["queries"], self._cameras({})
-        self._worker = ClipWorker(self, self._model, queries, cameras)
-        self._info = self.create_lifecycle_publisher(ModelInfo, "~/model_info", qos.latched(1))
+        queries = with_own(self.parameters["queries"], self._own)
+        self._worker = ClipWorker(self, self._model, queries, self._cameras({}))
+        self._info = self.create_lifecycle_publisher(msg.ModelInfo, "~/model_info", qos.latched(1))
 
     def do_activate(self) -> None:
         """Subscribe to the images and tell which model looks at them."""
@@ -90,6 +100,7 @@ class Embedder(ManagedNode):
         worker, self._worker = self._worker, None
         model, self._model = self._model, None
         info, self._info = self._info, None
+        self._own = {}
         if worker is not None:
             worker.close()
         if info is not None:
@@ -109,7 +120,8 @@ class Embedder(ManagedNode):
         if (worker := self._worker) is None:
             return
         if "queries" in changed:
-            worker.clips.use_queries(changed["queries"])
+            worker.clips.use_queries(with_own(changed["queries"], self._own))
+            self._brought = _still_asked(self._brought, worker.clips.queries)
             self._publish_info(worker)
         pace = self._pace(worker, changed)
         if pace != self._pace(worker, {}):
@@ -132,9 +144,42 @@ class Embedder(ManagedNode):
         }
         return Health(*_judge(worker), values)
 
+    def _set_queries(
+        self, entries: list[str], phrases: Mapping[str, tuple[str, ...]]
+    ) -> SetParametersResult:
+        """Set the parameter ``queries``, so that it always tells what is active.
+
+        Args:
+            entries: as in the parameter.
+            phrases: those that a query brings, by its name.
+
+        Raises:
+            QueryError: a query cannot be used; nothing has changed.
+        """
+        worker, before = self._require_worker(), self._brought
+        asked = parse_queries(with_own(entries, self._own), worker.model.bundle.queries)
+        if stray := phrases.keys() - asked.keys():
+            raise QueryError(f"phrases for {min(stray)!r}, which is no query")
+        are_asked_already = entries == self.parameters["queries"]
+        self._brought = {name: Query(asked[name], texts) for name, texts in phrases.items()}
+        wanted = Parameter("queries", Parameter.Type.STRING_ARRAY, entries)
+        result = self.set_parameters_atomically([wanted])
+        if not result.successful:
+            self._brought = before
+        elif are_asked_already:  # nothing has told of the phrases
+            self._publish_info(worker)
+        return result
+
+    def _phrases_of(self, name: str, text: str) -> tuple[str, ...]:
+        """Return the phrases that came with a query, by a call or else in the file."""
+        for queries in (self._brought, self._own):
+            if name in queries and queries[name].text == text:
+                return queries[name].phrases
+        return ()
+
     def _publish_info(self, worker: ClipWorker) -> None:
         bundle, backend = worker.model.bundle, worker.model.backend
-        info = ModelInfo(
+        info = msg.ModelInfo(
             name=bundle.name,
             version=bundle.version,
             space_id=bundle.space_id,
@@ -142,7 +187,10 @@ class Embedder(ManagedNode):
             clip_frames=bundle.clip.frames,
             clip_rate_hz=float(bundle.clip.rate_hz),
             logit_scale=float(bundle.logit_scale),
-            queries=[Query(name=n, text=t) for n, t in worker.clips.queries.items()],
+            queries=[
+                msg.Query(name=name, text=text, phrases=self._phrases_of(name, text))
+                for name, text in worker.clips.queries.items()
+            ],
             backend=backend.name,
             precision=backend.precision,
             backend_reason=worker.model.backend_reason,
@@ -180,6 +228,10 @@ class Embedder(ManagedNode):
         if self._worker is None:
             raise RuntimeError("the node is not configured")
         return self._worker
+
+
+def _still_asked(brought: Mapping[str, Query], asked: Mapping[str, str]) -> dict[str, Query]:
+    return {name: query for name, query in brought.items() if asked.get(name) == query.text}
 
 
 def _judge(worker: ClipWorker) -> tuple[Level, str]:

@@ -23,7 +23,7 @@ _PLACE = "{camera}"  # in image_topic
 
 # What an argument of the same name is for.
 _PARAMETERS_OF = {
-    "embedder": ("bundle", "image_transport", "cameras"),
+    "embedder": ("bundle", "queries_file", "image_transport", "cameras"),
     "describer": ("bundle", "decoder", "cameras"),
     "visualizer": ("image_transport",),
 }

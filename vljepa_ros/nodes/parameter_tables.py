@@ -6,6 +6,7 @@ from __future__ import annotations
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
 from vljepa_ros.runtime.choose import AUTO, BACKENDS
 from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
+from vljepa_ros.runtime.phrases import ANSWER_FROM, OWN
 from vljepa_ros.runtime.signals import ANSWERS, COMPARISONS
 from vljepa_ros.stream.change import ChangeConfig
 from vljepa_ros.stream.preprocess import CROP, FITS
@@ -34,9 +35,16 @@ EMBEDDER = (
     ParameterSpec(
         "queries",
         ["*"],
-        "What the model is asked: '*' is every query of the bundle, 'action' the bundle's query "
-        "of that name, 'name: text' a question of your own.",
+        "What the model is asked: '*' is every query of queries_file, or of the bundle if there "
+        "is no such file, 'action' the query of that name, 'name: text' a question of your own.",
         Change.LIVE,
+    ),
+    ParameterSpec(
+        "queries_file",
+        "",
+        "YAML file of queries with the phrases that may answer them, 'name: {text: ..., phrases: "
+        "[...]}'; empty is none.",
+        Change.UNCONFIGURED,
     ),
     ParameterSpec(
         "rate_hz",
@@ -151,6 +159,14 @@ DESCRIBER = (
         "speaks with the bundle's text decoder.",
         Change.UNCONFIGURED,
         choices=DECODERS,
+    ),
+    ParameterSpec(
+        "answer_from",
+        OWN,
+        "Which phrases answer a query: own are the query's, so that a query without phrases is "
+        "not described; all lets such a query be answered with the phrases of all others.",
+        Change.UNCONFIGURED,
+        choices=ANSWER_FROM,
     ),
     ParameterSpec(
         "compare",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from rclpy.task import Future
@@ -56,6 +56,12 @@ class StateWorker:
             self._node.tally.warn("segments lost", cause)
         self._thread.clear()
         self._listening = False
+
+    def end_states(self, queries: Iterable[str]) -> None:
+        """End the states of some queries, and wait until all that has ended has its words."""
+        for camera in self.cameras.values():
+            camera.end_states(queries)
+        self._thread.drain()
 
     def stop_thread(self) -> None:
         """Stop the thread at the end of the process."""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.parameter import Parameter
 
 from vljepa_msgs.srv import Ask, EmbedText, SetQueries
 from vljepa_ros.nodes.clip_worker import ClipWorker
@@ -20,7 +20,13 @@ from vljepa_ros.nodes.common.conversions import to_floats, to_stamp
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.worker import WorkerStoppedError
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.queries import MAX_TEXT, format_entry
+from vljepa_ros.runtime.queries import (
+    MAX_TEXT,
+    check_number,
+    clean_name,
+    clean_phrases,
+    format_entry,
+)
 from vljepa_ros.stream.clean_text import clean_text
 
 MAX_ANSWERS = 64
@@ -37,10 +43,19 @@ class TextServices:
         self,
         node: ManagedNode,
         worker: Callable[[], ClipWorker | None],
+        use_queries: Callable[[list[str], dict[str, tuple[str, ...]]], SetParametersResult],
     ) -> None:
-        """Create the services; ``worker`` returns None while the node is not configured."""
+        """Create the services.
+
+        Args:
+            node: the embedder.
+            worker: returns None while the node is not configured.
+            use_queries: takes entries as in the parameter ``queries``, and phrases by the name of
+                the query that brings them; a ValueError from it refuses them.
+        """
         self._node = node
         self._worker = worker
+        self._use_queries = use_queries
         node.create_service(SetQueries, "~/set_queries", self._set_queries)
         # An answer that waits for the worker must not hold up images: a group of their own.
         group = MutuallyExclusiveCallbackGroup()
@@ -50,15 +65,16 @@ class TextServices:
     def _set_queries(
         self, request: SetQueries.Request, response: SetQueries.Response
     ) -> SetQueries.Response:
-        """Set the parameter ``queries``, so that it always tells what is active."""
         try:
             self._require_worker()
+            check_number(request.queries)
+            brought = {clean_name(q.name): q.phrases for q in request.queries if q.phrases}
+            phrases = clean_phrases(brought)
             entries = [format_entry(query.name, query.text) for query in request.queries]
-        except ValueError as error:
+            result = self._use_queries(entries, phrases)
+        except (ValueError, BackendError) as error:
             response.message = self._refuse(error)
             return response
-        wanted = Parameter("queries", Parameter.Type.STRING_ARRAY, entries)
-        result = self._node.set_parameters_atomically([wanted])
         response.success = result.successful
         response.message = result.reason
         return response

@@ -211,6 +211,7 @@ class VLJepa:
         """Return the phrase of the bank that fits an embedding (dimension) best.
 
         Raises:
+            NoPhrasesError: the bundle has no phrases for the query.
             ValueError: the embedding has another dimension or is not usable.
         """
         return self.phrases.best(query_name, embedding)

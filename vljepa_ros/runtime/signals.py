@@ -9,12 +9,13 @@ another. Two answers that exclude each other are wholly different in every model
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
 from vljepa_ros.stream.vectors import unit
 
 ANSWERS, EMBEDDING = "answers", "embedding"
@@ -36,14 +37,25 @@ class Signal(Protocol):
 def choose_signal(name: str, phrases: PhraseBank) -> Signal:
     """Return the signal for one of :data:`COMPARISONS`.
 
+    The embeddings themselves are compared as long as a query has no phrases.
+
     Raises:
         ValueError: there is no such comparison.
     """
     if name == ANSWERS:
-        return lambda query, embedding: answer_signal(phrases.probabilities(query, embedding))
+        return partial(_of_answers, phrases)
     if name == EMBEDDING:
         return lambda query, embedding: embedding_signal(embedding, phrases.logit_scale)
     raise ValueError(f"no comparison {name!r}; there are {', '.join(COMPARISONS)}")
+
+
+def _of_answers(
+    phrases: PhraseBank, query: str, embedding: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    try:
+        return answer_signal(phrases.probabilities(query, embedding))
+    except NoPhrasesError:
+        return embedding_signal(embedding, phrases.logit_scale)
 
 
 def answer_signal(probabilities: ArrayLike) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,6 +140,10 @@ class StateEventDetector:
         ]
         self._texts = texts
         return [self._end(query) for query in gone]
+
+    def end(self, queries: Iterable[str]) -> list[StateEvent]:
+        """Forget the streams of some queries and return their ends."""
+        return [self._end(query) for query in queries if query in self._detectors]
 
     def finish(self) -> list[StateEvent]:
         """Forget every stream and return their ends; what comes next is the first of its query."""
