@@ -193,6 +193,13 @@ def test_a_stamp_that_comes_again_and_again_is_silence() -> None:
     assert len(detector.end_silent(4 * S)) == 1
 
 
+def test_a_clock_that_was_set_back_delays_no_silence() -> None:
+    detector = StateEventDetector(CONFIG, silence_s=2.0)
+    detector.update("door", 1, OPEN, "front", heard_ns=3600 * S)
+    assert detector.end_silent(10 * S) == []
+    assert len(detector.end_silent(12 * S + 1)) == 1
+
+
 def test_only_what_is_asked_is_taken() -> None:
     detector = StateEventDetector(CONFIG)
     detector.keep_only({"door": "Is it open?"})

@@ -29,10 +29,10 @@ from vljepa_ros.nodes.phrase_service import Bank, PhraseService
 from vljepa_ros.nodes.state_worker import StateWorker
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
-from vljepa_ros.runtime.choose_decoder import choose_decoder
+from vljepa_ros.runtime.choose_decoder import PHRASES, choose_decoder
 from vljepa_ros.runtime.none_of_these import answers_or_none
 from vljepa_ros.runtime.phrases import PhraseBank
-from vljepa_ros.runtime.signals import ANSWERS, choose_signal
+from vljepa_ros.runtime.signals import ANSWERS, Signal, choose_signal
 from vljepa_ros.stream.change import ChangeConfig
 
 _CHECK_S = 0.1  # between two looks for silence: what it may be told late
@@ -58,15 +58,10 @@ class Describer(ManagedNode):
         """Load what finds the words."""
         bundle = Bundle.load(self.parameters["bundle"] or default_bundle_path())
         phrases = PhraseBank.from_bundle(bundle)
-        compare = self.parameters["compare"]
         self._model = DescriberModel(
             bundle=bundle,
             decoder=choose_decoder(self.parameters["decoder"], bundle, phrases),
-            signal=(
-                answers_or_none(phrases, self._min_similarity)
-                if compare == ANSWERS
-                else choose_signal(compare, phrases)
-            ),
+            signal=self._choose_signal(phrases),
             min_similarity=self._min_similarity,
         )
 
@@ -191,6 +186,12 @@ class Describer(ManagedNode):
                 "for the decoder 'phrases'"
             )
         return Bank(model.decoder, model.bundle.space_id)
+
+    def _choose_signal(self, phrases: PhraseBank) -> Signal:
+        """Return what is compared; "none of these" is an answer only among phrases."""
+        if (self.parameters["decoder"], self.parameters["compare"]) == (PHRASES, ANSWERS):
+            return answers_or_none(phrases, self._min_similarity)
+        return choose_signal(self.parameters["compare"], phrases)
 
     def _min_similarity(self) -> float:
         """Return the cosine below which the nearest phrase is not told; in any thread."""

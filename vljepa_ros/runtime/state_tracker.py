@@ -72,8 +72,8 @@ class StateTracker:
         """Take the next event; return what is to be published, or None if it is no news.
 
         A refresh and a forced description are published in any case, and so is the end of a stream
-        whose state was published: that state is lost. The segments of the event
-        are kept even if this raises.
+        whose state was published: that state is lost. The segments of the event are kept even if
+        this raises.
 
         Raises:
             ValueError: the embedding has another dimension than the decoder's.

@@ -212,6 +212,8 @@ class StateEventDetector:
 
     def end_silent(self, now_ns: int) -> list[StateEvent]:
         """Forget the streams of which nothing new came for ``silence_s``; return their ends."""
+        for stream in self._streams.values():
+            stream.heard_ns = min(stream.heard_ns, now_ns)  # the clock may have been set back
         if not self.silence_s:
             return []
         latest_ns = now_ns - self.silence_s * _NS
