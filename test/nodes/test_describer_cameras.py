@@ -11,7 +11,7 @@ from support.colour_bundle import phrase
 from support.film import Film
 from support.ros import Bench, Inbox
 from support.speaker import COUNTING, SPACE, Speaker
-from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription, States
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes.camera_names import MAX_CAMERAS, camera_names
 from vljepa_ros.nodes.common.conversions import to_ns
@@ -76,6 +76,9 @@ def test_each_camera_has_states_and_segments_of_its_own(
     segments["right"].wait(2)
     states["left"].wait(2)
     states["right"].wait(3)
+    for camera, last in (("left", "red"), ("right", "blue")):
+        (late,) = ros.inbox(States, f"describer/{camera}/states", latched(1)).wait(1)
+        assert [it.previous_text for it in late.states] == [phrase(last)]
     assert [state.text for state in states["left"]] == [phrase("red"), ""]
     assert [(s.text, s.previous_text, s.seq) for s in states["right"]] == [
         (phrase("green"), "", 0),

@@ -324,11 +324,11 @@ def test_after_a_first_state_without_words_the_next_one_is_the_first() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_sample_is_lost_or_counted_twice(colour_bundle: Path, seed: int) -> None:
-    """Through events that wait and merge, decoders that fail, jumps back and streams that end."""
+    """Through events that wait and merge, decoders that fail, jumps, cuts and streams that end."""
     random = np.random.default_rng(seed)
     bank = PhraseBank.from_bundle(Bundle.load(colour_bundle))
     tracker = StateTracker(_Moody(bank, random.random(10_000) < 0.3))
-    detector = StateEventDetector(ChangeConfig(min_gap_s=0.0, refresh_s=2.0))
+    detector = StateEventDetector(ChangeConfig(min_gap_s=0.0, refresh_s=2.0), silence_s=3.0)
     waiting: StateEvent | None = None
     closed: list[Segment] = []
     taken: dict[int, NDArray[np.float32]] = {}
@@ -344,8 +344,11 @@ def test_no_sample_is_lost_or_counted_twice(colour_bundle: Path, seed: int) -> N
             name = str(random.choice(list(COLOURS)))
         # A jump back goes to times that were not used, so that a stamp names one sample.
         stamp += -(10**11) if random.random() < 0.01 else 10**8
+        stamp += 4 * 10**9 if random.random() < 0.01 else 0
         taken[stamp] = colour(name)
-        events = [detector.update("colour", stamp, taken[stamp], "front")]
+        start = stamp - (1 if random.random() < 0.01 else 10**9)  # 1 is a clip of a new stream
+        events = [detector.update("colour", stamp, taken[stamp], "front", window_start_ns=start)]
+        events += detector.end_silent(10**10) if random.random() < 0.01 else []
         events += detector.finish() if random.random() < 0.01 else []
         for one in filter(None, events):
             waiting = one if waiting is None else waiting.merged(one)
