@@ -215,11 +215,13 @@ def test_before_it_is_known_what_is_asked_few_names_are_taken() -> None:
     detector = StateEventDetector(CONFIG, silence_s=1.0)
     assert not detector.is_asked("x" * 65)
     for number in range(MAX_UNANNOUNCED):
-        assert detector.is_asked(f"q{number}")
+        assert detector.admit(f"q{number}")
         detector.update(f"q{number}", 1, OPEN, "camera")
-    assert detector.is_asked("q0") and not detector.is_asked("one more")
+    assert detector.admit("q0") and not detector.admit("one more")
     detector.end_silent(9 * S)
-    assert not detector.is_asked("one more"), "a silent name has been taken, too"
+    assert not detector.admit("one more"), "a silent name has been taken, too"
+    detector.keep_only({"q0": "Is it open?"})
+    assert detector.admit("q0") and not detector.admit("q1")
 
 
 def test_the_end_of_a_query_is_told_although_its_stream_had_ended() -> None:

@@ -176,7 +176,7 @@ class CameraDescriber:
     def _on_embedding(self, message: msg.Embedding) -> None:
         if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
             return
-        if not self._detector.is_asked(message.query):
+        if not self._detector.admit(message.query):
             name = clean_text(message.query, limit=MAX_NAME)
             detail = f"embedding dropped: the embedder is not asked {name!r} (any more)"
             self._tally.warn("embeddings of queries that are not asked", detail)

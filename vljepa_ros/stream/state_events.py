@@ -112,7 +112,7 @@ class StateEventDetector:
         self._config = config
         self._camera = camera
         self._streams: dict[str, _Stream] = {}
-        self._names: set[str] = set()  # of the queries that came
+        self._names: set[str] = set()  # of the queries that were admitted
         self._texts: Mapping[str, str] | None = None  # of the queries that are asked, if known
 
     def is_asked(self, query: str) -> bool:
@@ -125,6 +125,13 @@ class StateEventDetector:
         if query in self._names:
             return True
         return len(self._names) < MAX_UNANNOUNCED and len(query) <= MAX_UNANNOUNCED_NAME
+
+    def admit(self, query: str) -> bool:
+        """Tell whether embeddings of a query are taken, and remember its name if they are."""
+        is_asked = self.is_asked(query)
+        if is_asked:
+            self._names.add(query)
+        return is_asked
 
     def update(
         self,
@@ -156,7 +163,6 @@ class StateEventDetector:
         cut = newest_ns is not None and self._is_cut(newest_ns, window_start_ns, stamp_ns)
         decode = stream.detector.update(stamp_ns, embedding, signal, cut=cut)
         self._streams[query] = stream
-        self._names.add(query)
         stream.frame_id = frame_id
         if stamp_ns != newest_ns:
             stream.heard_ns = heard_ns
@@ -200,7 +206,7 @@ class StateEventDetector:
             The ends of their streams; also of queries whose stream had ended before.
         """
         before = {} if self._texts is None else self._texts
-        gone = (self._names | before.keys()) - texts.keys()
+        gone = (self._names | self._streams.keys() | before.keys()) - texts.keys()
         changed = {
             query
             for query in self._streams.keys() & texts.keys()
