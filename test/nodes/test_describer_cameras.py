@@ -11,7 +11,7 @@ from support.colour_bundle import phrase
 from support.film import Film
 from support.ros import Bench, Inbox
 from support.speaker import COUNTING, SPACE, Speaker
-from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription, States
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes.camera_names import MAX_CAMERAS, camera_names
 from vljepa_ros.nodes.common.conversions import to_ns
@@ -74,10 +74,16 @@ def test_each_camera_has_states_and_segments_of_its_own(
     assert ros.transition("describer", "deactivate")
     segments["left"].wait(1)
     segments["right"].wait(2)
-    assert [state.text for state in states["left"]] == [phrase("red")]
+    states["left"].wait(2)
+    states["right"].wait(3)
+    for camera, last in (("left", "red"), ("right", "blue")):
+        (late,) = ros.inbox(States, f"describer/{camera}/states", latched(1)).wait(1)
+        assert [it.previous_text for it in late.states] == [phrase(last)]
+    assert [state.text for state in states["left"]] == [phrase("red"), ""]
     assert [(s.text, s.previous_text, s.seq) for s in states["right"]] == [
         (phrase("green"), "", 0),
         (phrase("blue"), phrase("green"), 1),
+        ("", phrase("blue"), 2),  # deactivated
     ]
     assert [(it.text, it.samples) for it in segments["left"]] == [(phrase("red"), 6)]
     assert [(it.text, it.samples, it.seq) for it in segments["right"]] == [
@@ -154,7 +160,8 @@ def test_queries_are_followed_for_every_camera(
         speaker.say("dark", 1, "brightness")
     infos.publish(ModelInfo(space_id=SPACE, queries=[Query(name="colour", text="Which?")]))
     for camera in CAMERAS:
-        ros.wait(lambda camera=camera: not describe(ros, camera, "brightness").success, camera)
+        assert states[camera].wait(2)[1].reason == StateDescription.LOST
+        assert not describe(ros, camera, "brightness").success
 
 
 def test_a_silent_camera_is_named(

@@ -28,7 +28,7 @@ DEFAULTS = asdict(ChangeConfig())
 def used(describer: Describer) -> list[ChangeConfig]:
     """The settings of the detectors that run; no topic tells them."""
     (camera,) = describer._worker.cameras.values()
-    return [detector.config for detector in camera._detector._detectors.values()]
+    return [stream.detector.config for stream in camera._detector._streams.values()]
 
 
 def others() -> dict[str, Any]:

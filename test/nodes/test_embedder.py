@@ -96,6 +96,24 @@ def test_every_tick_gives_one_unit_vector_per_query(
     assert (info.backend, info.precision) == ("onnxruntime", "fp32")
 
 
+def test_embeddings_are_counted_per_query_and_life(
+    ros: Bench, bundle: str, embeddings: Inbox
+) -> None:
+    ros.add(Embedder, bundle=bundle)
+    camera = ros.camera().wait_matched()
+    film = Film(camera, embeddings)
+    film.roll("red")
+    film.show("red", 3)
+    embeddings.wait(8)
+    for query in QUERIES:
+        assert [e.seq for e in embeddings if e.query == query] == [0, 1, 2, 3]
+    assert ros.transition("embedder", "deactivate")
+    assert ros.transition("embedder", "activate")
+    camera.wait_matched()
+    film.roll("red")
+    assert embeddings.wait(9)[8].seq == 0
+
+
 @pytest.mark.parametrize("padding", [0, 5])
 def test_every_encoding_reaches_the_model(
     ros: Bench, film: Film, embeddings: Inbox, phrases: PhraseBank, padding: int

@@ -144,6 +144,8 @@ def test_a_describer_that_ends_on_a_signal_publishes_the_last_segment(
     ends_quietly(process, number)
     (segment,) = segments.wait(1)
     assert (segment.text, segment.samples) == (phrase("red"), 1)
+    lost = states.wait(2)[1]
+    assert (lost.reason, lost.previous_text) == (StateDescription.LOST, phrase("red"))
 
 
 def segments_matched(ros: Bench) -> bool:

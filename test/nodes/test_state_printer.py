@@ -17,14 +17,25 @@ def test_new_states_are_printed_and_repeated_ones_are_not(
     states = ros.node.create_publisher(StateDescription, "describer/state", latched(10))
     for text in ("it is open", "it is open", "it is\nshut", ""):
         states.publish(StateDescription(query="door", text=text, score=0.87))
+    look = StateDescription(query="door", text="it is open", reason=StateDescription.FORCED)
+    lost = StateDescription(query="door", previous_text="shut", reason=StateDescription.LOST)
+    again = StateDescription(query="door", text="", score=0.87)
+    for state in (look, lost, again):
+        states.publish(state)
     ros.add(StatePrinter)
     printed = ""
 
     def has_the_last() -> bool:
         nonlocal printed
         printed += capfd.readouterr().err
-        return "nothing" in printed
+        return printed.count("none of these") == 2
 
     ros.wait(has_the_last, "the last state is printed")
     lines = [line.partition("]: ")[2] for line in printed.splitlines() if "door" in line]
-    assert lines == ["door: it is open (87%)", "door: it is shut (87%)", "door: nothing (87%)"]
+    assert lines == [
+        "door: it is open (87%)",
+        "door: it is shut (87%)",
+        "door: none of these (87%)",
+        "door: nothing is seen any more; it was: shut",
+        "door: none of these (87%)",
+    ]

@@ -117,6 +117,18 @@ def test_a_question_is_answered_about_the_newest_clip(ros: Bench, film: Film) ->
     assert to_ns(answer.stamp) == stamp
 
 
+def test_the_cosine_of_an_answer_does_not_depend_on_the_others(ros: Bench, film: Film) -> None:
+    """So a threshold can tell that none of the answers is right."""
+    film.roll("red")
+    film.show("green", 3)
+    question = "What colour is the scene?"
+    among_many = ask(ros, question, [phrase("red"), phrase("green")])
+    alone = ask(ros, question, [phrase("red")])
+    assert list(alone.scores) == [1.0]
+    assert alone.cosines[0] == pytest.approx(among_many.cosines[0], abs=1e-6)
+    assert among_many.cosines[1] > 0.9 and alone.cosines[0] < 0.2
+
+
 @pytest.mark.parametrize(
     ("question", "answers", "complaint"),
     [

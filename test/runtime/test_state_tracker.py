@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -216,6 +217,59 @@ def test_a_cut_ends_the_segment_and_what_follows_is_the_first_state(tracker: Sta
     assert update(tracker, Reason.FIRST, OPEN, 100).previous_text == ""
 
 
+def test_a_stream_that_ends_takes_its_state_away_once(tracker: StateTracker) -> None:
+    update(tracker, Reason.FIRST, OPEN, 10)
+    update(tracker, Reason.CHANGE, CLOSED, 20)
+    end = StateEvent("", "door", "camera", None, (segment(20, 30, CLOSED),), last_ns=30)
+    lost = tracker.update(end)
+    assert lost is not None
+    assert (lost.reason, lost.text, lost.previous_text) == (Reason.LOST, "", "the door is closed")
+    assert (lost.since_ns, lost.seq, lost.score) == (30, 2, 0.0)
+    assert math.isnan(lost.cosine)
+    assert tracker.texts == {}
+    assert tracker.update(end) is None
+    again = update(tracker, Reason.FIRST, OPEN, 40)
+    assert (again.previous_text, again.seq) == ("", 3)
+
+
+def test_nothing_is_lost_that_was_never_told(tracker: StateTracker) -> None:
+    assert tracker.update(event(None)) is None
+    update(tracker, Reason.FORCED, OPEN, 10)
+    assert tracker.update(event(None)) is None
+
+
+def test_a_state_is_lost_although_the_next_stream_got_no_words() -> None:
+    bank = PhraseBank({"door": ["open", "closed"]}, [OPEN, CLOSED], logit_scale=10.0)
+    tracker = StateTracker(_Moody(bank, [False, True]))
+    update(tracker, Reason.FIRST, OPEN, 10)
+    with pytest.raises(BackendError):
+        tracker.update(event(Reason.FIRST, CLOSED, 20))
+    lost = tracker.update(event(None))
+    assert lost is not None and lost.previous_text == "open"
+
+
+def test_a_query_that_is_forgotten_is_counted_anew(tracker: StateTracker) -> None:
+    update(tracker, Reason.FIRST, OPEN, 10)
+    tracker.update(event(None))
+    tracker.forget("door")
+    assert update(tracker, Reason.FIRST, OPEN, 20).seq == 0
+
+
+def test_what_no_phrase_resembles_is_none_of_these() -> None:
+    bank = PhraseBank({"door": ["open", "closed"]}, [OPEN, CLOSED], logit_scale=10.0)
+    threshold = 0.7
+    tracker = StateTracker(bank, lambda: threshold)
+    first = update(tracker, Reason.FIRST, unit(OPEN + 0.5 * DARK), 10)
+    assert (first.text, first.cosine) == ("open", pytest.approx(2 / 5**0.5))
+    none = update(tracker, Reason.CHANGE, unit(OPEN + 2 * DARK), 20, segment(10, 20, OPEN))
+    assert (none.text, none.previous_text) == ("", "open")
+    assert (none.cosine, none.score > 0.5) == (pytest.approx(5**-0.5), True)
+    assert update(tracker, Reason.CHANGE, CLOSED, 30, segment(20, 30, DARK)).previous_text == ""
+    assert [it.text for it in described(tracker)] == ["open", ""]
+    threshold = 0.3
+    assert tracker.describe("door", unit(OPEN + 2 * DARK)).text == "open"
+
+
 def test_a_segment_whose_samples_cancel_out_is_lost_alone(tracker: StateTracker) -> None:
     update(tracker, Reason.FIRST, OPEN, 10)
     update(tracker, Reason.CHANGE, CLOSED, 20, segment(10, 20, np.zeros(3), 2))
@@ -270,11 +324,11 @@ def test_after_a_first_state_without_words_the_next_one_is_the_first() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_sample_is_lost_or_counted_twice(colour_bundle: Path, seed: int) -> None:
-    """Through events that wait and merge, decoders that fail, jumps back and streams that end."""
+    """Through events that wait and merge, decoders that fail, jumps, cuts and streams that end."""
     random = np.random.default_rng(seed)
     bank = PhraseBank.from_bundle(Bundle.load(colour_bundle))
     tracker = StateTracker(_Moody(bank, random.random(10_000) < 0.3))
-    detector = StateEventDetector(ChangeConfig(min_gap_s=0.0, refresh_s=2.0))
+    detector = StateEventDetector(ChangeConfig(min_gap_s=0.0, refresh_s=2.0), silence_s=3.0)
     waiting: StateEvent | None = None
     closed: list[Segment] = []
     taken: dict[int, NDArray[np.float32]] = {}
@@ -290,8 +344,11 @@ def test_no_sample_is_lost_or_counted_twice(colour_bundle: Path, seed: int) -> N
             name = str(random.choice(list(COLOURS)))
         # A jump back goes to times that were not used, so that a stamp names one sample.
         stamp += -(10**11) if random.random() < 0.01 else 10**8
+        stamp += 4 * 10**9 if random.random() < 0.01 else 0
         taken[stamp] = colour(name)
-        events = [detector.update("colour", stamp, taken[stamp], "front")]
+        start = stamp - (1 if random.random() < 0.01 else 10**9)  # 1 is a clip of a new stream
+        events = [detector.update("colour", stamp, taken[stamp], "front", window_start_ns=start)]
+        events += detector.end_silent(10**10) if random.random() < 0.01 else []
         events += detector.finish() if random.random() < 0.01 else []
         for one in filter(None, events):
             waiting = one if waiting is None else waiting.merged(one)

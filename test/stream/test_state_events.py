@@ -9,6 +9,7 @@ import pytest
 from vljepa_ros.stream.change import ChangeConfig, Decode, Reason
 from vljepa_ros.stream.segment import Segment
 from vljepa_ros.stream.state_events import (
+    MAX_UNANNOUNCED,
     NothingToDescribeError,
     StateEvent,
     StateEventDetector,
@@ -106,3 +107,127 @@ def test_queries_that_are_gone_or_ask_something_else_are_forgotten() -> None:
         detector.force("light")
     again = detector.update("door", 3, OPEN, "camera")
     assert again is not None and again.decode.reason is Reason.FIRST
+
+
+S = 1_000_000_000
+
+
+def seen(
+    detector: StateEventDetector, stamps: list[float], clip_s: float, *, begin: float | None = None
+) -> list[StateEvent]:
+    """What an embedder that makes clips of ``clip_s`` leads to, its first clip at ``begin``."""
+    events = []
+    for stamp in stamps:
+        start = stamp - clip_s if begin is None else max(stamp - clip_s, begin)
+        event = detector.update(
+            "door",
+            round(stamp * S),
+            OPEN,
+            "camera",
+            window_start_ns=round(start * S),
+            heard_ns=round(stamp * S),
+        )
+        events += [event] if event else []
+    return events
+
+
+@pytest.mark.parametrize("clip_s", [0.3, 1.4, 8.0])
+@pytest.mark.parametrize("hole_s", [1.1, 3600.0])
+def test_a_clip_that_begins_after_all_that_was_seen_is_of_another_stream(
+    clip_s: float, hole_s: float
+) -> None:
+    detector = StateEventDetector(CONFIG)
+    (first,) = seen(detector, [100.0, 100.1, 100.2], clip_s)
+    back = 100.2 + hole_s
+    (again,) = seen(detector, [back + clip_s, back + clip_s + 0.1], clip_s, begin=back)
+    assert first.decode is not None and again.decode is not None
+    assert again.decode.reason is Reason.FIRST
+    assert again.decode.since_ns == round((back + clip_s) * S)
+    assert spans_of(again) == [(100 * S, round(100.2 * S), 3)]
+
+
+def test_a_hole_that_the_clip_bridges_is_no_cut() -> None:
+    detector = StateEventDetector(CONFIG)
+    assert len(seen(detector, [100.0, 100.1, 100.9, 101.0], clip_s=1.4)) == 1
+
+
+def test_a_camera_slower_than_the_clip_is_one_stream() -> None:
+    """Its clips hold a single image, so each begins after the one before."""
+    detector = StateEventDetector(CONFIG, silence_s=3.0)
+    assert len(seen(detector, [100.0, 102.0, 104.1, 106.0], clip_s=0.0)) == 1
+
+
+@pytest.mark.parametrize(("silence_s", "events"), [(3.0, 2), (0.0, 1)])
+def test_a_hole_longer_than_the_silence_is_a_cut_whatever_the_clip_says(
+    silence_s: float, events: int
+) -> None:
+    detector = StateEventDetector(CONFIG, silence_s=silence_s)
+    assert len(seen(detector, [100.0, 100.1, 103.2], clip_s=0.0)) == events
+
+
+def test_a_stamp_that_jumps_back_begins_anew_once() -> None:
+    detector = StateEventDetector(CONFIG, silence_s=3.0)
+    assert len(seen(detector, [100.0, 100.1, 20.0, 20.1], clip_s=1.4)) == 2
+
+
+def test_a_silent_query_ends_alone_and_once() -> None:
+    detector = StateEventDetector(CONFIG, silence_s=2.0)
+    detector.update("door", 1, OPEN, "front", heard_ns=0)
+    detector.update("light", 1, DARK, "front", heard_ns=1 * S)
+    assert detector.end_silent(2 * S) == []
+    (lost,) = detector.end_silent(2 * S + 1)
+    assert (lost.query, lost.decode, lost.stamp_ns, lost.frame_id) == ("door", None, 1, "front")
+    assert spans_of(lost) == [(1, 1, 1)]
+    assert detector.end_silent(3 * S) == []
+    again = detector.update("door", 2, OPEN, "front", heard_ns=3 * S)
+    assert again is not None and again.decode is not None
+    assert again.decode.reason is Reason.FIRST
+    detector.silence_s = 0.0
+    assert detector.end_silent(3600 * S) == []
+
+
+def test_a_stamp_that_comes_again_and_again_is_silence() -> None:
+    detector = StateEventDetector(CONFIG, silence_s=2.0)
+    for second in range(5):
+        detector.update("door", 1, OPEN, "front", heard_ns=second * S)
+    assert len(detector.end_silent(4 * S)) == 1
+
+
+def test_a_clock_that_was_set_back_delays_no_silence() -> None:
+    detector = StateEventDetector(CONFIG, silence_s=2.0)
+    detector.update("door", 1, OPEN, "front", heard_ns=3600 * S)
+    assert detector.end_silent(10 * S) == []
+    assert len(detector.end_silent(12 * S + 1)) == 1
+
+
+def test_only_what_is_asked_is_taken() -> None:
+    detector = StateEventDetector(CONFIG)
+    detector.keep_only({"door": "Is it open?"})
+    assert detector.is_asked("door")
+    assert not detector.is_asked("light")
+    with pytest.raises(NothingToDescribeError, match="'light' is not asked"):
+        detector.force("light")
+    with pytest.raises(NothingToDescribeError, match="no embedding of query 'door' yet"):
+        detector.force("door")
+
+
+def test_before_it_is_known_what_is_asked_few_names_are_taken() -> None:
+    detector = StateEventDetector(CONFIG, silence_s=1.0)
+    assert not detector.is_asked("x" * 65)
+    for number in range(MAX_UNANNOUNCED):
+        assert detector.admit(f"q{number}")
+        detector.update(f"q{number}", 1, OPEN, "camera")
+    assert detector.admit("q0") and not detector.admit("one more")
+    detector.end_silent(9 * S)
+    assert not detector.admit("one more"), "a silent name has been taken, too"
+    detector.keep_only({"q0": "Is it open?"})
+    assert detector.admit("q0") and not detector.admit("q1")
+
+
+def test_the_end_of_a_query_is_told_although_its_stream_had_ended() -> None:
+    detector = StateEventDetector(CONFIG)
+    detector.keep_only({"door": "Is it open?"})
+    detector.update("door", 1, OPEN, "camera")
+    detector.finish()
+    assert [(one.query, one.decode) for one in detector.keep_only({})] == [("door", None)]
+    assert detector.keep_only({}) == []

@@ -18,8 +18,13 @@ from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.stream.vectors import unit
 
 SPACE = "colour-1"
-# Parameters with which a test can count samples.
-COUNTING: dict[str, Any] = {"evidence_s": 0.02, "confirmations": 2, "min_gap_s": 0.0}
+# Parameters with which a test can count samples, however slow the machine is.
+COUNTING: dict[str, Any] = {
+    "evidence_s": 0.02,
+    "confirmations": 2,
+    "min_gap_s": 0.0,
+    "silence_s": 0.0,
+}
 _WORDS = (*COLOURS, *LEVELS)
 
 
@@ -46,10 +51,19 @@ class Speaker:
         """Publish, wait until each has been taken, and return the stamps."""
         return [self.publish(meaning(word), query, **changes) for _ in range(times)]
 
-    def publish(self, vector: Any, query: str = "colour", space_id: str = SPACE) -> int:
+    def publish(
+        self,
+        vector: Any,
+        query: str = "colour",
+        *,
+        space_id: str = SPACE,
+        window_start_ns: int = 0,
+        seq: int = 0,
+    ) -> int:
         """Publish one vector, wait until it has been taken, and return its stamp."""
         stamp, taken = self.next_ns, self._taken()
-        message = Embedding(space_id=space_id, query=query, data=to_floats(vector))
+        message = Embedding(space_id=space_id, query=query, data=to_floats(vector), seq=seq)
+        message.window_start = to_stamp(window_start_ns)
         message.header.stamp = to_stamp(stamp)
         message.header.frame_id = "front"
         self._publisher.publish(message)

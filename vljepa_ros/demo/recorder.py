@@ -145,6 +145,9 @@ class Recorder(Node):
         self._audience.on_embedding(record)
 
     def _on_state(self, message: StateDescription) -> None:
+        if message.reason == StateDescription.LOST:  # the end of the recording, and no words
+            self._anchors.pop(message.query, None)
+            return
         record = StateRecord(
             query=message.query,
             text=message.text,

@@ -8,7 +8,7 @@ slower than the changes, the newest state of each query is described and the oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from std_msgs.msg import Header
@@ -21,26 +21,40 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, STATES_REPLACED, UNANSWERED
+from vljepa_ros.nodes.standing_states import StandingStates
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.decoder import Decoder, Description
 from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.queries import MAX_NAME, MAX_QUERIES
 from vljepa_ros.runtime.signals import Signal
 from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate
-from vljepa_ros.stream.change import ChangeConfig, Decode, Reason
+from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.segment import Segment
-from vljepa_ros.stream.state_events import StateEvent, StateEventDetector
+from vljepa_ros.stream.state_events import (
+    NothingToDescribeError,
+    StateEvent,
+    StateEventDetector,
+)
 from vljepa_ros.stream.vectors import EmbeddingError
 
 
 @dataclass(frozen=True)
 class DescriberModel:
-    """What finds changes and the words for them; all cameras share it."""
+    """What finds changes and the words for them; all cameras share it.
+
+    Attributes:
+        bundle: whose space the embeddings must be of.
+        decoder: finds the words.
+        signal: finds what is compared.
+        min_similarity: returns the cosine below which the nearest phrase is not told.
+    """
 
     bundle: Bundle
     decoder: Decoder
     signal: Signal
+    min_similarity: Callable[[], float]
 
     def can_answer(self, query: str) -> bool:
         """Return whether the decoder has words for a query."""
@@ -90,6 +104,7 @@ class CameraDescriber:
         create = node.create_lifecycle_publisher
         self._state_publisher = create(msg.StateDescription, f"{prefix}state", qos.latched(10))
         self._segment_publisher = create(msg.Segment, f"{prefix}segment", qos.reliable(100))
+        self.standing = StandingStates(node, f"{prefix}states")
         self.listener: Listener | None = None
         self._forget()
 
@@ -104,7 +119,7 @@ class CameraDescriber:
         )
 
     def stop(self) -> None:
-        """Unsubscribe, and have the worker publish what has ended with that."""
+        """Unsubscribe, and have the worker publish what has ended with that: no state stands."""
         if self.listener is not None:
             self.listener.close()
             self.listener = None
@@ -112,6 +127,7 @@ class CameraDescriber:
 
     def close(self) -> None:
         """Destroy the publishers."""
+        self.standing.close()
         for publisher in (self._state_publisher, self._segment_publisher):
             self._node.destroy_lifecycle_publisher(publisher)
 
@@ -125,16 +141,23 @@ class CameraDescriber:
         for event in self._detector.end(queries):
             self._enqueue(event)
 
-    def set_queries(self, info: msg.ModelInfo) -> None:
-        """End the states of queries that the embedder does not answer any more."""
-        texts = {query.name: query.text for query in info.queries}
-        for event in self._detector.keep_only(texts):
+    def end_silent_streams(self) -> None:
+        """End the states of queries of which no embedding has come for too long."""
+        for event in self._detector.end_silent(self._now_ns()):
             self._enqueue(event)
 
-    def set_config(self, config: ChangeConfig) -> None:
-        """Take new rules for what is a change."""
+    def set_queries(self, info: msg.ModelInfo) -> None:
+        """End the states of queries that the embedder does not answer any more."""
+        texts = {query.name: query.text for query in info.queries[:MAX_QUERIES]}
+        for event in self._detector.keep_only(texts):
+            self._seqs.pop(event.query, None)
+            self._enqueue(event)
+
+    def set_rules(self, config: ChangeConfig, silence_s: float) -> None:
+        """Take new rules for when a state changes and when it ends."""
         self._config = config
         self._detector.set_config(config)
+        self._detector.silence_s = silence_s
 
     def force(self, query: str) -> StateEvent:
         """Return the newest state of a query, whether it changed or not.
@@ -163,6 +186,12 @@ class CameraDescriber:
     def _on_embedding(self, message: msg.Embedding) -> None:
         if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
             return
+        if not self._detector.admit(message.query):
+            name = clean_text(message.query, limit=MAX_NAME)
+            detail = f"embedding dropped: the embedder is not asked {name!r} (any more)"
+            self._tally.warn("embeddings of queries that are not asked", detail)
+            return
+        self._count_lost(message)
         if not self._model.can_answer(message.query):
             self._tally.count(UNANSWERED)
             return
@@ -170,12 +199,29 @@ class CameraDescriber:
         try:
             vector = to_vector(message.data)
             signal = self._model.signal(message.query, vector)
-            event = self._detector.update(message.query, stamp_ns, vector, frame_id, signal)
+            event = self._detector.update(
+                message.query,
+                stamp_ns,
+                vector,
+                frame_id,
+                signal,
+                window_start_ns=to_ns(message.window_start),
+                heard_ns=self._now_ns(),
+            )
         except EmbeddingError as error:
             self._tally.warn("embeddings refused", f"embedding refused: {error}")
             return
         if event is not None:
             self._enqueue(event)
+
+    def _count_lost(self, message: msg.Embedding) -> None:
+        """Count a gap in the numbers of a query; with the embedder they begin anew."""
+        before = self._seqs.get(message.query, message.seq)
+        self._seqs[message.query] = message.seq
+        if message.seq > before + 1:
+            number, name = message.seq - before - 1, clean_text(message.query)
+            detail = f"{number} embeddings of {name!r} were lost: the describer is too slow?"
+            self._tally.warn("embeddings lost on the way", detail)
 
     def _enqueue(self, event: StateEvent) -> None:
         kind = (event.camera, event.query)
@@ -183,11 +229,17 @@ class CameraDescriber:
             self._tally.count(STATES_REPLACED)
 
     def _forget(self) -> None:
-        self._detector = StateEventDetector(self._config, self._camera)
-        self._tracker = StateTracker(self._model.decoder)  # the worker's
+        silence_s = self._node.parameters["silence_s"]
+        self._detector = StateEventDetector(self._config, self._camera, silence_s)
+        self._seqs: dict[str, int] = {}  # of the newest embedding, by query
+        self._tracker = StateTracker(self._model.decoder, self._model.min_similarity)  # worker's
+        self.standing.clear()
 
     def _named(self, text: str) -> str:
         return f"{self._camera}: {text}" if self._camera else text
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
 
     # In the worker.
 
@@ -195,27 +247,37 @@ class CameraDescriber:
         """Find the words for an event, and publish what is new.
 
         Returns:
-            The message; None if the words have not changed or the stream has ended.
+            The message; None if there is no news.
 
         Raises:
+            NothingToDescribeError: the query is not asked any more.
             ValueError: the embedding has another dimension than the decoder's.
             BackendError: the decoder failed.
         """
-        tracker = self._tracker
+        tracker, asked = self._tracker, self._detector.is_asked(event.query)
+        if event.is_forced and not asked:
+            raise NothingToDescribeError(f"query {event.query!r} is not asked any more")
         try:
-            update = tracker.update(event)
-            if event.decode is None:
-                return None
-            if update is None:
-                self._tally.count(CHANGES_WITHOUT_WORDS)
-                return None
-            message = _state_message(event, event.decode, update)
-            self._state_publisher.publish(message)
-            self.states.tick()
-            return message
+            return self._publish_state(event, tracker.update(event))
         finally:
             for seq, segment in tracker.take_closed(event.query):
                 self._publish_segment(event, tracker, segment, seq)
+            if event.decode is None and not asked:
+                tracker.forget(event.query)
+                self.standing.forget(event.query)
+
+    def _publish_state(
+        self, event: StateEvent, update: StateUpdate | None
+    ) -> msg.StateDescription | None:
+        if update is None:
+            if event.decode is not None:
+                self._tally.count(CHANGES_WITHOUT_WORDS)
+            return None
+        message = _state_message(event, update)
+        self._state_publisher.publish(message)
+        self.standing.take(message)
+        self.states.tick()
+        return message
 
     def _publish_segment(
         self, event: StateEvent, tracker: StateTracker, segment: Segment, seq: int
@@ -231,15 +293,17 @@ class CameraDescriber:
         self.segments.tick()
 
 
-def _state_message(event: StateEvent, decode: Decode, update: StateUpdate) -> msg.StateDescription:
+def _state_message(event: StateEvent, update: StateUpdate) -> msg.StateDescription:
+    decode = None if update.reason is Reason.FIRST else event.decode
     return msg.StateDescription(
-        header=Header(stamp=to_stamp(decode.stamp_ns), frame_id=event.frame_id),
+        header=Header(stamp=to_stamp(event.stamp_ns), frame_id=event.frame_id),
         since=to_stamp(update.since_ns),
         text=update.text,
         previous_text=update.previous_text,
         query=event.query,
         score=update.score,
-        distance=0.0 if update.reason is Reason.FIRST else decode.distance,
+        cosine=update.cosine,
+        distance=0.0 if decode is None else decode.distance,
         reason=int(update.reason),
         seq=update.seq,
     )
@@ -256,6 +320,7 @@ def _segment_message(
         text=words.text,
         query=event.query,
         score=words.score,
+        cosine=words.cosine,
         normalized=True,
         data=to_floats(segment.embedding),
         samples=segment.samples,

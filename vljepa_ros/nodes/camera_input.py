@@ -72,6 +72,7 @@ class CameraInput:
         self.clips_hz = 0.0  # embedded between the last two reports
         self._rate = Rate()
         self._age_ms = 0.0
+        self._seqs: dict[str, int] = {}  # of the newest embedding, by query
         self._published_s = time.monotonic()
         node, topic = self._node, f"{self._camera}/image_raw" if self._camera else "image_raw"
         kind = Image
@@ -108,6 +109,7 @@ class CameraInput:
             return
         header = Header(stamp=to_stamp(embedded.end_ns), frame_id=frame_id)
         window_start = to_stamp(embedded.start_ns)
+        self._seqs = {query: self._seqs.get(query, -1) + 1 for query in embedded.vectors}
         for query, vector in embedded.vectors.items():
             self._publisher.publish(
                 Embedding(
@@ -116,6 +118,7 @@ class CameraInput:
                     space_id=self._space_id,
                     query=query,
                     normalized=True,
+                    seq=self._seqs[query],
                     data=to_floats(vector),
                 )
             )

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import JumpHandle
+from rclpy.clock import Clock, ClockType, JumpHandle
 
 from vljepa_msgs.msg import ModelInfo
 from vljepa_msgs.srv import Describe
+from vljepa_ros.nodes import standing_states
 from vljepa_ros.nodes.camera_describer import DescriberModel
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.common import qos
@@ -30,12 +31,15 @@ from vljepa_ros.nodes.state_worker import StateWorker
 from vljepa_ros.nodes.text_client import TextClient
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
-from vljepa_ros.runtime.choose_decoder import choose_decoder
+from vljepa_ros.runtime.choose_decoder import PHRASES, choose_decoder
+from vljepa_ros.runtime.none_of_these import answers_or_none
 from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
 from vljepa_ros.runtime.queries import QueryError
-from vljepa_ros.runtime.signals import choose_signal
+from vljepa_ros.runtime.signals import ANSWERS, Signal, choose_signal
 from vljepa_ros.stream.change import ChangeConfig
 from vljepa_ros.stream.clean_text import clean_text
+
+_CHECK_S = 0.1  # between two looks for silence: what it may be told late
 
 
 class Describer(ManagedNode):
@@ -49,6 +53,7 @@ class Describer(ManagedNode):
         self._phrases: QueryPhrases | None = None  # from configure to cleanup, if it uses a bank
         self._queries: Any = None  # Subscription, from activate to deactivate
         self._jumps: JumpHandle | None = None  # from activate to deactivate
+        self._clockwork: list[Any] = []  # Timers, from activate to deactivate
         # An answer that waits for the worker must not hold up embeddings: a group of its own.
         group = MutuallyExclusiveCallbackGroup()
         self.create_service(Describe, "~/describe", self._on_describe, callback_group=group)
@@ -62,7 +67,8 @@ class Describer(ManagedNode):
         self._model = DescriberModel(
             bundle=bundle,
             decoder=choose_decoder(self.parameters["decoder"], bundle, phrases),
-            signal=choose_signal(self.parameters["compare"], phrases),
+            signal=self._choose_signal(phrases),
+            min_similarity=self._min_similarity,
         )
 
     def do_configure(self) -> None:
@@ -75,15 +81,23 @@ class Describer(ManagedNode):
             self._phrases = QueryPhrases(self, bank, space_id, self._embedder, worker.end_states)
 
     def do_activate(self) -> None:
-        """Subscribe to the embeddings."""
+        """Subscribe to the embeddings, and begin to look for silence."""
         self._require_worker().start()
         self._queries = self.create_subscription(
             ModelInfo, "embedder/model_info", self._on_model_info, qos.latched(1)
         )
         self._jumps = on_clock_jump(self, self._on_clock_jump)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # only wakes; silence is in node's time
+        self._clockwork = [
+            self.create_timer(_CHECK_S, self._end_silent_streams, clock=steady),
+            self.create_timer(standing_states.PERIOD_S, self._publish_states, clock=steady),
+        ]
 
     def do_deactivate(self) -> None:
         """Unsubscribe, publish what has ended with that, and forget the states."""
+        for timer in self._clockwork:
+            self.destroy_timer(timer)
+        self._clockwork = []
         if self._jumps is not None:
             self._jumps.unregister()
         if self._queries is not None:
@@ -108,12 +122,13 @@ class Describer(ManagedNode):
             self._worker.stop_thread()
 
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
-        """Take new rules for what is a change; configure reads the others."""
+        """Take new rules for when a state changes and ends; configure reads the others."""
         self._cameras(changed)
         config = self._change_config(changed)
+        silence_s = changed.get("silence_s", self.parameters["silence_s"])
         if self._worker is not None:
             for camera in self._worker.cameras.values():
-                camera.set_config(config)
+                camera.set_rules(config, silence_s)
 
     def health(self) -> Health:
         """Report rates, states and counts."""
@@ -155,6 +170,14 @@ class Describer(ManagedNode):
         except QueryError as error:
             self.tally.warn("phrases refused", f"phrases of the queries refused: {error}")
 
+    def _end_silent_streams(self) -> None:
+        for camera in self._require_worker().cameras.values():
+            camera.end_silent_streams()
+
+    def _publish_states(self) -> None:
+        for camera in self._require_worker().cameras.values():
+            camera.standing.publish()
+
     def _on_clock_jump(self) -> None:
         for camera in self._require_worker().cameras.values():
             camera.end_streams()
@@ -193,6 +216,16 @@ class Describer(ManagedNode):
                 "for the decoder 'phrases'"
             )
         return self._phrases
+
+    def _choose_signal(self, phrases: PhraseBank) -> Signal:
+        """Return what is compared; "none of these" is an answer only among phrases."""
+        if (self.parameters["decoder"], self.parameters["compare"]) == (PHRASES, ANSWERS):
+            return answers_or_none(phrases, self._min_similarity)
+        return choose_signal(self.parameters["compare"], phrases)
+
+    def _min_similarity(self) -> float:
+        """Return the cosine below which the nearest phrase is not told; in any thread."""
+        return float(self.parameters["min_similarity"])
 
     def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the cameras, as they are or as they are about to be."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
 from vljepa_ros.runtime.choose import AUTO, BACKENDS
 from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
+from vljepa_ros.runtime.none_of_these import OFF
 from vljepa_ros.runtime.phrases import ANSWER_FROM, OWN
 from vljepa_ros.runtime.signals import ANSWERS, COMPARISONS
 from vljepa_ros.stream.change import ChangeConfig
@@ -184,4 +185,24 @@ DESCRIBER = (
         Change.UNCONFIGURED,
     ),
     *DETECTOR,
+    # A cut of the stream, at the defaults, takes 2.4 s without an embedding: 1.0 s of gap, and
+    # 1.4 s until a clip is full again. That is no silence yet.
+    ParameterSpec(
+        "silence_s",
+        3.0,
+        "Time in seconds without a new embedding of a query after which its state is lost; it "
+        "must be longer than the usual time from one embedding to the next; 0 is never.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=_DAY_S,
+    ),
+    ParameterSpec(
+        "min_similarity",
+        OFF,
+        "Least cosine similarity of the nearest phrase; below it the text is empty, which is none "
+        "of these; -1 is off.",
+        Change.LIVE,
+        minimum=-1.0,
+        maximum=1.0,
+    ),
 )

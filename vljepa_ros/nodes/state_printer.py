@@ -16,7 +16,7 @@ from vljepa_ros.stream.clean_text import clean_text
 
 
 class StatePrinter(ManagedNode):
-    """Subscribes to ``describer/state``; a text that is only repeated is not printed again."""
+    """Subscribes to ``describer/state``; a state that is only repeated is not printed again."""
 
     def __init__(self, **options: Any) -> None:
         """Wait for activation."""
@@ -38,11 +38,23 @@ class StatePrinter(ManagedNode):
         self._printed.clear()
 
     def _print(self, state: StateDescription) -> None:
-        text = clean_text(state.text) or "nothing"
-        if self._printed.get(state.query) == text:
+        line = _line(state)
+        if state.reason == StateDescription.FORCED:
+            return  # the current state stays
+        if state.reason == StateDescription.LOST:
+            self._printed.pop(state.query, None)
+        elif self._printed.get(state.query) == state.text:
             return
-        self._printed[state.query] = text
-        self.get_logger().info(f"{clean_text(state.query)}: {text} ({state.score:.0%})")
+        else:
+            self._printed[state.query] = state.text
+        self.get_logger().info(line)
+
+
+def _line(state: StateDescription) -> str:
+    query, text = clean_text(state.query), clean_text(state.text)
+    if state.reason == StateDescription.LOST:
+        return f"{query}: nothing is seen any more; it was: {clean_text(state.previous_text)}"
+    return f"{query}: {text or 'none of these'} ({state.score:.0%})"
 
 
 def main() -> int:

@@ -100,16 +100,17 @@ class TextServices:
                 raise RefusedError(f"{len(request.answers)} answers; 1 to {MAX_ANSWERS} are asked")
             answers = [clean_text(answer, limit=MAX_TEXT) for answer in request.answers]
             question = clean_text(request.question, limit=MAX_TEXT)
-            stamp_ns, scores = await worker.thread.call(
+            answer = await worker.thread.call(
                 partial(worker.clips.ask, question, answers, request.camera)
             )
         except (ValueError, BackendError, WorkerStoppedError) as error:
             response.message = self._refuse(error)
             return response
         response.success = True
-        response.stamp = to_stamp(stamp_ns)
-        response.scores = to_floats(scores)
-        response.best = int(np.argmax(scores))
+        response.stamp = to_stamp(answer.end_ns)
+        response.scores = to_floats(answer.scores)
+        response.cosines = to_floats(answer.cosines)
+        response.best = int(np.argmax(answer.scores))
         return response
 
     def _require_worker(self) -> ClipWorker:

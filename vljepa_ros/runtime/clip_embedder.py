@@ -70,6 +70,21 @@ class ClipEmbeddings:
         return all(np.isfinite(vector).all() for vector in self.vectors.values())
 
 
+@dataclass(frozen=True)
+class ClipAnswer:
+    """How well candidate answers fit the clip that ends at ``end_ns``.
+
+    Attributes:
+        end_ns: stamp of the clip's newest frame.
+        scores: (number of answers), probabilities among these answers.
+        cosines: (number of answers), each independent of the others.
+    """
+
+    end_ns: int
+    scores: NDArray[np.float32]
+    cosines: NDArray[np.float32]
+
+
 class ClipEmbedder:
     """Runs the model on the streams of cameras, in one thread.
 
@@ -140,10 +155,8 @@ class ClipEmbedder:
             for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
         }
 
-    def ask(
-        self, question: str, answers: Sequence[str], camera: str = ""
-    ) -> tuple[int, NDArray[np.float32]]:
-        """Return the stamp (ns) of a camera's newest clip and the score of each answer about it.
+    def ask(self, question: str, answers: Sequence[str], camera: str = "") -> ClipAnswer:
+        """Score candidate answers to a question about a camera's newest clip.
 
         An empty name stands for the only camera.
 
@@ -161,7 +174,8 @@ class ClipEmbedder:
         if clip is None:
             raise NoClipError("no clip is complete yet: are images coming?")
         (vector,) = self._model.embed(clip.frames, [question])
-        return clip.end_ns, self._model.answer(vector, answers)
+        cosines = self._model.similarities(vector, answers)
+        return ClipAnswer(clip.end_ns, self._model.scores(cosines), cosines)
 
     def clear(self) -> None:
         """Forget the streams."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,14 +12,20 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Description:
-    """Words for an embedding, and how probable the decoder holds them (0..1).
+    """Words for an embedding, and how well they fit.
 
-    Probabilities of two kinds of decoders do not compare: the phrase bank's is among its phrases,
-    the text decoder's among all sentences.
+    Attributes:
+        text: the words; empty if no phrase is similar enough.
+        score: how probable the decoder holds them (0..1). Probabilities of two kinds of decoders
+            do not compare: the phrase bank's is among its phrases, the text decoder's among all
+            sentences.
+        cosine: similarity (-1..1) of the embedding to the nearest phrase; NaN if the decoder does
+            not choose among phrases.
     """
 
     text: str
     score: float
+    cosine: float = math.nan
 
 
 class Decoder(Protocol):

@@ -202,9 +202,28 @@ class VLJepa:
             TextError: an answer is empty, or the bundle has no text encoder.
             BackendError: the model is closed or failed.
         """
+        return self.scores(self.similarities(embedding, answers))
+
+    def similarities(self, embedding: ArrayLike, answers: Sequence[str]) -> NDArray[np.float32]:
+        """Compare candidate answers with a clip's embedding (dimension).
+
+        Returns:
+            (number of answers): cosines, each of which does not depend on the other answers.
+
+        Raises:
+            ValueError: there is no answer, or the embedding is not usable.
+            TextError: an answer is empty, or the bundle has no text encoder.
+            BackendError: the model is closed or failed.
+        """
         if not answers:
             raise ValueError("there must be at least one answer")
-        cosines = np.stack([self.embed_text(answer) for answer in answers]) @ unit(embedding)
+        cosines: NDArray[np.float32] = np.stack(
+            [self.embed_text(answer) for answer in answers]
+        ) @ unit(embedding)
+        return cosines
+
+    def scores(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn the cosines of candidate answers into probabilities among these answers."""
         return softmax(self.bundle.logit_scale * cosines)
 
     def describe(self, query_name: str, embedding: ArrayLike) -> Phrase:

@@ -65,13 +65,17 @@ class ChangeConfig:
 
 
 class Reason(IntEnum):
-    """Why a state is decoded. The values are those of StateDescription.reason."""
+    """Why a state is told. The values are those of StateDescription.reason.
+
+    Nothing is decoded for LOST.
+    """
 
     FIRST = 0
     CHANGE = 1
     REFRESH = 2
     FORCED = 3
     CORRECTION = 4
+    LOST = 5
 
 
 @dataclass(frozen=True)
@@ -123,18 +127,28 @@ class ChangeDetector:
         self._stamp_ns = self._decoded_ns = self._since_ns = 0
 
     @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest sample, or None before any."""
+        return self._stamp_ns if self._started else None
+
+    @property
     def required_s(self) -> float:
         """Evidence in seconds that a change needs now."""
         evidence_s = self.config.evidence_s
         return evidence_s + self._noise * max(evidence_s / QUIET, MARGIN * self._weight_s)
 
     def update(
-        self, stamp_ns: int, embedding: ArrayLike, signal: ArrayLike | None = None
+        self,
+        stamp_ns: int,
+        embedding: ArrayLike,
+        signal: ArrayLike | None = None,
+        *,
+        cut: bool = False,
     ) -> Decode | None:
         """Take the next sample and return a decode if one is due.
 
         A stamp that was seen already changes nothing. A stamp before the newest one means that the
-        clock or the recording started again: the detector starts anew too.
+        clock or the recording started again: the detector starts anew, as after a cut.
 
         Args:
             stamp_ns: when it was seen.
@@ -142,6 +156,7 @@ class ChangeDetector:
             signal: (any), what is compared; two samples are wholly different if half of their
                 squared distance is 1. None is the embedding itself. If its dimension has
                 changed, other things are compared from now on: the state is refreshed at once.
+            cut: whether the stream was cut since the sample before.
 
         Raises:
             EmbeddingError: the embedding is zero, the embedding or the signal is not finite, or
@@ -149,7 +164,7 @@ class ChangeDetector:
         """
         vector = self._checked(embedding)
         compared = _checked_signal(vector if signal is None else signal)
-        if not self._started or stamp_ns < self._stamp_ns:
+        if not self._started or cut or stamp_ns < self._stamp_ns:
             return self._start(stamp_ns, vector, compared)
         if stamp_ns == self._stamp_ns:
             return None
