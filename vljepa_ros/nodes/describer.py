@@ -23,6 +23,7 @@ from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
 from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.describer_complaints import DescriberComplaints
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, DETECTOR
 from vljepa_ros.nodes.phrase_service import Bank, PhraseService
 from vljepa_ros.nodes.state_worker import StateWorker
@@ -42,6 +43,7 @@ class Describer(ManagedNode):
         super().__init__("describer", DESCRIBER, **options)
         self._model: DescriberModel | None = None  # from load to cleanup
         self._worker: StateWorker | None = None  # from configure to cleanup
+        self._complaints = DescriberComplaints(self.tally)
         self._queries: Any = None  # Subscription, from activate to deactivate
         self._jumps: JumpHandle | None = None  # from activate to deactivate
         # An answer that waits for the worker must not hold up embeddings: a group of its own.
@@ -118,10 +120,11 @@ class Describer(ManagedNode):
         for camera in cameras:
             values.update(camera.values())
         values.update(self.tally.values())
-        silent = list(filter(None, [camera.silence() for camera in cameras]))
-        if silent:
-            level = Level.STALE if len(silent) == len(cameras) else Level.WARN
-            return Health(level, "; ".join(silent), values)
+        if found := [
+            text for one in worker.cameras.items() if (text := self._complaints.of(*one))
+        ]:
+            silent = all(camera.silence() for camera in cameras)
+            return Health(Level.STALE if silent else Level.WARN, "; ".join(found), values)
         return Health(Level.OK, f"{described} descriptions", values)
 
     def _on_model_info(self, info: ModelInfo) -> None:

@@ -16,10 +16,12 @@ from vljepa_msgs.msg import ModelInfo, Query
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.complaints import MODEL_FAILS
 from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.diagnostic_keys import FRAME_SIZE
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
@@ -120,11 +122,13 @@ class Embedder(ManagedNode):
         """Report rates, ages and counts."""
         worker = self._require_worker()
         model, cameras = worker.model, worker.inputs.values()
+        frame = model.bundle.frame
         values = {
             **{key: value for camera in cameras for key, value in camera.values().items()},
             "model_ms": worker.model_ms,
             "model": f"{model.bundle.name} {model.bundle.version}",
             "space_id": model.bundle.space_id,
+            FRAME_SIZE: f"{frame.width} x {frame.height}",
             "backend": f"{model.backend.name} {model.backend.precision}",
             "backend reason": model.backend_reason,
             "queries": ", ".join(worker.clips.queries),
@@ -189,7 +193,7 @@ def _judge(worker: ClipWorker) -> tuple[Level, str]:
     if all(silences):
         return Level.STALE, "; ".join(silences)
     if worker.failures:
-        return Level.WARN, f"the model failed {worker.failures} times in a row"
+        return Level.WARN, MODEL_FAILS.told(worker.failures)
     faults = [silence or camera.fault() for camera, silence in zip(cameras, silences, strict=True)]
     if any(faults):
         return Level.WARN, "; ".join(filter(None, faults))
