@@ -35,9 +35,9 @@ from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, IMAGES_WITHOUT_STAM
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
 from vljepa_ros.stream.images import ImageError
-from vljepa_ros.stream.pace import Pace
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.stamp_gate import Admission, StampFault, StampGate
+from vljepa_ros.stream.stamp_rate import StampRate
 
 _NS_PER_MS = 1e6
 _START_UP_S = 3.0  # of images and of clips, before which their rates say little
@@ -79,7 +79,7 @@ class CameraInput:
         self._source: tuple[str, tuple[int, ...]] | None = None  # frame_id and shape
         self._refusal = ""  # of the newest image, if it was refused
         self._latest_refusal = ""
-        self._images, self._frames, self._clips = Pace(), Pace(), Pace()
+        self._images, self._frames, self._clips = StampRate(), StampRate(), StampRate()
         self._stamp_fault: StampFault | None = None
         self.clips_hz = 0.0  # embedded between the last two reports
         self._rate = Rate()

@@ -18,7 +18,7 @@ _FEWEST = 3  # stamps, also of a stream that is slower than the window
 _QUARTILE = 4  # lost frames make intervals longer; a quarter of them are taken to be whole
 
 
-class Pace:
+class StampRate:
     """The latest stamps of a stream: about ten seconds of them. One thread adds, any may read."""
 
     def __init__(self) -> None:
