@@ -89,7 +89,7 @@ def shows(overlay: Any, colour: tuple[int, int, int]) -> bool:
 
 def test_images_are_taken_only_while_somebody_looks(ros: Bench, robot: Robot) -> None:
     reports = ros.diagnostics("visualizer")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     reports.wait_for(lambda one: one.message == "nobody looks at the overlay", "idleness")
     assert robot.camera.publisher.get_subscription_count() == 0
     subscription = ros.node.create_subscription(Image, "/visualizer/overlay", lambda _: None, 5)
@@ -100,7 +100,7 @@ def test_images_are_taken_only_while_somebody_looks(ros: Bench, robot: Robot) ->
 
 def test_the_overlay_shows_the_picture_with_its_stamp_and_frame(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched().send(PICTURE, START, "camera_optical")
     (overlay,) = overlays.wait(1)
     assert (to_ns(overlay.header.stamp), overlay.header.frame_id) == (START, "camera_optical")
@@ -112,7 +112,7 @@ def test_states_from_before_the_start_are_shown(ros: Bench, robot: Robot) -> Non
     robot.asks("action")
     robot.says("reaching", START - 5 * SECOND)
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     sent = 0
 
@@ -128,7 +128,7 @@ def test_states_from_before_the_start_are_shown(ros: Bench, robot: Robot) -> Non
 def test_a_new_state_changes_the_panel_and_not_the_picture(ros: Bench, robot: Robot) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.asks("action")
     robot.camera.wait_matched().send(PICTURE, START)
     (before,) = overlays.wait(1)
@@ -143,7 +143,7 @@ def test_a_new_state_changes_the_panel_and_not_the_picture(ros: Bench, robot: Ro
 
 def test_the_embedders_drops_are_shown(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     sent = 0
 
@@ -165,7 +165,7 @@ def test_the_embedders_drops_are_shown(ros: Bench, robot: Robot) -> None:
 
 def test_markers_stand_in_the_cameras_frame(ros: Bench, robot: Robot) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
-    ros.add(Visualizer, text_size_m=0.2, text_distance_m=3.0)
+    ros.add(Visualizer, use_sim_time=True, text_size_m=0.2, text_distance_m=3.0)
     robot.asks("action", "object")
     robot.says("reaching", START, score=0.81)
     robot.says("the drawer is open", START, query="object")
@@ -188,7 +188,7 @@ def test_markers_of_images_without_a_frame_stand_in_one_that_is_named(
 ) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
     reports = ros.diagnostics("visualizer")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.asks("action")
     robot.says("reaching", START, frame_id="")
     message = markers.wait_for(lambda one: one.markers, "a text")
@@ -199,7 +199,7 @@ def test_markers_of_images_without_a_frame_stand_in_one_that_is_named(
 
 def test_a_look_on_request_does_not_replace_the_state(ros: Bench, robot: Robot) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.asks("action", "object")
     robot.says("reaching", START)
     robot.says("a glimpse", START, reason=StateDescription.FORCED)
@@ -211,7 +211,7 @@ def test_a_look_on_request_does_not_replace_the_state(ros: Bench, robot: Robot) 
 def test_compressed_images_are_drawn(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
     camera = ros.camera("image_raw/compressed", kind=CompressedImage).wait_matched(0)
-    ros.add(Visualizer, image_transport="compressed")
+    ros.add(Visualizer, use_sim_time=True, image_transport="compressed")
     camera.wait_matched()
     _, data = cv2.imencode(".png", PICTURE[..., ::-1])
     message = CompressedImage(header=header(START), format="png")
@@ -222,7 +222,7 @@ def test_compressed_images_are_drawn(ros: Bench, robot: Robot) -> None:
 
 def test_an_image_that_lies_is_counted_and_the_next_is_drawn(ros: Bench, robot: Robot) -> None:
     overlays, reports = ros.inbox(Image, "/visualizer/overlay"), ros.diagnostics("visualizer")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     lie = to_image(PICTURE, to_stamp(START), "camera")
     lie.height = 9999
@@ -234,7 +234,7 @@ def test_an_image_that_lies_is_counted_and_the_next_is_drawn(ros: Bench, robot: 
 
 def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer, max_rate_hz=5.0)
+    ros.add(Visualizer, use_sim_time=True, max_rate_hz=5.0)
     robot.camera.wait_matched()
     for tick in range(60):  # two seconds of a 30 Hz camera
         robot.camera.send(PICTURE, START + tick * SECOND // 30)
@@ -246,7 +246,7 @@ def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
 
 def test_it_can_be_deactivated_and_activated_again(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     for name in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
         wanted = Transition(id=name)

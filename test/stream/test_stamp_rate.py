@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rate of stamps tells a slow camera from one whose images are lost, on the time line of the stamps."""
+"""The rate of stamps tells a slow camera from one whose images are lost."""
 
 from __future__ import annotations
 

@@ -100,9 +100,7 @@ class Rate:
         self._now = now
         self._lock = threading.Lock()
         self._total = 0
-        self._readings = deque(
-            [(now(), 0)]
-        )  # time and total, the oldest is where the window begins
+        self._readings = deque([(now(), 0)])  # time and total; the window begins at the first
 
     def tick(self) -> None:
         """Count one event."""
