@@ -16,10 +16,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from support.ros import Bench, Camera
-from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription
+from support.ros import Bench, Camera, Report
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription, States
 from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.complaints import OLD_STAMPS
 from vljepa_ros.nodes.common.conversions import to_image, to_ns, to_rgb, to_stamp
+from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.visualizer import Visualizer
 from vljepa_ros.views.colours import StateColours
 
@@ -59,6 +61,11 @@ class Robot:
         message.header.frame_id = frame_id
         message.since = to_stamp(since_ns)
         message.reason = reason
+        self.state.publish(message)
+
+    def loses(self, text: str, seen_ns: int, query: str = "action") -> None:
+        message = StateDescription(header=header(seen_ns), query=query, previous_text=text)
+        message.reason = StateDescription.LOST
         self.state.publish(message)
 
     def drops(self, count: int) -> None:
@@ -253,3 +260,102 @@ def test_it_can_be_deactivated_and_activated_again(ros: Bench, robot: Robot) -> 
         assert ros.call(ChangeState, "/visualizer/change_state", transition=wanted).success
     robot.camera.wait_matched().send(PICTURE, START)
     overlays.wait(1)
+
+
+def test_a_camera_that_falls_silent_leaves_a_grey_picture_with_an_age(
+    ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.visualizer._SILENCE_S", 0.2)
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.camera.wait_matched().send(PICTURE, START)
+
+    def is_grey(overlay: Any) -> bool:
+        shown = to_rgb(overlay)[80:300, :400]
+        return bool((np.ptp(shown, axis=2) == 0).all() and shown.any())
+
+    grey = overlays.wait_for(is_grey, "the last picture in grey")
+    assert to_ns(grey.header.stamp) == START, "it is the old picture"
+    overlays.clear()
+    overlays.wait_for(is_grey, "another one, with another age")
+
+
+def test_before_the_first_image_the_overlay_says_that_none_comes(
+    ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.visualizer._SILENCE_S", 0.2)
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, use_sim_time=True)
+    assert to_rgb(overlays.wait(1)[0])[:60].any()
+
+
+def test_a_lost_state_says_in_the_marker_for_how_long(ros: Bench, robot: Robot) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    node = ros.add(Visualizer, use_sim_time=True)
+    robot.asks("action")
+    ros.set_clock(node, START)
+    robot.says("reaching", START - 2 * SECOND)
+    markers.wait_for(lambda one: one.markers and "80 %" in one.markers[0].text, "the state")
+    robot.loses("reaching", START - 2 * SECOND)
+    lost = "action?\nreaching (not seen for 2.0 s)"
+    message = markers.wait_for(lambda one: one.markers and one.markers[0].text == lost, "its end")
+    assert message.markers[0].color.r < 1
+    ros.set_clock(node, START + SECOND // 2)
+    markers.wait_for(lambda one: one.markers and "for 2.5 s" in one.markers[0].text, "an age")
+
+
+def test_a_state_without_embeddings_grows_old_against_the_clock(ros: Bench, robot: Robot) -> None:
+    markers, reports = ros.inbox(MarkerArray, "/visualizer/markers"), ros.diagnostics("visualizer")
+    node = ros.add(Visualizer, use_sim_time=True)
+    robot.asks("action")
+    ros.set_clock(node, START)
+    robot.says("reaching", START - 30 * SECOND)
+    markers.wait_for(
+        lambda one: one.markers and "not seen for 30.0 s" in one.markers[0].text, "an old state"
+    )
+
+    def told() -> list[Report]:
+        robot.embeds(START - 30 * SECOND)
+        return [report for report in reports if report.message == OLD_STAMPS.told(30)]
+
+    ros.wait(told, "that it is late")
+    assert told()[0].level == Level.WARN.value
+
+
+def test_states_that_stand_are_shown_to_who_comes_late(ros: Bench, robot: Robot) -> None:
+    standing = ros.node.create_publisher(States, "describer/states", qos.latched(1))
+    one = StateDescription(header=header(START), query="object", text="closed", score=0.7)
+    standing.publish(States(states=[one]))
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    ros.add(Visualizer, use_sim_time=True)
+    message = markers.wait_for(lambda one: one.markers, "a text")
+    assert "closed" in message.markers[0].text
+
+
+def test_what_the_model_sees_is_framed(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.camera.wait_matched()
+    sent = 0
+
+    def framed() -> bool:
+        nonlocal sent
+        size = KeyValue(key="frame size", value="160 x 160")
+        status = DiagnosticStatus(name="embedder", values=[size])
+        robot.diagnostics.publish(DiagnosticArray(status=[status]))
+        robot.camera.send(PICTURE, START + sent * SECOND // 10)
+        sent += 1
+        shown = [to_rgb(one)[:300, :400] for one in overlays]
+        return any((one[:, 50] != PICTURE[:, 50]).any(axis=1).mean() > 0.9 for one in shown)
+
+    ros.wait(framed, "a frame at the left of the square in the middle")
+
+
+def test_letters_that_no_font_has_are_reported(ros: Bench, robot: Robot) -> None:
+    reports = ros.diagnostics("visualizer")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.says("\U0001f9ffx\u4e2d\U000e0100\u4dff\U0002ebe0", START)
+    report = reports.wait_for(
+        lambda r: "texts with letters that no font has" in r.values, "the count"
+    )
+    assert "fonts-noto-cjk" in report.values["last fault"]

@@ -64,9 +64,9 @@ INCOMPATIBLE_QOS = Complaint(
 )
 SILENT_PUBLISHERS = Complaint(
     "no message for {} s, but there are publishers: {}",
-    "the camera driver has no image, or the network loses all of them, as it does with images of "
-    "more than 512 KB",
-    '`ros2 topic hz` on the camera\'s computer; see "Large images" in docs/robot.md',
+    "the publishers send nothing, or the network loses all of it, as it does with images of more "
+    "than 512 KB",
+    '`ros2 topic hz` on the publisher\'s computer; see "Large images" in docs/robot.md',
 )
 NO_EMBEDDER = Complaint(
     "no message for {} s, so there is no embedding: {}",
