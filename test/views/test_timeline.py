@@ -124,7 +124,7 @@ def test_an_hour_of_short_states_is_drawn_in_pieces_and_not_as_confetti() -> Non
 def test_each_row_has_its_legend() -> None:
     one = hour(600.0)
     _, (first,) = drawn(one, "state 0")
-    boxed = first[:, 144:170].all(axis=1).astype(int)
+    boxed = first[:, 145:150].all(axis=1).astype(int)
     edges = np.flatnonzero(np.diff(boxed, prepend=0, append=0)).reshape(-1, 2)
     assert (np.diff(edges) == 17).sum() == 7, "boxes of the height of a legend's"
 
