@@ -359,3 +359,16 @@ def test_letters_that_no_font_has_are_reported(ros: Bench, robot: Robot) -> None
         lambda r: "texts with letters that no font has" in r.values, "the count"
     )
     assert "fonts-noto-cjk" in report.values["last fault"]
+
+
+def test_states_of_a_dead_describer_are_not_shown_as_current(
+    ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.visualizer.UNSEEN_S", 0.5)
+    standing = ros.node.create_publisher(States, "describer/states", qos.latched(1))
+    one = StateDescription(header=header(START), query="object", text="closed", score=0.7)
+    standing.publish(States(states=[one]))
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    node = ros.add(Visualizer, use_sim_time=True)
+    ros.set_clock(node, START)
+    markers.wait_for(lambda one: one.markers and "not seen" in one.markers[0].text, "its silence")

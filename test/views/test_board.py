@@ -154,3 +154,14 @@ def test_what_topics_bring_is_bounded() -> None:
     queries = board.view(0).queries
     assert len(queries) == 64
     assert all(len(query.question) <= 200 for query in queries)
+
+
+def test_states_are_not_current_while_the_describer_is_silent() -> None:
+    board = StateBoard()
+    board.add_state("a", StateView("one", SECOND, 0.5))
+    for second in range(20):
+        board.add_embedding("a", second * SECOND)
+    board.untold_since_ns = 12 * SECOND
+    assert board.view(20 * SECOND).queries[0].unseen_s(20 * SECOND) == 8.0
+    board.untold_since_ns = None
+    assert board.view(20 * SECOND).queries[0].unseen_s(20 * SECOND) is None

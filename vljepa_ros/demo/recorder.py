@@ -32,7 +32,6 @@ _REASONS = {
     StateDescription.REFRESH: "refresh",
     StateDescription.CORRECTION: "correction",
     StateDescription.FORCED: "forced",
-    StateDescription.LOST: "lost",
 }
 _QUEUE = 100
 _INFO, _WARN = 20, 30  # of Log.level; the constants of the message are bytes in some releases
@@ -159,11 +158,8 @@ class Recorder(Node):
             received_ns=self._now_ns(),
         )
         self.run.states.append(record)
-        if message.reason == StateDescription.LOST:
-            self._board.lose_state(record.query, record.previous_text, record.stamp_ns)
-        else:
-            state = StateView(record.text, record.since_ns, record.score)
-            self._board.add_state(record.query, state, record.stamp_ns)
+        state = StateView(record.text, record.since_ns, record.score)
+        self._board.add_state(record.query, state, record.stamp_ns)
         if record.query in self._newest:
             self._anchors[record.query] = self._newest[record.query]
         self._audience.on_state(record)

@@ -29,7 +29,7 @@ from visualization_msgs.msg import MarkerArray
 from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription, States
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
-from vljepa_ros.nodes.common.complaints import NO_EMBEDDER, OLD_STAMPS
+from vljepa_ros.nodes.common.complaints import NO_DESCRIBER, NO_EMBEDDER, OLD_STAMPS
 from vljepa_ros.nodes.common.conversions import to_image, to_ns, to_rgb
 from vljepa_ros.nodes.common.diagnostics import Health, Level, Rate
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
@@ -43,7 +43,7 @@ from vljepa_ros.nodes.parameter_tables import IMAGE_TRANSPORT
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
-from vljepa_ros.views.board import BoardView, StateBoard, StateView
+from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard, StateView
 from vljepa_ros.views.overlay import OverlayPainter
 from vljepa_ros.views.text_drawing import lacks_letters
 
@@ -102,6 +102,7 @@ class Visualizer(ManagedNode):
         self._markers: Any = None
         self._images: Listener | None = None
         self._embeddings: Listener | None = None
+        self._states: Listener | None = None
         self._listeners: list[Listener] = []
         self._clockwork: list[Any] = []
         self._jumps: JumpHandle | None = None
@@ -125,11 +126,12 @@ class Visualizer(ManagedNode):
             Embedding, "embedder/embedding", self._on_embedding, qos.reliable(10)
         )
         self._embeddings = embeddings
+        self._states = self._listen(States, "describer/states", self._on_states, qos.latched(1))
         self._listeners = [
             self._listen(ModelInfo, "embedder/model_info", self._on_model_info, qos.latched(1)),
             embeddings,
             self._listen(StateDescription, "describer/state", self._on_state, qos.latched(10)),
-            self._listen(States, "describer/states", self._on_states, qos.latched(1)),
+            self._states,
             self._listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.reliable(10)),
         ]
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -146,7 +148,7 @@ class Visualizer(ManagedNode):
         for listener in self._listeners:
             listener.close()
         self._clockwork, self._listeners = [], []
-        self._embeddings = None
+        self._embeddings = self._states = None
         self._stop_images()
         if self._jumps is not None:
             self._jumps.unregister()
@@ -180,12 +182,13 @@ class Visualizer(ManagedNode):
             "overlays_hz": self._drawn.read(),
             **self.tally.values(),
         }
-        silences = [self._embeddings.complaint(NO_EMBEDDER)] if self._embeddings else []
-        if self._images is not None:
-            silences.insert(0, self._images.complaint())
+        silences = [self._images.complaint()] if self._images else []
+        if self._embeddings and self._states:
+            silences.append(self._embeddings.complaint(NO_EMBEDDER))
+            silences.append(self._states.complaint(NO_DESCRIBER))
         if any(silences):
             return Health(Level.STALE, "; ".join(filter(None, silences)), values)
-        age_s = self._board.view(self._now_ns()).age_s or 0.0
+        age_s = self._view().age_s or 0.0
         if age_s > _OLD_S:
             return Health(Level.WARN, OLD_STAMPS.told(f"{age_s:.0f}"), values)
         return Health(Level.OK, "drawing" if viewers else "nobody looks at the overlay", values)
@@ -212,7 +215,7 @@ class Visualizer(ManagedNode):
         if self._worker is None or age_s < limit_s or now_s - self._repeated_s < _REPEAT_S:
             return
         self._repeated_s = now_s
-        view = replace(self._board.view(self._now_ns()), image_age_s=age_s)
+        view = replace(self._view(), image_age_s=age_s)
         self._worker.put(_Picture(None, view))
 
     def _listen(
@@ -231,7 +234,7 @@ class Visualizer(ManagedNode):
         stamp_ns = to_ns(message.header.stamp) or self._now_ns()
         if self._worker is None or not self._gate.admit(stamp_ns).accepted:
             return
-        if self._worker.put(_Picture(message, self._board.view(self._now_ns()))):
+        if self._worker.put(_Picture(message, self._view())):
             self.tally.count("images replaced by newer ones")
 
     def _draw(self, picture: _Picture) -> None:
@@ -301,7 +304,7 @@ class Visualizer(ManagedNode):
             return
         self._markers.publish(
             state_markers(
-                self._board.view(self._now_ns()),
+                self._view(),
                 self._frame_id,
                 self.parameters["text_size_m"],
                 self.parameters["text_distance_m"],
@@ -314,6 +317,15 @@ class Visualizer(ManagedNode):
         self._board = StateBoard(self._board.dropped, self._board.aspect)
         self._board.set_questions(questions)
         self._gate.reset()
+
+    def _view(self) -> BoardView:
+        """Return what is known now; states are over if the describer says nothing any more."""
+        now_ns, states = self._now_ns(), self._states
+        silent_s = states.silent_s if states and states.rate.total else 0.0
+        self._board.untold_since_ns = (
+            now_ns - round(1e9 * silent_s) if silent_s > UNSEEN_S else None
+        )
+        return self._board.view(now_ns)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -98,10 +98,12 @@ class StateBoard:
     Attributes:
         dropped: As in :class:`BoardView`.
         aspect: As in :class:`BoardView`.
+        untold_since_ns: Since when the describer has not said that it lives; None while it does.
     """
 
     dropped: int | None = None
     aspect: float | None = None
+    untold_since_ns: int | None = None
     _questions: dict[str, str] = field(default_factory=dict)
     _states: dict[str, deque[StateView]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
@@ -171,10 +173,18 @@ class StateBoard:
         """Return what to draw at `now_ns`."""
         age_s = max(now_ns - self._stamps[-1], 0) / 1e9 if self._stamps else None
         queries = tuple(
-            QueryView(name, text, tuple(self._states.get(name, ())), self._seen.get(name))
+            QueryView(name, text, self._states_of(name), self._seen.get(name))
             for name, text in self._questions.items()
         )
         return BoardView(now_ns, queries, self._rate(now_ns), age_s, self.dropped, self.aspect)
+
+    def _states_of(self, name: str) -> tuple[StateView, ...]:
+        """Return the states of a query, the last one ended if nobody says that it lasts."""
+        states = tuple(self._states.get(name, ()))
+        if not states or self.untold_since_ns is None or states[-1].end_ns is not None:
+            return states
+        end_ns = max(self.untold_since_ns, states[-1].since_ns)
+        return (*states[:-1], replace(states[-1], end_ns=end_ns))
 
     def _admit(self, query: str) -> str | None:
         """Return the name under which a query is shown, or None if there are too many."""

@@ -104,6 +104,11 @@ MODEL_FAILS = Complaint(
     "the backend refused the input or ran out of memory; the last fault says which",
     "`vljepa verify` the bundle on this computer; the node deactivates itself after some more",
 )
+NO_DESCRIBER = Complaint(
+    "no message for {} s, so no state is told: {}",
+    "the describer does not run, is not active, or has another name or namespace",
+    "look at the describer's own status; `ros2 topic list` shows its topics",
+)
 OTHER_SPACE = Complaint(
     "embeddings of another space are refused",
     "the embedder runs another bundle than the describer",
@@ -145,6 +150,7 @@ COMPLAINTS = (
     SLOW_MODEL,
     MODEL_FAILS,
     NO_EMBEDDER,
+    NO_DESCRIBER,
     OTHER_SPACE,
     DECODER_FAILS,
     UNANSWERED,
