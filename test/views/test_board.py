@@ -165,3 +165,13 @@ def test_states_are_not_current_while_the_describer_is_silent() -> None:
     assert board.view(20 * SECOND).queries[0].unseen_s(20 * SECOND) == 8.0
     board.untold_since_ns = None
     assert board.view(20 * SECOND).queries[0].unseen_s(20 * SECOND) is None
+
+
+def test_a_query_that_was_removed_does_not_come_back_with_a_late_message() -> None:
+    board = StateBoard()
+    board.add_state("old", StateView("one", 0, 0.5))
+    board.set_questions([("new", "New?")])
+    board.add_state("old", StateView("two", SECOND, 0.5))
+    board.add_embedding("old", SECOND)
+    board.lose_state("old", "two", SECOND)
+    assert [query.name for query in board.view(0).queries] == ["new"]

@@ -104,13 +104,15 @@ class StateBoard:
     dropped: int | None = None
     aspect: float | None = None
     untold_since_ns: int | None = None
+    _announced: bool = False
     _questions: dict[str, str] = field(default_factory=dict)
     _states: dict[str, deque[StateView]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
     _stamps: deque[int] = field(default_factory=lambda: deque(maxlen=_MAX_STAMPS))
 
     def set_questions(self, questions: Sequence[tuple[str, str]]) -> None:
-        """Show these (name, text) queries, in this order; states of others are forgotten."""
+        """Show these (name, text) queries, in this order; others are forgotten and not taken."""
+        self._announced = bool(questions)
         self._questions = {
             clean_text(name, _MAX_NAME): clean_text(text, _MAX_TEXT)
             for name, text in questions[:_MAX_QUERIES]
@@ -187,9 +189,13 @@ class StateBoard:
         return (*states[:-1], replace(states[-1], end_ns=end_ns))
 
     def _admit(self, query: str) -> str | None:
-        """Return the name under which a query is shown, or None if there are too many."""
+        """Return the name under which a query is shown, or None if it is not shown.
+
+        That is so for names that were not announced, as soon as some were, and for too many.
+        """
         name = clean_text(query, _MAX_NAME)
-        if name not in self._questions and len(self._questions) >= _MAX_QUERIES:
+        full = self._announced or len(self._questions) >= _MAX_QUERIES
+        if name not in self._questions and full:
             return None
         self._questions.setdefault(name, "")
         return name
