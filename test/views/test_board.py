@@ -175,3 +175,12 @@ def test_a_query_that_was_removed_does_not_come_back_with_a_late_message() -> No
     board.add_embedding("old", SECOND)
     board.lose_state("old", "two", SECOND)
     assert [query.name for query in board.view(0).queries] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"), [(float("nan"), 0.0), (-1e30, 0.0), (float("inf"), 1.0), (1.0001, 1.0)]
+)
+def test_a_score_that_is_no_probability_is_bounded(score: float, shown: float) -> None:
+    board = StateBoard()
+    board.add_state("a", StateView("one", 0, score))
+    assert board.view(0).queries[0].states[-1].score == shown

@@ -133,7 +133,8 @@ class StateBoard:
         name = self._admit(query)
         if name is None:
             return
-        state = replace(state, text=clean_text(state.text, _MAX_TEXT) or _NONE)
+        score = min(state.score, 1.0) if state.score >= 0 else 0.0  # also if it is not a number
+        state = replace(state, text=clean_text(state.text, _MAX_TEXT) or _NONE, score=score)
         states = self._states.setdefault(name, deque(maxlen=_HISTORY))
         if states and states[-1].since_ns == state.since_ns:
             states.pop()  # it is corrected
