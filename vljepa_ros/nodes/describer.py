@@ -120,9 +120,8 @@ class Describer(ManagedNode):
         for camera in cameras:
             values.update(camera.values())
         values.update(self.tally.values())
-        if found := [
-            text for one in worker.cameras.items() if (text := self._complaints.of(*one))
-        ]:
+        found = list(filter(None, [self._complaints.of(*one) for one in worker.cameras.items()]))
+        if found:
             silent = all(camera.silence() for camera in cameras)
             return Health(Level.STALE if silent else Level.WARN, "; ".join(found), values)
         return Health(Level.OK, f"{described} descriptions", values)

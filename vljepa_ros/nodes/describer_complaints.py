@@ -8,7 +8,6 @@ from vljepa_ros.nodes.common.complaints import (
     DECODER_FAILS,
     NO_STATE,
     OTHER_SPACE,
-    UNANSWERED,
     Complaint,
 )
 from vljepa_ros.nodes.common.diagnostics import Tally
@@ -16,14 +15,12 @@ from vljepa_ros.nodes.common.recent import Recent
 from vljepa_ros.nodes.diagnostic_keys import (
     DESCRIPTIONS_FAILED,
     EMBEDDINGS_OF_ANOTHER_SPACE,
-    QUERIES_UNANSWERED,
 )
 
 _ENOUGH = 20  # embeddings after which the first state must have been told
 _CAUSES: dict[str, Complaint] = {
     EMBEDDINGS_OF_ANOTHER_SPACE: OTHER_SPACE,
     DESCRIPTIONS_FAILED: DECODER_FAILS,
-    QUERIES_UNANSWERED: UNANSWERED,
 }
 
 

@@ -16,7 +16,6 @@ IMAGES_REFUSED = "images refused"  # followed by ": " and the cause in one word
 IMAGES_WITHOUT_STAMP = "images without stamp"
 STAMPS = "stamps"  # followed by ": " and what was wrong
 FRAME_SIZE = "frame size"  # of the embedder: "WIDTH x HEIGHT", cut from the centre of images
-QUERIES_UNANSWERED = "unanswered"  # states of queries without phrases
 EMBEDDINGS_OF_ANOTHER_SPACE = "embeddings of another space"
 DESCRIPTIONS_FAILED = "descriptions failed"
 CHANGES_WITHOUT_WORDS = "changes without new words"

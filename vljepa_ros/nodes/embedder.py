@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vljepa_msgs.msg import ModelInfo, Query
+from vljepa_ros.nodes import diagnostic_keys
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
@@ -21,7 +22,6 @@ from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.run import run
-from vljepa_ros.nodes.diagnostic_keys import FRAME_SIZE
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
@@ -128,7 +128,7 @@ class Embedder(ManagedNode):
             "model_ms": worker.model_ms,
             "model": f"{model.bundle.name} {model.bundle.version}",
             "space_id": model.bundle.space_id,
-            FRAME_SIZE: f"{frame.width} x {frame.height}",
+            diagnostic_keys.FRAME_SIZE: f"{frame.width} x {frame.height}",
             "backend": f"{model.backend.name} {model.backend.precision}",
             "backend reason": model.backend_reason,
             "queries": ", ".join(worker.clips.queries),

@@ -120,9 +120,9 @@ DECODER_FAILS = Complaint(
     "`vljepa verify` the bundle, or set `decoder` to `phrases`",
 )
 UNANSWERED = Complaint(
-    "a query is unanswered",
-    "it has no phrases of its own, so no text is published for it",
-    "give it phrases: in `queries`, with `set_queries` or with `add_phrases`",
+    "queries without phrases are not described: {}",
+    "the bundle has no phrases for them, and nobody gave any",
+    "give them phrases, with `set_queries`, `add_phrases` or in `queries_file`",
 )
 NO_STATE = Complaint(
     "embeddings come, but no state goes out",

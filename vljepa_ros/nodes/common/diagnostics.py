@@ -23,8 +23,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 PERIOD_S = 1.0
-_READING_S = 0.5  # readings closer to each other are not kept
-RATE_WINDOW_S = 10.0  # a model that takes seconds must not be told as 0 Hz
 
 
 class Level(Enum):
@@ -90,6 +88,10 @@ class Tally:
         with self._lock:
             counts: dict[str, object] = dict(sorted(self._counts.items()))
             return {**counts, "last fault": self._last_warning[0]}
+
+
+RATE_WINDOW_S = 10.0  # a model that takes seconds must not be told as 0 Hz
+_READING_S = 0.5  # readings closer to each other are not kept
 
 
 class Rate:

@@ -53,9 +53,10 @@ class Listener:
         """
         self.topic = node.resolve_topic_name(topic)
         self.rate = Rate()
-        self._node, self._kind = node, kind
+        self._node = node
         self._callback = callback
         self._tally = tally
+        self._kind = kind
         self._heard_s = time.monotonic()
         self._silence_logged = False
         self._subscription = self._subscribe(kind, topic, qos)
