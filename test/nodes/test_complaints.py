@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 
 from support.film import PERIOD, Film
 from support.gated_backend import Gate
@@ -27,7 +28,7 @@ from vljepa_ros.nodes.common.conversions import to_ns
 from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.common.recent import Recent
 from vljepa_ros.nodes.describer import Describer
-from vljepa_ros.nodes.diagnostic_keys import FRAMES_REPLACED
+from vljepa_ros.nodes.diagnostic_keys import FRAME_SIZE, FRAMES_REPLACED, aspect_of
 from vljepa_ros.nodes.embedder import Embedder
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -146,3 +147,15 @@ def test_a_node_that_nobody_configured_says_what_to_call(
     assert report.level == Level.WARN.value
     assert ros.transition(node.get_name(), "configure")
     reports.wait_for(lambda r: r.message == INACTIVE.told(), "inactive")
+
+
+def test_the_embedder_tells_what_its_model_sees_of_an_image(
+    ros: Bench, bundle: str, reports: Inbox
+) -> None:
+    arrays = ros.inbox(DiagnosticArray, "/diagnostics")
+    ros.add(Embedder, bundle=bundle)
+    report = reports.wait_for(lambda r: FRAME_SIZE in r.values, "the size")
+    width, height = map(int, report.values[FRAME_SIZE].split(" x "))
+    aspects = [aspect_of(array, "/embedder") for array in arrays]
+    assert width / height in aspects
+    assert aspect_of(arrays[-1], "/other") is None

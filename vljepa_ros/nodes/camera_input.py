@@ -31,7 +31,12 @@ from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_rgb, to_sta
 from vljepa_ros.nodes.common.diagnostics import Rate
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import SILENCE_S, Listener
-from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, IMAGES_WITHOUT_STAMP, STAMPS
+from vljepa_ros.nodes.diagnostic_keys import (
+    FRAME_SIZE,
+    IMAGES_REFUSED,
+    IMAGES_WITHOUT_STAMP,
+    STAMPS,
+)
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
 from vljepa_ros.stream.images import ImageError
@@ -144,6 +149,7 @@ class CameraInput:
             "images_hz": self._listener.rate.read(),
             "clips_hz": self.clips_hz,
             "age_ms": self._age_ms,
+            FRAME_SIZE: f"{self._size.width} x {self._size.height}",
         }
         return {self._named(key): value for key, value in values.items()}
 

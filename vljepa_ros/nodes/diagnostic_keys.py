@@ -54,7 +54,7 @@ def aspect_of(report: DiagnosticArray, node: str) -> float | None:
         None if the report does not tell.
     """
     for status in report.status:
-        sizes = [pair.value for pair in status.values if pair.key == FRAME_SIZE]
+        sizes = [pair.value for pair in status.values if pair.key.endswith(FRAME_SIZE)]
         if status.name == node.lstrip("/") and sizes:
             size = re.fullmatch(r"([1-9]\d{0,4}) x ([1-9]\d{0,4})", sizes[0])
             return int(size[1]) / int(size[2]) if size else None

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from vljepa_msgs.msg import ModelInfo, Query
-from vljepa_ros.nodes import diagnostic_keys
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
@@ -122,13 +121,11 @@ class Embedder(ManagedNode):
         """Report rates, ages and counts."""
         worker = self._require_worker()
         model, cameras = worker.model, worker.inputs.values()
-        frame = model.bundle.frame
         values = {
             **{key: value for camera in cameras for key, value in camera.values().items()},
             "model_ms": worker.model_ms,
             "model": f"{model.bundle.name} {model.bundle.version}",
             "space_id": model.bundle.space_id,
-            diagnostic_keys.FRAME_SIZE: f"{frame.width} x {frame.height}",
             "backend": f"{model.backend.name} {model.backend.precision}",
             "backend reason": model.backend_reason,
             "queries": ", ".join(worker.clips.queries),
