@@ -175,6 +175,7 @@ def _visualizer(plan: Plan, common: dict[str, Any], camera: str) -> Node:
     of_camera = [
         *_of_images({"image_raw": plan.topics.get(seen, seen)}),
         ("describer/state", f"describer/{camera}/state"),
+        ("describer/states", f"describer/{camera}/states"),
         ("embedder/embedding", f"embedder/{camera}/embedding"),
     ]
     remappings = [*common["remappings"], *(of_camera if camera else [])]

@@ -16,10 +16,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from support.ros import Bench, Camera
-from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription
+from support.ros import Bench, Camera, Report
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription, States
 from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.complaints import OLD_STAMPS
 from vljepa_ros.nodes.common.conversions import to_image, to_ns, to_rgb, to_stamp
+from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.visualizer import Visualizer
 from vljepa_ros.views.colours import StateColours
 
@@ -61,6 +63,11 @@ class Robot:
         message.reason = reason
         self.state.publish(message)
 
+    def loses(self, text: str, seen_ns: int, query: str = "action") -> None:
+        message = StateDescription(header=header(seen_ns), query=query, previous_text=text)
+        message.reason = StateDescription.LOST
+        self.state.publish(message)
+
     def drops(self, count: int) -> None:
         pair = KeyValue(key="frames replaced by newer ones", value=str(count))
         status = DiagnosticStatus(name="embedder", values=[pair])
@@ -89,7 +96,7 @@ def shows(overlay: Any, colour: tuple[int, int, int]) -> bool:
 
 def test_images_are_taken_only_while_somebody_looks(ros: Bench, robot: Robot) -> None:
     reports = ros.diagnostics("visualizer")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     reports.wait_for(lambda one: one.message == "nobody looks at the overlay", "idleness")
     assert robot.camera.publisher.get_subscription_count() == 0
     subscription = ros.node.create_subscription(Image, "/visualizer/overlay", lambda _: None, 5)
@@ -100,7 +107,7 @@ def test_images_are_taken_only_while_somebody_looks(ros: Bench, robot: Robot) ->
 
 def test_the_overlay_shows_the_picture_with_its_stamp_and_frame(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched().send(PICTURE, START, "camera_optical")
     (overlay,) = overlays.wait(1)
     assert (to_ns(overlay.header.stamp), overlay.header.frame_id) == (START, "camera_optical")
@@ -112,7 +119,7 @@ def test_states_from_before_the_start_are_shown(ros: Bench, robot: Robot) -> Non
     robot.asks("action")
     robot.says("reaching", START - 5 * SECOND)
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     sent = 0
 
@@ -128,7 +135,7 @@ def test_states_from_before_the_start_are_shown(ros: Bench, robot: Robot) -> Non
 def test_a_new_state_changes_the_panel_and_not_the_picture(ros: Bench, robot: Robot) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.asks("action")
     robot.camera.wait_matched().send(PICTURE, START)
     (before,) = overlays.wait(1)
@@ -143,7 +150,7 @@ def test_a_new_state_changes_the_panel_and_not_the_picture(ros: Bench, robot: Ro
 
 def test_the_embedders_drops_are_shown(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     sent = 0
 
@@ -165,7 +172,7 @@ def test_the_embedders_drops_are_shown(ros: Bench, robot: Robot) -> None:
 
 def test_markers_stand_in_the_cameras_frame(ros: Bench, robot: Robot) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
-    ros.add(Visualizer, text_size_m=0.2, text_distance_m=3.0)
+    ros.add(Visualizer, use_sim_time=True, text_size_m=0.2, text_distance_m=3.0)
     robot.asks("action", "object")
     robot.says("reaching", START, score=0.81)
     robot.says("the drawer is open", START, query="object")
@@ -188,7 +195,7 @@ def test_markers_of_images_without_a_frame_stand_in_one_that_is_named(
 ) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
     reports = ros.diagnostics("visualizer")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.asks("action")
     robot.says("reaching", START, frame_id="")
     message = markers.wait_for(lambda one: one.markers, "a text")
@@ -199,7 +206,7 @@ def test_markers_of_images_without_a_frame_stand_in_one_that_is_named(
 
 def test_a_look_on_request_does_not_replace_the_state(ros: Bench, robot: Robot) -> None:
     markers = ros.inbox(MarkerArray, "/visualizer/markers")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.asks("action", "object")
     robot.says("reaching", START)
     robot.says("a glimpse", START, reason=StateDescription.FORCED)
@@ -211,7 +218,7 @@ def test_a_look_on_request_does_not_replace_the_state(ros: Bench, robot: Robot) 
 def test_compressed_images_are_drawn(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
     camera = ros.camera("image_raw/compressed", kind=CompressedImage).wait_matched(0)
-    ros.add(Visualizer, image_transport="compressed")
+    ros.add(Visualizer, use_sim_time=True, image_transport="compressed")
     camera.wait_matched()
     _, data = cv2.imencode(".png", PICTURE[..., ::-1])
     message = CompressedImage(header=header(START), format="png")
@@ -222,7 +229,7 @@ def test_compressed_images_are_drawn(ros: Bench, robot: Robot) -> None:
 
 def test_an_image_that_lies_is_counted_and_the_next_is_drawn(ros: Bench, robot: Robot) -> None:
     overlays, reports = ros.inbox(Image, "/visualizer/overlay"), ros.diagnostics("visualizer")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     lie = to_image(PICTURE, to_stamp(START), "camera")
     lie.height = 9999
@@ -234,7 +241,7 @@ def test_an_image_that_lies_is_counted_and_the_next_is_drawn(ros: Bench, robot: 
 
 def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer, max_rate_hz=5.0)
+    ros.add(Visualizer, use_sim_time=True, max_rate_hz=5.0)
     robot.camera.wait_matched()
     for tick in range(60):  # two seconds of a 30 Hz camera
         robot.camera.send(PICTURE, START + tick * SECOND // 30)
@@ -246,10 +253,122 @@ def test_overlays_are_limited_to_their_rate(ros: Bench, robot: Robot) -> None:
 
 def test_it_can_be_deactivated_and_activated_again(ros: Bench, robot: Robot) -> None:
     overlays = ros.inbox(Image, "/visualizer/overlay")
-    ros.add(Visualizer)
+    ros.add(Visualizer, use_sim_time=True)
     robot.camera.wait_matched()
     for name in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
         wanted = Transition(id=name)
         assert ros.call(ChangeState, "/visualizer/change_state", transition=wanted).success
     robot.camera.wait_matched().send(PICTURE, START)
     overlays.wait(1)
+
+
+def test_a_camera_that_falls_silent_leaves_a_grey_picture_with_an_age(
+    ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.visualizer._SILENCE_S", 0.2)
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.camera.wait_matched().send(PICTURE, START)
+
+    def is_grey(overlay: Any) -> bool:
+        shown = to_rgb(overlay)[80:300, :400]
+        return bool((np.ptp(shown, axis=2) == 0).all() and shown.any())
+
+    grey = overlays.wait_for(is_grey, "the last picture in grey")
+    assert to_ns(grey.header.stamp) == START, "it is the old picture"
+    overlays.clear()
+    overlays.wait_for(is_grey, "another one, with another age")
+
+
+def test_before_the_first_image_the_overlay_says_that_none_comes(
+    ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.visualizer._SILENCE_S", 0.2)
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, use_sim_time=True)
+    assert to_rgb(overlays.wait(1)[0])[:60].any()
+
+
+def test_a_lost_state_says_in_the_marker_for_how_long(ros: Bench, robot: Robot) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    node = ros.add(Visualizer, use_sim_time=True)
+    robot.asks("action")
+    ros.set_clock(node, START)
+    robot.says("reaching", START - 2 * SECOND)
+    markers.wait_for(lambda one: one.markers and "80 %" in one.markers[0].text, "the state")
+    robot.loses("reaching", START - 2 * SECOND)
+    lost = "action?\nreaching (not seen for 2.0 s)"
+    message = markers.wait_for(lambda one: one.markers and one.markers[0].text == lost, "its end")
+    assert message.markers[0].color.r < 1
+    ros.set_clock(node, START + SECOND // 2)
+    markers.wait_for(lambda one: one.markers and "for 2.5 s" in one.markers[0].text, "an age")
+
+
+def test_a_state_without_embeddings_grows_old_against_the_clock(ros: Bench, robot: Robot) -> None:
+    markers, reports = ros.inbox(MarkerArray, "/visualizer/markers"), ros.diagnostics("visualizer")
+    node = ros.add(Visualizer, use_sim_time=True)
+    robot.asks("action")
+    ros.set_clock(node, START)
+    robot.says("reaching", START - 30 * SECOND)
+    markers.wait_for(
+        lambda one: one.markers and "not seen for 30.0 s" in one.markers[0].text, "an old state"
+    )
+
+    def told() -> list[Report]:
+        robot.embeds(START - 30 * SECOND)
+        return [report for report in reports if report.message == OLD_STAMPS.told(30)]
+
+    ros.wait(told, "that it is late")
+    assert told()[0].level == Level.WARN.value
+
+
+def test_states_that_stand_are_shown_to_who_comes_late(ros: Bench, robot: Robot) -> None:
+    standing = ros.node.create_publisher(States, "describer/states", qos.latched(1))
+    one = StateDescription(header=header(START), query="object", text="closed", score=0.7)
+    standing.publish(States(states=[one]))
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    ros.add(Visualizer, use_sim_time=True)
+    message = markers.wait_for(lambda one: one.markers, "a text")
+    assert "closed" in message.markers[0].text
+
+
+def test_what_the_model_sees_is_framed(ros: Bench, robot: Robot) -> None:
+    overlays = ros.inbox(Image, "/visualizer/overlay")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.camera.wait_matched()
+    sent = 0
+
+    def framed() -> bool:
+        nonlocal sent
+        size = KeyValue(key="frame size", value="160 x 160")
+        status = DiagnosticStatus(name="embedder", values=[size])
+        robot.diagnostics.publish(DiagnosticArray(status=[status]))
+        robot.camera.send(PICTURE, START + sent * SECOND // 10)
+        sent += 1
+        shown = [to_rgb(one)[:300, :400] for one in overlays]
+        return any((one[:, 50] != PICTURE[:, 50]).any(axis=1).mean() > 0.9 for one in shown)
+
+    ros.wait(framed, "a frame at the left of the square in the middle")
+
+
+def test_letters_that_no_font_has_are_reported(ros: Bench, robot: Robot) -> None:
+    reports = ros.diagnostics("visualizer")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.says("\U0001f9ffx\u4e2d\U000e0100\u4dff\U0002ebe0", START)
+    report = reports.wait_for(
+        lambda r: "texts with letters that no font has" in r.values, "the count"
+    )
+    assert "fonts-noto-cjk" in report.values["last fault"]
+
+
+def test_states_of_a_dead_describer_are_not_shown_as_current(
+    ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vljepa_ros.nodes.visualizer.UNSEEN_S", 0.5)
+    standing = ros.node.create_publisher(States, "describer/states", qos.latched(1))
+    one = StateDescription(header=header(START), query="object", text="closed", score=0.7)
+    standing.publish(States(states=[one]))
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    node = ros.add(Visualizer, use_sim_time=True)
+    ros.set_clock(node, START)
+    markers.wait_for(lambda one: one.markers and "not seen" in one.markers[0].text, "its silence")

@@ -146,3 +146,71 @@ def test_the_state_is_marked_in_its_colour() -> None:
 def test_more_texts_than_the_palette_has_still_differ() -> None:
     colours = StateColours()
     assert len({colours.of(str(number)) for number in range(60)}) == 60
+
+
+def test_colours_are_kept_for_a_bounded_number_of_texts() -> None:
+    colours = StateColours()
+    first = colours.of("first")
+    for number in range(5000):
+        colours.of(str(number))
+        assert colours.of("4999") is not None
+    assert len(colours._known) <= 1002
+    assert first == StateColours().of("first")
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "silent"])
+def test_a_state_that_is_not_seen_loses_its_colour_and_gets_an_age(lost: bool) -> None:
+    colours = StateColours()
+    expected = colours.of("reaching")
+    base = replace(view(1), now_ns=60 * SECOND)
+    fresh = replace(base, queries=(replace(base.queries[0], seen_ns=60 * SECOND),))
+    if lost:
+        old = with_state(fresh, end_ns=48 * SECOND)
+    else:
+        old = replace(fresh, queries=(replace(fresh.queries[0], seen_ns=48 * SECOND),))
+    painter, image = OverlayPainter(colours), np.zeros((480, 640, 3), np.uint8)
+    shown = [(painter.draw(image, one) == expected).all(axis=2).sum() for one in (fresh, old)]
+    assert shown[0] > 100
+    assert shown[1] == 0
+    later = painter.draw(image, replace(old, now_ns=70 * SECOND))
+    assert changed(painter.draw(image, old), later).sum() >= 10, "the age grows"
+
+
+def test_a_silent_cameras_last_picture_is_grey_and_says_for_how_long() -> None:
+    painter, image = OverlayPainter(), picture(640, 480)
+    drawn = [painter.draw(image, replace(view(), image_age_s=age)) for age in (5.0, 6.0)]
+    below = drawn[0][100:480, :640].astype(int)
+    assert np.ptp(below, axis=2).max() == 0
+    assert below.max() < 128
+    assert changed(*drawn)[:100, :640].sum() >= 10
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_frame_shows_what_the_model_sees(size: tuple[int, int], level: int) -> None:
+    image = np.full((size[1], size[0], 3), level, np.uint8)
+    side, (left, top) = min(size), ((size[0] - min(size)) // 2, (size[1] - min(size)) // 2)
+    drawn = OverlayPainter().draw(image, replace(view(), aspect=1.0))
+    rows, columns = np.nonzero(changed(drawn[: size[1], : size[0]], image))
+    assert (rows.min(), rows.max() + 1) == pytest.approx((top, top + side), abs=2)
+    assert (columns.min(), columns.max() + 1) == pytest.approx((left, left + side), abs=2)
+    inside = drawn[top + 3 : top + side - 3, left + 3 : left + side - 3]
+    assert (inside == level).all()
+
+
+def test_a_picture_that_is_seen_whole_has_no_frame() -> None:
+    image = picture(640, 480)
+    drawn = OverlayPainter().draw(image, replace(view(), aspect=4 / 3))
+    assert np.array_equal(drawn[:480, :640], image)
+
+
+def test_a_low_score_lights_less_of_the_meter() -> None:
+    colours = StateColours()
+    expected = colours.of("reaching")
+    painter, image = OverlayPainter(colours), np.zeros((480, 640, 3), np.uint8)
+    lit = [
+        (painter.draw(image, with_state(view(1), score=score)) == expected).all(axis=2).sum()
+        for score in (0.05, 0.47, 1.0)
+    ]
+    assert lit[1] - lit[0] == pytest.approx(2 / 5 * (lit[2] - lit[0]))
+    assert lit[2] > lit[0] + 50

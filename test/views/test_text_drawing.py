@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vljepa_ros.views import text_drawing
 from vljepa_ros.views.text_drawing import ELLIPSIS, Font, ellipsize, paint, paint_right, wrap
 
 FACE = Font(14)
@@ -76,3 +77,43 @@ def _drawn(text: str) -> np.ndarray:
     image = np.zeros((30, 30, 3), np.uint8)
     paint(image, text, 4, 4, FACE, (255, 255, 255))
     return image
+
+
+def test_letters_that_no_font_has_show_as_boxes_and_never_as_blanks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(text_drawing, "_other_fonts", lambda: ())
+    _forget_fonts()
+    try:
+        assert _drawn("中").any()
+        assert text_drawing.lacks_letters("a 中")
+        assert not text_drawing.lacks_letters("äЖ λ €")
+        one, three = FACE.width("中"), FACE.width("中文字")
+        assert three == 3 * one > 0
+    finally:
+        _forget_fonts()
+
+
+def test_letters_come_from_another_font_if_it_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    roboto = str(text_drawing._FONTS / "Roboto-Bold.ttf")
+    monkeypatch.setattr(text_drawing, "_other_fonts", lambda: (roboto,))
+    monkeypatch.setattr(
+        text_drawing, "_placeholders", lambda place: _all_of("λ") if place == 0 else (b"",)
+    )
+    _forget_fonts()
+    try:
+        assert text_drawing._place("a") == 0
+        assert text_drawing._place("λ") == 1
+        assert _drawn("λ").any()
+    finally:
+        _forget_fonts()
+
+
+def _all_of(letter: str) -> tuple[bytes, ...]:
+    """What the first font shows for a letter, as if that were its sign for unknown ones."""
+    return (bytes(text_drawing._load_nth(Font(24), 0).getmask(letter)),)
+
+
+def _forget_fonts() -> None:
+    for cached in ("_place", "_width", "_mask"):
+        getattr(text_drawing, cached).cache_clear()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vljepa_ros.views import timeline as timeline_module
 from vljepa_ros.views.colours import StateColours
 from vljepa_ros.views.timeline import Timeline, TimelineSegment, Track, draw_timeline
 
@@ -101,3 +102,46 @@ def test_episodes_are_named_above_the_queries() -> None:
     plain = timeline(track())
     banded = replace(plain, episodes=(TimelineSegment(0.0, 10.0, "opening the drawer"),))
     assert draw_timeline(banded).shape[0] > draw_timeline(plain).shape[0]
+
+
+def hour(seconds: float = 3600.0) -> Timeline:
+    """A run of short states of five texts."""
+    starts = np.arange(0.0, seconds, 1.5)
+    states = tuple(
+        TimelineSegment(float(t), float(t) + 1.5, f"state {n % 5}") for n, t in enumerate(starts)
+    )
+    return timeline(Track("action", "What?", states), duration=seconds)
+
+
+def test_an_hour_of_short_states_is_drawn_in_pieces_and_not_as_confetti() -> None:
+    image, (first,) = drawn(hour(), "state 0")
+    edges = np.abs(np.diff(first.astype(int), axis=1)).sum(axis=1)
+    assert edges.max() < 2 * 1432 / 20, "a piece is at least some 20 pixels wide"
+    assert first.sum() > 0.1 * 12 * 26 * 1432, "and every text has its share"
+    assert image.shape[0] < 4000
+
+
+def test_each_row_has_its_legend() -> None:
+    one = hour(600.0)
+    _, (first,) = drawn(one, "state 0")
+    boxed = first[:, 145:150].all(axis=1).astype(int)
+    edges = np.flatnonzero(np.diff(boxed, prepend=0, append=0)).reshape(-1, 2)
+    assert (np.diff(edges) == 17).sum() == 7, "boxes of the height of a legend's"
+
+
+def test_long_runs_have_a_clock_on_their_axis() -> None:
+    sheet = timeline_module._Sheet
+    labels = {
+        duration: sheet(timeline(duration=duration), 1600, StateColours())._clock(65.0)
+        for duration in (100.0, 600.0, 7200.0)
+    }
+    assert labels == {100.0: "65 s", 600.0: "1:05", 7200.0: "0:01:05"}
+
+
+def test_while_nothing_is_seen_the_strip_has_no_colour() -> None:
+    seen = replace(track(truth=False), distance=())
+    lost = replace(seen, states=(seen.states[0], replace(seen.states[1], text="")))
+    image, (lifting,) = drawn(timeline(lost), "lifting")
+    assert not lifting.any()
+    pale = (image == timeline_module._PALE).all(axis=2).sum(axis=1).max()
+    assert pale > 400

@@ -161,7 +161,8 @@ class Recorder(Node):
             received_ns=self._now_ns(),
         )
         self.run.states.append(record)
-        self._board.add_state(record.query, StateView(record.text, record.since_ns, record.score))
+        state = StateView(record.text, record.since_ns, record.score)
+        self._board.add_state(record.query, state, record.stamp_ns)
         if record.query in self._newest:
             self._anchors[record.query] = self._newest[record.query]
         self._audience.on_state(record)

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from vljepa_msgs import msg
 from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.complaints import NO_EMBEDDER
 from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp, to_vector
 from vljepa_ros.nodes.common.diagnostics import Rate, Tally
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
@@ -180,7 +181,7 @@ class CameraDescriber:
 
     def silence(self) -> str:
         """Say why no embedding comes; empty if embeddings come."""
-        complaint = self.listener.complaint() if self.listener else ""
+        complaint = self.listener.complaint(NO_EMBEDDER) if self.listener else ""
         return self._named(complaint) if complaint else ""
 
     def _on_embedding(self, message: msg.Embedding) -> None:

@@ -20,18 +20,33 @@ from std_msgs.msg import Header
 from vljepa_msgs.msg import Embedding
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.common.complaints import (
+    IMAGES_LOST,
+    MANY_REFUSED,
+    SLOW_MODEL,
+    STARVED,
+    WRONG_STAMPS,
+)
 from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_rgb, to_stamp
 from vljepa_ros.nodes.common.diagnostics import Rate
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import SILENCE_S, Listener
-from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, IMAGES_WITHOUT_STAMP, STAMPS
+from vljepa_ros.nodes.diagnostic_keys import (
+    FRAME_SIZE,
+    IMAGES_REFUSED,
+    IMAGES_WITHOUT_STAMP,
+    STAMPS,
+)
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.stamp_gate import Admission, StampFault, StampGate
+from vljepa_ros.stream.stamp_rate import StampRate
 
 _NS_PER_MS = 1e6
+_START_UP_S = 3.0  # of images and of clips, before which their rates say little
+_ENOUGH = 0.8  # of the wanted rate
 
 
 class CameraInput:
@@ -68,6 +83,8 @@ class CameraInput:
         self.set_pace(pace)
         self._source: tuple[str, tuple[int, ...]] | None = None  # frame_id and shape
         self._refusal = ""  # of the newest image, if it was refused
+        self._latest_refusal = ""
+        self._images, self._frames, self._clips = StampRate(), StampRate(), StampRate()
         self._stamp_fault: StampFault | None = None
         self.clips_hz = 0.0  # embedded between the last two reports
         self._rate = Rate()
@@ -123,6 +140,7 @@ class CameraInput:
                 )
             )
         self._rate.tick()
+        self._clips.add(embedded.end_ns)
         self._published_s = time.monotonic()
         self._age_ms = (self._now_ns() - embedded.end_ns) / _NS_PER_MS
 
@@ -135,6 +153,7 @@ class CameraInput:
             "images_hz": self._listener.rate.read(),
             "clips_hz": self.clips_hz,
             "age_ms": self._age_ms,
+            FRAME_SIZE: f"{self._size.width} x {self._size.height}",
         }
         return {self._named(key): value for key, value in values.items()}
 
@@ -149,9 +168,26 @@ class CameraInput:
         stamp_fault = self._find_stamp_fault(starved)
         cause = stamp_fault.value if stamp_fault else ""
         if starved:
-            causes = ("images come, but no embedding goes out", cause or self._refusal)
-            cause = ": ".join(filter(None, causes))
-        return self._named(cause) if cause else ""
+            complaint = STARVED.told(cause or self._refusal or "no image was refused")
+        else:
+            complaint = WRONG_STAMPS.told(cause) if cause else self._lag()
+        return self._named(complaint) if complaint else ""
+
+    def _lag(self) -> str:
+        """Say why fewer clips are embedded than wanted; empty if enough are."""
+        sent_hz, arrived_hz = self._images.sent_hz, self._images.arrived_hz
+        frames_hz, clips_hz = self._frames.arrived_hz, self._clips.arrived_hz
+        wanted_hz = min(self._gate.rate_hz, sent_hz)
+        enough_hz = _ENOUGH * wanted_hz
+        starts = min(self._images.span_s, self._clips.span_s) < _START_UP_S
+        if starts or clips_hz >= enough_hz:
+            return ""
+        if arrived_hz < enough_hz:
+            return IMAGES_LOST.told(f"{arrived_hz:.1f}", f"{sent_hz:.1f}")
+        if frames_hz < enough_hz and self._latest_refusal:
+            return MANY_REFUSED.told(f"{1 - frames_hz / wanted_hz:.0%}", self._latest_refusal)
+        replaced = 1 - clips_hz / max(frames_hz, clips_hz)
+        return SLOW_MODEL.told(f"{clips_hz:.1f}", f"{wanted_hz:.1f}", f"{replaced:.0%}")
 
     def _find_stamp_fault(self, starved: bool) -> StampFault | None:
         """Return what is wrong with the stamps; log it the first time and count when it begins."""
@@ -170,10 +206,11 @@ class CameraInput:
         try:
             image = to_rgb(message)
         except ImageError as error:
-            self._refusal = f"image refused: {error}"
+            self._refusal = self._latest_refusal = f"image refused: {error}"
             self.tally.warn(f"{IMAGES_REFUSED}: {error.cause}", self._refusal)
             return
         self._refusal = ""
+        self._frames.add(stamp_ns)
         self._compare_source(message.header.frame_id, image.shape)
         height, width = self._size.height, self._size.width
         fitted = fit_frame(image, height=height, width=width, fit=self._fit)
@@ -187,6 +224,7 @@ class CameraInput:
 
     def _is_due(self, stamp_ns: int) -> bool:
         admission = self._gate.admit(stamp_ns)
+        self._images.add(stamp_ns)
         if admission not in (Admission.ACCEPTED, Admission.EARLY):
             self.tally.count(f"{STAMPS}: {admission.value}")
         self._restart |= admission.resets

@@ -21,9 +21,11 @@ from vljepa_ros.nodes.camera_describer import DescriberModel
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
+from vljepa_ros.nodes.common.complaints import UNANSWERED
 from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.describer_complaints import DescriberComplaints
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, DETECTOR
 from vljepa_ros.nodes.phrase_services import PhraseServices
 from vljepa_ros.nodes.query_phrases import QueryPhrases
@@ -51,6 +53,7 @@ class Describer(ManagedNode):
         self._model: DescriberModel | None = None  # from load to cleanup
         self._worker: StateWorker | None = None  # from configure to cleanup
         self._phrases: QueryPhrases | None = None  # from configure to cleanup, if it uses a bank
+        self._complaints = DescriberComplaints(self.tally)
         self._queries: Any = None  # Subscription, from activate to deactivate
         self._jumps: JumpHandle | None = None  # from activate to deactivate
         self._clockwork: list[Any] = []  # Timers, from activate to deactivate
@@ -145,13 +148,12 @@ class Describer(ManagedNode):
         for camera in cameras:
             values.update(camera.values())
         values.update(self.tally.values())
-        silent = list(filter(None, [camera.silence() for camera in cameras]))
-        if silent:
-            level = Level.STALE if len(silent) == len(cameras) else Level.WARN
-            return Health(level, "; ".join(silent), values)
+        found = list(filter(None, [self._complaints.of(*one) for one in worker.cameras.items()]))
         if unanswered:
-            cause = f"queries without phrases are not described: {', '.join(unanswered)}"
-            return Health(Level.WARN, clean_text(cause), values)
+            found.append(UNANSWERED.told(clean_text(", ".join(unanswered))))
+        if found:
+            silent = all(camera.silence() for camera in cameras)
+            return Health(Level.STALE if silent else Level.WARN, "; ".join(found), values)
         return Health(Level.OK, f"{described} descriptions", values)
 
     def _on_model_info(self, info: ModelInfo) -> None:

@@ -20,6 +20,7 @@ from vljepa_msgs import msg
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
+from vljepa_ros.nodes.common.complaints import MODEL_FAILS
 from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
@@ -241,7 +242,7 @@ def _judge(worker: ClipWorker) -> tuple[Level, str]:
     if all(silences):
         return Level.STALE, "; ".join(silences)
     if worker.failures:
-        return Level.WARN, f"the model failed {worker.failures} times in a row"
+        return Level.WARN, MODEL_FAILS.told(worker.failures)
     faults = [silence or camera.fault() for camera, silence in zip(cameras, silences, strict=True)]
     if any(faults):
         return Level.WARN, "; ".join(filter(None, faults))

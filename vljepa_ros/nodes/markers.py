@@ -9,8 +9,10 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from vljepa_ros.views.board import BoardView, QueryView
+from vljepa_ros.views.durations import duration
 
 _LIFETIME = Duration(sec=2)  # texts of a node that has died disappear
+_WHITE, _GREY = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0), ColorRGBA(r=0.5, g=0.5, b=0.5, a=1.0)
 _LINES = 3.0  # from one text to the next, in heights of a line
 
 
@@ -18,22 +20,33 @@ def state_markers(view: BoardView, frame_id: str, size_m: float, distance_m: flo
     """Return one text per query that has a state, one below the other.
 
     They stand `distance_m` in front of the camera whose optical frame (x right, y down, z forward)
-    is `frame_id`, in letters `size_m` high. The stamp is zero: rviz takes the newest transform.
+    is `frame_id`, in letters `size_m` high. A state that is not seen any more is grey and says for
+    how long. The stamp is zero: rviz takes the newest transform.
     """
     shown = [query for query in view.queries if query.states]
     top = -_LINES * size_m * (len(shown) - 1) / 2
     markers = [
         _text(
-            number, query, frame_id, size_m, Point(y=top + number * _LINES * size_m, z=distance_m)
+            number,
+            query,
+            view.now_ns,
+            frame_id,
+            size_m,
+            Point(y=top + number * _LINES * size_m, z=distance_m),
         )
         for number, query in enumerate(shown)
     ]
     return MarkerArray(markers=markers)
 
 
-def _text(number: int, query: QueryView, frame_id: str, size_m: float, place: Point) -> Marker:
-    state = query.states[-1]
+def _text(
+    number: int, query: QueryView, now_ns: int, frame_id: str, size_m: float, place: Point
+) -> Marker:
+    state, unseen_s = query.states[-1], query.unseen_s(now_ns)
     question = query.question or query.name
+    sure = f"{100 * state.score:.0f} %"
+    if unseen_s is not None:
+        sure = f"not seen for {duration(round(1e9 * unseen_s))}"
     return Marker(
         header=Header(frame_id=frame_id),
         ns="vljepa",
@@ -42,7 +55,7 @@ def _text(number: int, query: QueryView, frame_id: str, size_m: float, place: Po
         action=Marker.ADD,
         pose=Pose(position=place, orientation=Quaternion(w=1.0)),
         scale=Vector3(z=size_m),
-        color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
+        color=_WHITE if unseen_s is None else _GREY,
         lifetime=_LIFETIME,
-        text=f"{question}\n{state.text} ({100 * state.score:.0f} %)",
+        text=f"{question}\n{state.text} ({sure})",
     )

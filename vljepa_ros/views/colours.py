@@ -21,6 +21,7 @@ _PALETTE: tuple[Colour, ...] = (
     (128, 132, 226),
     (186, 180, 176),
 )
+_MAX_KNOWN = 1000  # texts; one that comes again after so many others gets a new colour
 _GOLDEN_ANGLE = 0.381966  # of a turn: successive hues stay far apart
 
 
@@ -30,11 +31,15 @@ class StateColours:
     def __init__(self) -> None:
         """Start with no text known."""
         self._known: dict[str, Colour] = {}
+        self._seen = 0
 
     def of(self, text: str) -> Colour:
-        """Return the colour of `text`, always the same from this object."""
+        """Return the colour of `text`, the same as before if it is known."""
         if text not in self._known:
-            self._known[text] = _nth(len(self._known))
+            self._known[text] = _nth(self._seen)
+            self._seen += 1
+            if len(self._known) > _MAX_KNOWN:
+                del self._known[next(iter(self._known))]
         return self._known[text]
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's picture: the camera image with a panel of questions, states and health beside it.
 
-The panel never covers the image. The layout depends only on the image's size and on the number of
+The panel never covers the image, on which only a thin frame shows what the model sees of it. What
+is not current any more is grey and has an age: a state that is not seen, and the picture itself if
+the camera is silent. The layout depends only on the image's size and on the number of
 queries, so nothing moves while texts and numbers change: a text that is too long for one large
 line becomes two small ones in the same space, and then ends in an ellipsis.
 """
@@ -15,8 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.views.board import BoardView, QueryView, StateView
+from vljepa_ros.views.board import UNSEEN_S, BoardView, QueryView, StateView
 from vljepa_ros.views.colours import StateColours
+from vljepa_ros.views.durations import duration
+from vljepa_ros.views.picture_marks import frame_crop, grey_out
 from vljepa_ros.views.text_drawing import (
     Colour,
     Font,
@@ -37,7 +41,7 @@ _BAD: Colour = (232, 92, 92)
 
 _SMALLEST_IMAGE = 400  # pixels; smaller pictures are enlarged by a whole factor
 _STALE_S = 1.0
-_LOST_S = 5.0
+_METER = 5  # steps of the score's meter
 _MAX_HISTORY = 6
 _IDEAL_ASPECT = 1.5
 
@@ -67,7 +71,7 @@ class _Fonts:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where everything lies; all in pixels, blocks as (x, y) of their top left corner."""
+    """The places of everything in pixels; a block is (x, y) of its top left corner."""
 
     width: int
     height: int
@@ -94,7 +98,13 @@ class OverlayPainter:
         if self._layout is None or key != self._laid_out_for:
             self._layout, self._laid_out_for = _lay_out(*key), key
         layout = self._layout
-        canvas = _with_panel(_enlarge(image, layout.factor), layout)
+        shown = _enlarge(image, layout.factor)
+        if view.image_age_s is not None:
+            text = f"no image for {duration(round(1e9 * view.image_age_s))}"
+            shown = grey_out(shown, text, layout.fonts.large)
+        canvas = _with_panel(shown, layout)
+        if view.aspect is not None and view.image_age_s is None:
+            frame_crop(canvas, shown.shape[1], shown.shape[0], view.aspect)
         for place, query in zip(layout.blocks, view.queries, strict=True):
             self._draw_query(canvas, layout, place, query, view.now_ns)
         _draw_status(canvas, layout, view)
@@ -112,16 +122,18 @@ class OverlayPainter:
         current = query.states[-1] if query.states else None
         bar = max(3, fonts.small.height // 4)
         height = _block_height(fonts, layout.history) - _gap(fonts)
-        colour = self._colours.of(current.text) if current else _RULE
+        unseen = query.unseen_s(now_ns) is not None
+        colour = self._colours.of(current.text) if current and not unseen else _RULE
         canvas[y : y + height, x : x + bar] = colour
         left, right = x + 3 * bar, x + width
         _draw_question(canvas, fonts, query, left, right, y)
         y += fonts.small.height
-        _draw_current(canvas, fonts, current, now_ns, left, right, y)
+        _draw_current(canvas, fonts, query, now_ns, colour, left, right, y)
         y += _current_height(fonts)
         newest_first = query.states[: -layout.history - 2 : -1]
         for newer, state in pairwise(newest_first):
-            self._draw_past(canvas, fonts, state, newer.since_ns, left, right, y)
+            until_ns = state.end_ns or newer.since_ns
+            self._draw_past(canvas, fonts, state, until_ns, left, right, y)
             y += fonts.small.height
 
     def _draw_past(
@@ -139,7 +151,7 @@ class OverlayPainter:
         top = y + (face.height - dot) // 2
         canvas[top : top + dot, left : left + dot] = self._colours.of(state.text)
         column = face.width("000.0 s")
-        paint_right(canvas, _duration(until_ns - state.since_ns), right, y, face, _MUTED)
+        paint_right(canvas, duration(until_ns - state.since_ns), right, y, face, _MUTED)
         room = right - column - left - 2 * dot
         paint(canvas, ellipsize(state.text, face, room), left + 2 * dot, y, face, _MUTED)
 
@@ -156,26 +168,64 @@ def _draw_question(
 def _draw_current(
     canvas: NDArray[np.uint8],
     fonts: _Fonts,
-    state: StateView | None,
+    query: QueryView,
     now_ns: int,
+    colour: Colour,
     left: int,
     right: int,
     y: int,
 ) -> None:
-    middle = y + _current_height(fonts) // 2
-    if state is None:
-        top = middle - fonts.plain.height // 2
+    if not query.states:
+        top = y + (_current_height(fonts) - fonts.plain.height) // 2
         paint(canvas, "waiting for the first state", left, top, fonts.plain, _MUTED)
         return
-    small, bold = fonts.small, fonts.small_bold
-    score, lasted = f"{100 * state.score:.0f} %", f"for {_duration(now_ns - state.since_ns)}"
-    paint_right(canvas, score, right, middle - small.height, bold, _PLAIN)
-    paint_right(canvas, lasted, right, middle, small, _MUTED)
-    face, lines = _fit(state.text, fonts, right - left - small.width("since 000.0 s"))
-    top = middle - len(lines) * face.height // 2
+    state, unseen_s = query.states[-1], query.unseen_s(now_ns)
+    room = right - left - _side_width(fonts)
+    _draw_words(canvas, fonts, state.text, left, room, y, _BRIGHT if unseen_s is None else _MUTED)
+    y = _score_y(fonts, y)
+    if unseen_s is None:
+        _draw_score(canvas, fonts, state.score, right, y, colour)
+        lasted_ns = now_ns - state.since_ns
+    else:
+        paint_right(canvas, "not seen", right, y, fonts.small, _LATE)
+        lasted_ns = round(1e9 * unseen_s)
+    lasted = f"for {duration(lasted_ns)}"
+    paint_right(canvas, lasted, right, y + fonts.small.height, fonts.small, _MUTED)
+
+
+def _draw_words(
+    canvas: NDArray[np.uint8],
+    fonts: _Fonts,
+    text: str,
+    left: int,
+    room: int,
+    y: int,
+    colour: Colour,
+) -> None:
+    face, lines = _fit(text, fonts, room)
+    top = y + _current_height(fonts) // 2 - len(lines) * face.height // 2
     for line in lines:
-        paint(canvas, line, left, top, face, _BRIGHT)
+        paint(canvas, line, left, top, face, colour)
         top += face.height
+
+
+def _draw_score(
+    canvas: NDArray[np.uint8], fonts: _Fonts, score: float, right: int, y: int, colour: Colour
+) -> None:
+    """Draw the score as a number and as a meter, so that 47 % does not look like 100 %."""
+    face = fonts.small_bold
+    paint_right(canvas, f"{100 * score:.0f} %", right, y, face, _PLAIN)
+    step = _meter_step(fonts)
+    left = right - face.width("100 % ") - _METER * step
+    top, bottom = y + face.height // 4, y + face.height * 7 // 8
+    for number in range(_METER):
+        x = left + number * step
+        lit = number < round(_METER * score)
+        canvas[top:bottom, x : x + step - 2] = colour if lit else _RULE
+
+
+def _score_y(fonts: _Fonts, y: int) -> int:
+    return y + _current_height(fonts) // 2 - fonts.small.height
 
 
 def _fit(text: str, fonts: _Fonts, room: int) -> tuple[Font, list[str]]:
@@ -204,7 +254,8 @@ def _status_fields(view: BoardView) -> list[tuple[str, str]]:
     """Return the texts of the status line, each with the widest that its place must hold."""
     if view.age_s is None:
         return [("no embeddings yet", "")]
-    age = f"{1000 * view.age_s:.0f} ms" if view.age_s < 1 else f"{view.age_s:.1f} s"
+    late = view.age_s >= 1
+    age = duration(round(1e9 * view.age_s)) if late else f"{1000 * view.age_s:.0f} ms"
     fields = [(f"{view.rate_hz:.1f} Hz", "000.0 Hz"), (f"age {age}", "age 000.0 s")]
     if view.dropped is not None:
         fields.append((f"dropped {view.dropped}", ""))
@@ -212,16 +263,9 @@ def _status_fields(view: BoardView) -> list[tuple[str, str]]:
 
 
 def _health(view: BoardView) -> Colour:
-    if view.age_s is None or view.age_s > _LOST_S:
+    if view.age_s is None or view.age_s > UNSEEN_S:
         return _BAD
     return _LATE if view.age_s > _STALE_S else _GOOD
-
-
-def _duration(span_ns: int) -> str:
-    seconds = max(span_ns, 0) / 1e9
-    if seconds < 600:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"
 
 
 def _with_panel(shown: NDArray[np.uint8], layout: _Layout) -> NDArray[np.uint8]:
@@ -293,9 +337,17 @@ def _gap(fonts: _Fonts) -> int:
 
 
 def _column_width(fonts: _Fonts) -> int:
-    return fonts.large.width("the robot is reaching for the mug") + fonts.small.width(
-        "for 000.0 s  "
-    )
+    return fonts.large.width("the robot is reaching for the mug") + _side_width(fonts)
+
+
+def _side_width(fonts: _Fonts) -> int:
+    """The room beside the words: duration, or meter and score."""
+    meter = _METER * _meter_step(fonts) + fonts.small_bold.width("100 %   ")
+    return max(fonts.small.width("for 000.0 s  "), meter)
+
+
+def _meter_step(fonts: _Fonts) -> int:
+    return max(4, fonts.small.height // 3)
 
 
 def _current_height(fonts: _Fonts) -> int:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run as one picture: for every query its states against ground truth, over a time axis.
 
-A strip that is too short for its text shows the number under which the legend names it, so the
-picture can be read without colours too. Long runs are broken into several rows.
+A state that is too short for its text shows the number under which the legend of its row names it,
+so the picture can be read without colours too. Long runs are broken into several rows, and
+states that are too short even for a number are drawn as shares of the time.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import pairwise
 
 import cv2
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.views.colours import StateColours, ink_on
+from vljepa_ros.views.strip_pieces import Piece, pieces
 from vljepa_ros.views.text_drawing import Colour, Font, ellipsize, paint, paint_right
 
 _PAPER: Colour = (255, 255, 255)
@@ -31,14 +35,20 @@ _GUTTER = 120  # room for the names of the strips, left of them
 _STRIP = 26
 _CURVE_HEIGHT = 38
 _ROW_SECONDS = 90.0
+_CLOCK_FROM_S = 120.0  # from this duration on the axis shows minutes and seconds
 _MAX_ROWS = 12
+_MOST_NAMED = 12  # texts in the legend of a row
+_TIP = 8  # pixels, width of the triangle at a change
 
 _TITLE, _HEAD, _TEXT, _LABEL = Font(22, bold=True), Font(15, bold=True), Font(14), Font(13)
 
 
 @dataclass(frozen=True)
 class TimelineSegment:
-    """A stretch of time in one state; seconds from the beginning of the run."""
+    """A stretch of time in one state; seconds from the beginning of the run.
+
+    The text is empty while nothing was seen, or nothing that there are words for.
+    """
 
     start: float
     end: float
@@ -79,7 +89,7 @@ def draw_timeline(
 
 
 class _Sheet:
-    """One picture in the making; `_y` is where the next thing goes."""
+    """One picture in the making; the next thing goes to `_y`."""
 
     def __init__(self, timeline: Timeline, width: int, colours: StateColours) -> None:
         self._timeline = timeline
@@ -99,14 +109,13 @@ class _Sheet:
         self._y += _TEXT.height + 14
         for start, end in self._rows():
             self._draw_row(_Axis(start, end, _MARGIN + _GUTTER, self._width - _MARGIN))
-        for track in self._timeline.tracks:
-            self._draw_legend(track)
         paint(self._image, self._key(), _MARGIN + _GUTTER, self._y, _LABEL, _GREY)
         return self._image
 
     def _key(self) -> str:
         tracks = self._timeline.tracks
         parts = ["triangle: a new state was published"] if tracks else []
+        parts += ["layers: shares of several short states"] if tracks else []
         if any(track.truth for track in tracks):
             parts.append("red line: differs from the truth")
         if any(track.distance for track in tracks):
@@ -124,8 +133,21 @@ class _Sheet:
         head = 2 * _MARGIN + _TITLE.height + _TEXT.height + 16
         row = 44 + (_STRIP + 10 if self._timeline.episodes else 0)
         row += sum(_track_height(track) for track in tracks)
-        legends = sum(_legend_height(len(self._numbers[t.name]), self._width) for t in tracks)
+        legends = sum(
+            _legend_height(len(self._named(track, start, end)), self._width)
+            for start, end in self._rows()
+            for track in tracks
+        )
         return head + row * len(self._rows()) + legends + _LABEL.height
+
+    def _named(self, track: Track, start: float, end: float) -> list[str]:
+        """Return the texts for the legend of a row: those that stood longest, by number."""
+        lasted: defaultdict[str, float] = defaultdict(float)
+        for one in (*track.truth, *track.states):
+            if one.text and one.end > start and one.start < end:
+                lasted[one.text] += min(one.end, end) - max(one.start, start)
+        longest = nlargest(_MOST_NAMED, lasted, key=lambda text: lasted[text])
+        return sorted(longest, key=lambda text: self._numbers[track.name][text])
 
     def _draw_row(self, axis: _Axis) -> None:
         top = self._y
@@ -154,6 +176,7 @@ class _Sheet:
             self._draw_agreement(axis, track)
         self._draw_strip(axis, track, "VL-JEPA", track.states)
         self._draw_changes(axis, track)
+        self._draw_legend(axis, track)
         if track.distance:
             self._draw_distance(axis, track)
         self._y += 16
@@ -163,26 +186,43 @@ class _Sheet:
     ) -> None:
         self._name_strip(name)
         _box(self._image, axis.left, self._y, axis.right, _STRIP, _PALE)
-        for left, right, segment in axis.cut(segments):
-            colour = self._colours.of(segment.text)
-            _box(self._image, left, self._y, right, _STRIP, colour)
-            cv2.line(self._image, (left, self._y), (left, self._y + _STRIP - 1), _PAPER, 1)
-            rest = segment.text[len(self._prefixes[track.name]) :]
-            label = _label(self._numbers[track.name][segment.text], rest, right - left)
-            paint(self._image, label, left + 5, self._y + 5, _LABEL, ink_on(colour))
+        cuts = axis.cut(segments)
+        for piece in pieces((left, right, segment.text) for left, right, segment in cuts):
+            self._draw_piece(track, piece)
         self._y += _STRIP
 
+    def _draw_piece(self, track: Track, piece: Piece) -> None:
+        left, right = piece.left, piece.right
+        for text, first, end in piece.layers(_STRIP):
+            top, room = self._y + first, right - left
+            colour = self._colours.of(text) if text else _PALE
+            _box(self._image, left, top, right, end - first, colour)
+            if end - first >= _LABEL.height:
+                label = self._label(track, text, room, alone=len(piece.texts) == 1)
+                y = top + (end - first - _LABEL.height) // 2
+                paint(self._image, label, left + 5, y, _LABEL, ink_on(colour) if text else _GREY)
+        cv2.line(self._image, (left, self._y), (left, self._y + _STRIP - 1), _PAPER, 1)
+
+    def _label(self, track: Track, text: str, width: int, *, alone: bool) -> str:
+        """Return what fits into `width` pixels: number and text, or the number, or nothing."""
+        if not text:
+            return ellipsize("no state", _LABEL, width - 8)
+        number, rest = self._numbers[track.name][text], text[len(self._prefixes[track.name]) :]
+        return _label(number, rest if alone else "", width)
+
     def _draw_agreement(self, axis: _Axis, track: Track) -> None:
-        """Draw a thin red line between the strips wherever they differ."""
+        """Draw a thin red line between the strips if they differ."""
         for start, end in _differences(track):
             for left, right, _ in axis.cut([TimelineSegment(start, end, "")]):
                 _box(self._image, left, self._y + 1, right, 3, _MISS)
         self._y += 5
 
     def _draw_changes(self, axis: _Axis, track: Track) -> None:
+        free = axis.left - _TIP  # tips that would overlap are left out
         for segment in track.states:
-            if axis.start <= segment.start < axis.end:
+            if axis.start <= segment.start < axis.end and axis.x(segment.start) >= free:
                 x = axis.x(segment.start)
+                free = x + _TIP
                 tip = np.array([(x, self._y + 1), (x - 4, self._y + 8), (x + 4, self._y + 8)])
                 cv2.fillPoly(self._image, [tip.astype(np.int32)], _INK, cv2.LINE_AA)
         self._y += 10
@@ -209,24 +249,33 @@ class _Sheet:
         for seconds in axis.ticks():
             x = axis.x(seconds)
             cv2.line(self._image, (x, y), (x, y + 5), _GREY, 1)
-            label = f"{seconds:g} s"
+            label = self._clock(seconds)
             paint(self._image, label, x - _LABEL.width(label) // 2, y + 7, _LABEL, _GREY)
             _dotted(self._image, x, top, y)
         self._y = y + 44
 
-    def _draw_legend(self, track: Track) -> None:
-        paint(self._image, track.name, _MARGIN, self._y, _HEAD, _INK)
+    def _clock(self, seconds: float) -> str:
+        """Return seconds as a label of the axis, like a player shows them in a long run."""
+        if self._timeline.duration < _CLOCK_FROM_S:
+            return f"{seconds:g} s"
+        minutes, rest = divmod(round(seconds), 60)
+        if self._timeline.duration < 3600:
+            return f"{minutes}:{rest:02}"
+        return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+    def _draw_legend(self, axis: _Axis, track: Track) -> None:
         columns, column = _legend_columns(self._width)
-        for position, (text, number) in enumerate(self._numbers[track.name].items()):
+        named = self._named(track, axis.start, axis.end)
+        for position, text in enumerate(named):
             x = _MARGIN + _GUTTER + position % columns * column
             y = self._y + position // columns * 22
             colour = self._colours.of(text)
             _box(self._image, x, y + 1, x + 26, 17, colour)
-            label = str(number)
+            label = str(self._numbers[track.name][text])
             centre = x + 13 - _LABEL.width(label) // 2
             paint(self._image, label, centre, y + 1, _LABEL, ink_on(colour))
             paint(self._image, ellipsize(text, _LABEL, column - 44), x + 34, y + 1, _LABEL, _INK)
-        self._y += _legend_height(len(self._numbers[track.name]), self._width)
+        self._y += _legend_height(len(named), self._width)
 
     def _name_strip(self, name: str) -> None:
         paint_right(self._image, name, _MARGIN + _GUTTER - 10, self._y + 5, _LABEL, _GREY)
@@ -266,7 +315,8 @@ class _Axis:
 
 def _numbers(track: Track) -> dict[str, int]:
     """Number the texts of a query in the order in which they appear, truth first."""
-    seen = dict.fromkeys(segment.text for segment in (*track.truth, *track.states))
+    segments = (*track.truth, *track.states)
+    seen = dict.fromkeys(segment.text for segment in segments if segment.text)
     return {text: number for number, text in enumerate(seen, start=1)}
 
 
@@ -287,7 +337,7 @@ def _shared_words(texts: Iterable[str]) -> str:
 def _label(number: int, text: str, width: int) -> str:
     """Return what fits into `width` pixels: number and text, or the number, or nothing."""
     room = width - 8
-    full = ellipsize(f"{number}  {text}", _LABEL, room)
+    full = ellipsize(f"{number}  {text}".rstrip(), _LABEL, room)
     if len(full) > len(f"{number}  ") + 5 or full.endswith(text):
         return full
     return str(number) if _LABEL.width(str(number)) <= room else ""
@@ -322,7 +372,7 @@ def _legend_columns(width: int) -> tuple[int, int]:
 
 
 def _legend_height(texts: int, width: int) -> int:
-    return 22 * max(1, -(-texts // _legend_columns(width)[0])) + 12
+    return 22 * -(-texts // _legend_columns(width)[0]) + 8
 
 
 def _box(

@@ -33,13 +33,26 @@ def test_a_cause_is_logged_once_and_counted_every_time() -> None:
     }
 
 
-def test_a_rate_is_that_since_the_last_reading() -> None:
-    seconds = iter([0.0, 2.0, 4.0, 4.0])
+def test_a_rate_is_that_of_the_last_ten_seconds() -> None:
+    seconds = iter([0.0, 0.0, 2.0, 4.0, 4.0, 12.0, 14.0])
     rate = Rate(now=lambda: next(seconds))
+    assert rate.read() == 0.0
     for _ in range(20):
         rate.tick()
-    assert [rate.read(), rate.read(), rate.read()] == [10.0, 0.0, 0.0]
+    assert [rate.read() for _ in range(3)] == [10.0, 5.0, 5.0]
+    assert [rate.read() for _ in range(2)] == [0.0, 0.0], "it begins at the reading at 2 s"
     assert rate.total == 20
+
+
+def test_a_model_that_takes_two_seconds_has_a_rate() -> None:
+    seconds = iter(range(100))
+    rate = Rate(now=lambda: float(next(seconds)))
+    rates = []
+    for second in range(30):
+        if second % 2 == 0:
+            rate.tick()
+        rates.append(rate.read())
+    assert rates[10:] == pytest.approx([0.5] * 20)
 
 
 @pytest.mark.parametrize("namespace", ["", "/front"])

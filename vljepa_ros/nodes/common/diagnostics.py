@@ -90,21 +90,23 @@ class Tally:
             return {**counts, "last fault": self._last_warning[0]}
 
 
+RATE_WINDOW_S = 10.0  # a model that takes seconds must not be told as 0 Hz
+_READING_S = 0.5  # readings closer to each other are not kept
+
+
 class Rate:
-    """Events per second between two readings. May be used from several threads."""
+    """Events per second over the last RATE_WINDOW_S. May be used from several threads."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """Count from zero; ``now`` returns seconds."""
         self._now = now
         self._lock = threading.Lock()
-        self._count = 0
         self._total = 0
-        self._since = now()
+        self._readings = deque([(now(), 0)])  # time and total; the window begins at the first
 
     def tick(self) -> None:
         """Count one event."""
         with self._lock:
-            self._count += 1
             self._total += 1
 
     @property
@@ -114,12 +116,19 @@ class Rate:
             return self._total
 
     def read(self) -> float:
-        """Return the rate in Hz since the last reading and start over."""
+        """Return the rate in Hz since the latest reading that is as old as the window.
+
+        Before there is one, it is the rate since the beginning.
+        """
         with self._lock:
-            now = self._now()
-            elapsed, count = now - self._since, self._count
-            self._since, self._count = now, 0
-        return count / elapsed if elapsed > 0 else 0.0
+            now, readings = self._now(), self._readings
+            while len(readings) > 1 and now - readings[1][0] >= RATE_WINDOW_S:
+                readings.popleft()
+            since, before = readings[0]
+            if now - readings[-1][0] >= _READING_S:
+                readings.append((now, self._total))
+            count = self._total - before
+        return count / (now - since) if now > since else 0.0
 
 
 class Diagnostics:

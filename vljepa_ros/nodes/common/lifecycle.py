@@ -27,6 +27,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
+from vljepa_ros.nodes.common.complaints import INACTIVE, UNCONFIGURED
 from vljepa_ros.nodes.common.diagnostics import Diagnostics, Health, Level, Tally
 from vljepa_ros.nodes.common.parameters import Change, Parameters, ParameterSpec, Phase
 from vljepa_ros.nodes.common.worker import THREADS, answer
@@ -245,9 +246,10 @@ class ManagedNode(LifecycleNode):
         if self.failure:
             return Health(Level.ERROR, self.failure, {**values, **self.tally.values()})
         if self.phase is Phase.CONFIGURING:
-            return Health(Level.OK, self.progress or self.phase.value, values)
+            return Health(Level.WARN, self.progress or self.phase.value, values)
         if self.phase is not Phase.ACTIVE:
-            return Health(Level.OK, self.phase.value, values)
+            complaint = INACTIVE if self.phase is Phase.INACTIVE else UNCONFIGURED
+            return Health(Level.WARN, complaint.told(), values)
         health = self.health()
         return Health(health.level, health.summary, {**values, **health.values})
 

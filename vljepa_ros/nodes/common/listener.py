@@ -16,8 +16,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from vljepa_ros.nodes.common.complaints import NO_PUBLISHER, Complaint
 from vljepa_ros.nodes.common.diagnostics import Rate, Tally
 from vljepa_ros.nodes.common.qos import describe_publishers
+from vljepa_ros.nodes.common.silence import why_silent
 
 try:  # Jazzy and later
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -54,6 +56,7 @@ class Listener:
         self._node = node
         self._callback = callback
         self._tally = tally
+        self._kind = kind
         self._heard_s = time.monotonic()
         self._silence_logged = False
         self._subscription = self._subscribe(kind, topic, qos)
@@ -67,20 +70,31 @@ class Listener:
         """Seconds since the last message, or since the subscription."""
         return time.monotonic() - self._heard_s
 
-    def complaint(self) -> str:
+    def complaint(self, no_publisher: Complaint = NO_PUBLISHER) -> str:
         """Say why nothing comes after SILENCE_S without a message, else return an empty text.
 
         Each silence is logged once.
+
+        Args:
+            no_publisher: What to say if the topic has none.
         """
         if self.silent_s < SILENCE_S:
             self._silence_logged = False
             return ""
-        publishers = describe_publishers(self._node, self.topic)
-        complaint = f"no message for {self.silent_s:.0f} s: {publishers}; {self._own_qos()}"
+        complaint = self._why_silent(no_publisher)
         if not self._silence_logged:
             self._node.get_logger().warning(complaint)
             self._silence_logged = True
         return complaint
+
+    def _why_silent(self, no_publisher: Complaint) -> str:
+        seconds = f"{self.silent_s:.0f}"
+        publishers = describe_publishers(self._node, self.topic)
+        facts = f"{publishers}; {self._own_qos()}"
+        if not self._node.count_publishers(self.topic):
+            return no_publisher.told(seconds, facts)
+        qos = self._subscription.qos_profile
+        return why_silent(self._node, self.topic, self._kind, qos).told(seconds, facts)
 
     def _subscribe(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         options: dict[str, Any] = {
