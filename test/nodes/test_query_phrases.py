@@ -398,7 +398,9 @@ def test_phrases_are_listed_and_removed(ros: Bench, describer: Describer, states
     assert not refused.success and "there are of: brightness" in refused.message
     speaker.say("green", 3)
     assert describer.tally[UNANSWERED] == 3
-    assert words(states, "colour") == [phrase("red")]
+    lost = states.wait_for(lambda s: s.reason == StateDescription.LOST, "the end of the state")
+    assert lost.previous_text == phrase("red")
+    assert words(states, "colour") == [phrase("red"), ""]
 
 
 @pytest.mark.parametrize(
