@@ -59,7 +59,7 @@ class CameraInput:
         self._node, self._camera, self._on_frame = node, camera, on_frame
         self._space_id, self._size = bundle.space_id, bundle.frame
         topic = f"~/{camera}/embedding" if camera else "~/embedding"
-        self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.reliable(10))
+        self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.embeddings())
         self._listener: Listener | None = None
         self._jumps: JumpHandle | None = None
 

@@ -110,7 +110,7 @@ class Visualizer(ManagedNode):
         self._embedder = self.resolve_topic_name("embedder/embedding").rpartition("/")[0]
         self._listeners = [
             self._listen(ModelInfo, "embedder/model_info", self._on_model_info, qos.latched(1)),
-            self._listen(Embedding, "embedder/embedding", self._on_embedding, qos.reliable(10)),
+            self._listen(Embedding, "embedder/embedding", self._on_embedding, qos.embeddings()),
             self._listen(StateDescription, "describer/state", self._on_state, qos.latched(10)),
             self._listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.reliable(10)),
         ]
