@@ -41,27 +41,22 @@ class CameraInput:
 
     Attributes:
         tally: counts what goes wrong with this camera.
+        on_frame: takes the camera's name and each frame that is due; in the executor.
         wanted_hz: highest rate of clips, which a faster camera and model reach.
         clips_hz: rate of clips that went out between the last two reports.
     """
 
-    def __init__(
-        self,
-        node: ManagedNode,
-        camera: str,
-        bundle: Bundle,
-        on_frame: Callable[[str, Frame], None],
-    ) -> None:
+    def __init__(self, node: ManagedNode, camera: str, bundle: Bundle) -> None:
         """Create the publisher.
 
         Args:
             node: the embedder.
             camera: name of the camera; empty if there is only one, without a name.
             bundle: says the size of the frames.
-            on_frame: takes the camera's name and each frame that is due; in the executor.
         """
         self.tally = node.tally.part(camera) if camera else node.tally
-        self._node, self._camera, self._on_frame = node, camera, on_frame
+        self._node, self._camera = node, camera
+        self.on_frame: Callable[[str, Frame], None]  # set before start()
         self._space_id, self._size = bundle.space_id, bundle.frame
         topic = f"~/{camera}/embedding" if camera else "~/embedding"
         self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.embeddings())
@@ -69,7 +64,9 @@ class CameraInput:
         self._jumps: JumpHandle | None = None
 
     def start(self, pace: Mapping[str, float]) -> None:
-        """Subscribe; ``pace`` is ``rate_hz`` and ``max_gap_s``, as :class:`StampGate` has them."""
+        """Subscribe, unless that is done; ``pace`` is as :class:`StampGate` has it."""
+        if self._listener is not None:
+            return
         self.set_pace(pace)
         self._source: tuple[str, tuple[int, ...]] | None = None  # frame_id and shape
         self._refusal = ""  # of the newest image, if it was refused
@@ -181,7 +178,7 @@ class CameraInput:
         fitted = fit_frame(image, height=self._size.height, width=self._size.width)
         frame = Frame(stamp_ns, message.header.frame_id, fitted, self._restart)
         self._restart = False
-        self._on_frame(self._camera, frame)
+        self.on_frame(self._camera, frame)
 
     def _arrival_ns(self) -> int:
         self.tally.warn(IMAGES_WITHOUT_STAMP, "an image has no stamp: its arrival counts")

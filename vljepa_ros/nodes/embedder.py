@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vljepa_msgs.msg import ModelInfo, Query
+from vljepa_ros.nodes.camera_input import CameraInput
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
@@ -20,9 +21,11 @@ from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.early_frames import EarlyFrames
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
+from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
@@ -38,6 +41,8 @@ class Embedder(ManagedNode):
         super().__init__("embedder", EMBEDDER, **options)
         self._model: VLJepa | None = None  # from load to cleanup
         self._worker: ClipWorker | None = None  # from configure to cleanup
+        self._inputs: dict[str, CameraInput] = {}  # from configure, or before, to cleanup
+        self._early: EarlyFrames | None = None  # from load to activate, with autostart
         self._info: Any = None  # LifecyclePublisher, from configure to cleanup
         self._latest_news: tuple[str, int | None] = ("", None)
         self._text_services = TextServices(self, lambda: self._worker)
@@ -46,6 +51,7 @@ class Embedder(ManagedNode):
         """Load the model and run it once."""
         began_s = time.monotonic()
         cameras = self._cameras({})
+        self._look_early()
         try:
             self._model = model = VLJepa.load(
                 self.parameters["bundle"] or None,
@@ -70,14 +76,16 @@ class Embedder(ManagedNode):
     def do_configure(self) -> None:
         """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
-        queries, cameras = self.parameters["queries"], self._cameras({})
-        self._worker = ClipWorker(self, self._model, queries, cameras)
+        if not self._inputs:
+            self._inputs = self._make_inputs(self._model.bundle)
+        self._worker = ClipWorker(self, self._model, self.parameters["queries"], self._inputs)
         self._info = self.create_lifecycle_publisher(ModelInfo, "~/model_info", qos.latched(1))
 
     def do_activate(self) -> None:
         """Subscribe to the images and tell which model looks at them."""
-        worker = self._require_worker()
-        worker.start(self._pace(worker, {}))
+        worker, early = self._require_worker(), self._early
+        self._early = None
+        worker.start(self._pace(worker.model.bundle, {}), early.take() if early else ())
         self._publish_info(worker)
 
     def do_deactivate(self) -> None:
@@ -92,6 +100,7 @@ class Embedder(ManagedNode):
         info, self._info = self._info, None
         if worker is not None:
             worker.close()
+        self._close_inputs()
         if info is not None:
             self.destroy_lifecycle_publisher(info)
         if model is not None:
@@ -107,12 +116,13 @@ class Embedder(ManagedNode):
         """Take new queries or a new pace; configure and activate read the others."""
         self._cameras(changed)
         if (worker := self._worker) is None:
+            self._close_inputs()  # what came early came at another pace or on another topic
             return
         if "queries" in changed:
             worker.clips.use_queries(changed["queries"])
             self._publish_info(worker)
-        pace = self._pace(worker, changed)
-        if pace != self._pace(worker, {}):
+        pace = self._pace(worker.model.bundle, changed)
+        if pace != self._pace(worker.model.bundle, {}):
             for camera in worker.inputs.values():
                 camera.set_pace(pace)
 
@@ -131,6 +141,32 @@ class Embedder(ManagedNode):
             **self.tally.values(),
         }
         return Health(*_judge(worker), values)
+
+    def _look_early(self) -> None:
+        """Let frames come while the model loads, if it will be active then; in its thread."""
+        if not self.parameters["autostart"] or self.executor is None:
+            return
+        bundle = Bundle.load(self.parameters["bundle"] or default_bundle_path())
+
+        def look() -> None:
+            if self.phase is Phase.CONFIGURING and not self._inputs:  # else it has loaded already
+                pace = self._pace(bundle, {})
+                self._early = EarlyFrames(bundle, pace["rate_hz"])
+                self._inputs = self._make_inputs(bundle)
+                for camera in self._inputs.values():
+                    camera.on_frame = self._early.add
+                    camera.start(pace)
+
+        self.executor.create_task(look)
+
+    def _close_inputs(self) -> None:
+        inputs, self._inputs, self._early = self._inputs, {}, None
+        for camera in inputs.values():
+            camera.stop()
+            camera.close()
+
+    def _make_inputs(self, bundle: Bundle) -> dict[str, CameraInput]:
+        return {name: CameraInput(self, name, bundle) for name in self._cameras({})}
 
     def _publish_info(self, worker: ClipWorker) -> None:
         bundle, backend = worker.model.bundle, worker.model.backend
@@ -167,10 +203,10 @@ class Embedder(ManagedNode):
         latest, self._latest_news = self._latest_news, (news.graph, tenth)
         return tenth is None or self._latest_news != latest
 
-    def _pace(self, worker: ClipWorker, changed: Mapping[str, Any]) -> dict[str, float]:
+    def _pace(self, bundle: Bundle, changed: Mapping[str, Any]) -> dict[str, float]:
         """Return the rate and the gap, as they are or as they are about to be."""
         wanted = {name: changed.get(name, self.parameters[name]) for name in _PACE}
-        return {**wanted, "rate_hz": wanted["rate_hz"] or worker.model.bundle.stream_rate_hz}
+        return {**wanted, "rate_hz": wanted["rate_hz"] or bundle.stream_rate_hz}
 
     def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the cameras, as they are or as they are about to be."""
