@@ -3,18 +3,21 @@
 
 ``scripts/with_env.sh .venv python benchmarks/restart.py`` kills the pipeline again and again and
 starts it at once, and prints the median and the worst. A launch file's respawn adds its delay.
-It also tells how much shared memory the killed processes left behind.
+It also prints the CPU time until then, which does not depend on what else the machine does, and
+the shared memory that a killed process leaves behind.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +32,6 @@ from vljepa_ros.nodes.common.qos import embeddings, latched
 
 RATE_HZ = 10.0
 NODES = [sys.executable, "-m", "vljepa_ros.nodes.pipeline"]
-SHARED = Path("/dev/shm")
 _PATIENCE_S = 60.0
 
 
@@ -67,45 +69,75 @@ def main() -> None:
     thread.start()
     process = subprocess.Popen(NODES, stderr=subprocess.DEVNULL)
     assert camera.embedded.wait(_PATIENCE_S), "no embedding before the first kill"
-    before = shared_bytes()
-    took_s, active_s = [], []
+    found = []
+    left: set[Path] = set()
     for _ in range(kills):
-        process, embedded, active = restart(camera, process)
-        took_s.append(embedded)
-        active_s.append(active)
-        print(f"active after {active:.2f} s, first embedding after {embedded:.2f} s", flush=True)
-    left = (shared_bytes() - before) / kills / 1e6
+        left |= shared_files(process.pid)
+        process.kill()
+        process.wait()
+        process, restart = start(camera)
+        found.append(restart)
+        print(restart, flush=True)
+    left = {path for path in left - shared_files(process.pid) if path.exists()}
+    left -= shared_files(os.getpid())
     process.terminate()
     process.wait()
     rclpy.try_shutdown()
     thread.join()
+    embedded = [restart.embedded_s for restart in found]
     print(
-        f"{kills} kills: first embedding after {statistics.median(took_s):.2f} s in the median, "
-        f"{max(took_s):.2f} s at worst (active after {statistics.median(active_s):.2f} s); "
-        f"{left:.2f} MB of shared memory more after each"
+        f"{kills} kills: first embedding after {statistics.median(embedded):.2f} s in the median, "
+        f"{max(embedded):.2f} s at worst; "
+        f"{statistics.median(restart.cpu_s for restart in found):.2f} s of CPU time; "
+        f"{sum(allocated(path) for path in left) / kills / 1e6:.2f} MB of shared memory left "
+        "behind by each"
     )
 
 
-def restart(
-    camera: Camera, process: subprocess.Popen[bytes]
-) -> tuple[subprocess.Popen[bytes], float, float]:
-    """Kill the nodes and start them; return them, and the seconds to embedding and activation."""
-    process.kill()
-    began_s = time.monotonic()
-    process.wait()
-    time.sleep(0.01)  # for what is still on its way from the killed process
+@dataclass(frozen=True)
+class Restart:
+    """Seconds from a start to the active embedder and to its first embedding."""
+
+    active_s: float
+    embedded_s: float
+    cpu_s: float
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return (
+            f"active after {self.active_s:.2f} s, first embedding after {self.embedded_s:.2f} s "
+            f"({self.cpu_s:.2f} s of CPU time)"
+        )
+
+
+def start(camera: Camera) -> tuple[subprocess.Popen[bytes], Restart]:
+    """Start the nodes, and wait until they see."""
+    time.sleep(0.05)  # for what is still on its way from the killed process
     camera.embedded.clear()
     camera.active.clear()
+    began_s = time.monotonic()
     process = subprocess.Popen(NODES, stderr=subprocess.DEVNULL)
     assert camera.active.wait(_PATIENCE_S), "the embedder does not become active"
     active_s = time.monotonic() - began_s
     assert camera.embedded.wait(_PATIENCE_S), "no embedding"
-    return process, time.monotonic() - began_s, active_s
+    return process, Restart(active_s, time.monotonic() - began_s, cpu_seconds(process.pid))
 
 
-def shared_bytes() -> int:
-    """Return what the middleware holds in shared memory."""
-    return sum(path.stat().st_size for path in SHARED.glob("fastrtps_*"))
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def shared_files(pid: int) -> set[Path]:
+    """Return the shared memory of the middleware that a process uses."""
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+    return {Path(line.split()[5]) for line in lines if "/dev/shm/" in line}
+
+
+def allocated(path: Path) -> int:
+    """Return the bytes of memory that a file in shared memory takes."""
+    return path.stat().st_blocks * 512
 
 
 def spin(node: Node) -> None:
