@@ -75,13 +75,27 @@ class CameraInput:
         self._rate = Rate()
         self._age_ms = 0.0
         self._published_s = time.monotonic()
-        node, topic = self._node, f"{self._camera}/image_raw" if self._camera else "image_raw"
-        kind = Image
-        if node.parameters["image_transport"] == "compressed":
-            # As image_transport does it: a remapping of the base topic holds here too.
-            kind, topic = CompressedImage, f"{node.resolve_topic_name(topic)}/compressed"
-        self._listener = Listener(node, kind, topic, self._on_image, qos.sensor_data(), self.tally)
-        self._jumps = on_clock_jump(node, self._on_clock_jump)
+        self._listener = Listener(
+            self._node,
+            CompressedImage if self._is_compressed else Image,
+            self.topic,
+            self._on_image,
+            qos.sensor_data(),
+            self.tally,
+        )
+        self._jumps = on_clock_jump(self._node, self._on_clock_jump)
+
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of the images, as the parameters are now."""
+        base = f"{self._camera}/image_raw" if self._camera else "image_raw"
+        name = self._node.resolve_topic_name(base)
+        # As image_transport does it: a remapping of the base topic holds here too.
+        return f"{name}/compressed" if self._is_compressed else name
+
+    @property
+    def _is_compressed(self) -> bool:
+        return bool(self._node.parameters["image_transport"] == "compressed")
 
     def stop(self) -> None:
         """Unsubscribe."""

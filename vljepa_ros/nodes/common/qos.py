@@ -14,7 +14,7 @@ from vljepa_ros.runtime.queries import MAX_QUERIES
 
 _TICKS = 8  # of the embedder, which are 0.8 s at 10 Hz
 _REQUESTS = 1000
-_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # what rmw calls a node whose name has not arrived
+UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rmw calls a node whose name has not arrived
 
 
 def sensor_data() -> QoSProfile:
@@ -68,6 +68,6 @@ def describe_publishers(node: Node, topic: str) -> str:
 
 def _publisher_name(publisher: TopicEndpointInfo) -> str:
     """Return the full name of a publisher's node, which the graph learns after the publisher."""
-    if publisher.node_name == _UNKNOWN:
+    if publisher.node_name == UNKNOWN_NODE:
         return "a node that is not known yet"
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
