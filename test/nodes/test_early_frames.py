@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +23,14 @@ from vljepa_ros.nodes.early_frames import EarlyFrames, is_live
 from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import Frame
+
+
+@pytest.fixture
+def recording(ros: Bench) -> Iterator[Node]:
+    """A node of the name that the player of recordings has."""
+    node = Node("replay", context=ros.context)
+    yield node
+    node.destroy_node()
 
 
 def frame(number: int, *, restart: bool = False) -> Frame:
@@ -54,12 +63,13 @@ def test_the_first_embedding_comes_with_the_model(ros: Bench, bundle: str, gate:
     node = ros.add(Embedder, bundle=bundle, queries=["colour"])
     ros.wait(gate.reached.is_set, "the model is loading")
     camera = ros.camera().wait_matched()
-    listener = node._inputs[""]._listener  # no topic tells how many images were taken
+    ros.wait(lambda: node._inputs[""]._listener is not None, "it listens")
+    taken = node._inputs[""]._listener.rate  # no topic tells how many images were taken
     stamps = count(START, PERIOD)
 
     def are_taken() -> bool:
         camera.send(colour_frame("red"), next(stamps))
-        return listener.rate.total >= 6
+        return taken.total >= 6
 
     ros.wait(are_taken, "images have been taken")
     ros.wait(lambda: node.count_subscribers("embedder/embedding") == 1, "it is listened to")
@@ -79,9 +89,10 @@ def test_a_pace_that_changes_meanwhile_counts(ros: Bench, bundle: str, gate: Gat
     assert node._inputs[""].wanted_hz == 5.0
 
 
-def test_a_recording_waits_for_the_model(ros: Bench, bundle: str, gate: Gate) -> None:
+def test_a_recording_waits_for_the_model(
+    ros: Bench, bundle: str, gate: Gate, recording: Node
+) -> None:
     """It begins as soon as it has its subscriber, and would be over too early."""
-    recording = Node("replay", context=ros.context)
     images = recording.create_publisher(Image, "image_raw", 1)
     gate.close()
     node = ros.add(Embedder, bundle=bundle)
@@ -89,9 +100,9 @@ def test_a_recording_waits_for_the_model(ros: Bench, bundle: str, gate: Gate) ->
     ros.wait(lambda: node.count_publishers("image_raw") == 1, "the recording is found")
     assert node._inputs[""]._listener is None and not is_live(node, "/image_raw")
     gate.open()
+    ros.wait(lambda: node.phase is Phase.ACTIVE, "it is active")
     ros.wait(lambda: images.get_subscription_count() == 1, "it is listened to")
-    assert node.phase is Phase.ACTIVE and node._looking is None
-    recording.destroy_node()
+    assert node._looking is None
 
 
 def test_without_autostart_nothing_is_looked_at_before_it_is_active(

@@ -25,10 +25,11 @@ def is_live(node: Node, topic: str) -> bool:
     """Whether a camera publishes on a topic.
 
     A recording begins as soon as it has its subscribers, and would be over before the model is
-    there, so it is no camera. Who has no name yet may be one.
+    there, so it is no camera.
     """
     names = {publisher.node_name for publisher in node.get_publishers_info_by_topic(topic)}
-    return bool(names) and not names & {_RECORDING, UNKNOWN_NODE}
+    names.discard(UNKNOWN_NODE)  # its name has not arrived yet; it may be a recording
+    return bool(names) and _RECORDING not in names
 
 
 class EarlyFrames:
