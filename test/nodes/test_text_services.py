@@ -15,11 +15,12 @@ from rcl_interfaces.srv import GetParameters
 from support.colour_bundle import COLOURS, DIMENSION, QUERIES, build_bare_bundle, phrase
 from support.film import Film
 from support.gated_backend import Gate
-from support.ros import Bench, Inbox
+from support.ros import DEADLINE_S, Bench, Inbox
 from vljepa_msgs.msg import Embedding, ModelInfo, Query
 from vljepa_msgs.srv import Ask, EmbedText, SetQueries
 from vljepa_ros.nodes.common.conversions import to_ns
-from vljepa_ros.nodes.common.qos import latched
+from vljepa_ros.nodes.common.parameters import Phase
+from vljepa_ros.nodes.common.qos import latched, services
 from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.nodes.text_services import MAX_ANSWERS
 from vljepa_ros.runtime.model import VLJepa
@@ -136,6 +137,8 @@ def test_the_cosine_of_an_answer_does_not_depend_on_the_others(ros: Bench, film:
         ("What colour?", [], "0 answers"),
         ("What colour?", ["red", ""], "empty"),
         ("What colour?", ["red"] * (MAX_ANSWERS + 1), "65 answers"),
+        ("What colour?", ["red", "very " * 40 + "red"], "the answer 'very very very"),
+        ("Why? " * 50, ["red"], "is longer than 200 characters"),
     ],
 )
 def test_a_bad_question_is_refused(
@@ -237,3 +240,18 @@ def test_a_question_that_waits_is_answered_when_the_node_is_cleaned_up(
     asking.join(20.0)
     # It depends on which came first, the question or the end.
     assert answers[0].message in ("the node has stopped", "the node is not configured")
+
+
+def test_many_requests_at_once_are_all_answered(ros: Bench, embedder: Embedder) -> None:
+    """ROS' own profile keeps ten of them."""
+    count = 300
+    answered = threading.Semaphore(0)
+    client = ros.node.create_client(EmbedText, "embedder/embed_text", qos_profile=services())
+    assert client.wait_for_service(DEADLINE_S)
+    ros.wait(lambda: embedder.phase is Phase.ACTIVE, "it is active")
+    futures = [client.call_async(EmbedText.Request(text=f"red {n}")) for n in range(count)]
+    for future in futures:
+        future.add_done_callback(lambda _: answered.release())
+    for number in range(count):
+        assert answered.acquire(timeout=DEADLINE_S), f"{number} of {count} answered"
+    assert all(future.result().success for future in futures)

@@ -116,7 +116,7 @@ class CameraDescriber:
         self._forget()
         topic = f"embedder/{self._camera}/embedding" if self._camera else "embedder/embedding"
         self.listener = Listener(
-            self._node, msg.Embedding, topic, self._on_embedding, qos.reliable(10), self._tally
+            self._node, msg.Embedding, topic, self._on_embedding, qos.embeddings(), self._tally
         )
 
     def stop(self) -> None:

@@ -53,52 +53,68 @@ class CameraInput:
     """Publishes the embeddings of one camera; its publisher lasts until :meth:`close`.
 
     It listens from :meth:`start` to :meth:`stop`.
+
+    Attributes:
+        tally: counts what goes wrong with this camera.
+        on_frame: takes the camera's name and each frame that is due; in the executor.
+        wanted_hz: highest rate of clips, which a faster camera and model reach.
+        clips_hz: rate of clips that went out between the last two reports.
     """
 
-    def __init__(
-        self,
-        node: ManagedNode,
-        camera: str,
-        bundle: Bundle,
-        on_frame: Callable[[str, Frame], None],
-    ) -> None:
+    def __init__(self, node: ManagedNode, camera: str, bundle: Bundle) -> None:
         """Create the publisher.
 
         Args:
             node: the embedder.
             camera: name of the camera; empty if there is only one, without a name.
             bundle: says the size of the frames.
-            on_frame: takes the camera's name and each frame that is due; in the executor.
         """
         self.tally = node.tally.part(camera) if camera else node.tally
-        self._node, self._camera, self._on_frame = node, camera, on_frame
+        self._node, self._camera = node, camera
+        self.on_frame: Callable[[str, Frame], None]  # set before start()
         self._space_id, self._size = bundle.space_id, bundle.frame
         topic = f"~/{camera}/embedding" if camera else "~/embedding"
-        self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.reliable(10))
+        self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.embeddings())
         self._listener: Listener | None = None
         self._jumps: JumpHandle | None = None
 
     def start(self, pace: Mapping[str, float]) -> None:
-        """Subscribe; ``pace`` is ``rate_hz`` and ``max_gap_s``, as :class:`StampGate` has them."""
+        """Subscribe, unless that is done; ``pace`` is as :class:`StampGate` has it."""
+        if self._listener is not None:
+            return
         self.set_pace(pace)
         self._source: tuple[str, tuple[int, ...]] | None = None  # frame_id and shape
         self._refusal = ""  # of the newest image, if it was refused
         self._latest_refusal = ""
         self._images, self._frames, self._clips = StampRate(), StampRate(), StampRate()
         self._stamp_fault: StampFault | None = None
-        self.clips_hz = 0.0  # embedded between the last two reports
+        self.clips_hz = 0.0
         self._rate = Rate()
         self._age_ms = 0.0
         self._seqs: dict[str, int] = {}  # of the newest embedding, by query
         self._published_s = time.monotonic()
-        node, topic = self._node, f"{self._camera}/image_raw" if self._camera else "image_raw"
-        kind = Image
-        if node.parameters["image_transport"] == "compressed":
-            # As image_transport does it: a remapping of the base topic holds here too.
-            kind, topic = CompressedImage, f"{node.resolve_topic_name(topic)}/compressed"
-        self._fit = node.parameters["image_fit"]
-        self._listener = Listener(node, kind, topic, self._on_image, qos.sensor_data(), self.tally)
-        self._jumps = on_clock_jump(node, self._on_clock_jump)
+        self._fit = self._node.parameters["image_fit"]
+        self._listener = Listener(
+            self._node,
+            CompressedImage if self._is_compressed else Image,
+            self.topic,
+            self._on_image,
+            qos.sensor_data(),
+            self.tally,
+        )
+        self._jumps = on_clock_jump(self._node, self._on_clock_jump)
+
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of the images, as the parameters are now."""
+        base = f"{self._camera}/image_raw" if self._camera else "image_raw"
+        name = self._node.resolve_topic_name(base)
+        # As image_transport does it: a remapping of the base topic holds here too.
+        return f"{name}/compressed" if self._is_compressed else name
+
+    @property
+    def _is_compressed(self) -> bool:
+        return bool(self._node.parameters["image_transport"] == "compressed")
 
     def stop(self) -> None:
         """Unsubscribe."""
@@ -115,6 +131,7 @@ class CameraInput:
     def set_pace(self, pace: Mapping[str, float]) -> None:
         """Change the rate and the gap; the stream starts anew."""
         self._gate = StampGate(**pace)
+        self.wanted_hz = pace["rate_hz"]
         self._restart = True
 
     def publish(self, embedded: ClipEmbeddings, frame_id: str) -> None:
@@ -152,6 +169,7 @@ class CameraInput:
             "topic": self._listener.topic,
             "images_hz": self._listener.rate.read(),
             "clips_hz": self.clips_hz,
+            "wanted_hz": self.wanted_hz,
             "age_ms": self._age_ms,
             FRAME_SIZE: f"{self._size.width} x {self._size.height}",
         }
@@ -216,7 +234,7 @@ class CameraInput:
         fitted = fit_frame(image, height=height, width=width, fit=self._fit)
         frame = Frame(stamp_ns, message.header.frame_id, fitted, self._restart)
         self._restart = False
-        self._on_frame(self._camera, frame)
+        self.on_frame(self._camera, frame)
 
     def _arrival_ns(self) -> int:
         self.tally.warn(IMAGES_WITHOUT_STAMP, "an image has no stamp: its arrival counts")

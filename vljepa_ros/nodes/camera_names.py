@@ -20,6 +20,8 @@ def camera_names(entries: Sequence[str]) -> tuple[str, ...]:
         ValueError: a name cannot be part of a topic name, is named twice, or there are too many.
     """
     names = tuple(entry for entry in entries if entry)
+    if len(names) > MAX_CAMERAS:
+        raise ValueError(f"{len(names)} cameras; there may be {MAX_CAMERAS}")
     for name in names:
         if len(name) > _MAX_NAME or not _TOKEN.fullmatch(name):
             raise ValueError(
@@ -29,6 +31,4 @@ def camera_names(entries: Sequence[str]) -> tuple[str, ...]:
             )
         if names.count(name) > 1:
             raise ValueError(f"the camera {name!r} is named twice")
-    if len(names) > MAX_CAMERAS:
-        raise ValueError(f"{len(names)} cameras; there may be {MAX_CAMERAS}")
     return names or ("",)

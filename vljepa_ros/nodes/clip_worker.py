@@ -8,7 +8,7 @@ camera, the camera's newest frame wins and the others are counted.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vljepa_ros.nodes.camera_input import CameraInput
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
@@ -35,30 +35,46 @@ class ClipWorker:
     """
 
     def __init__(
-        self, node: ManagedNode, model: VLJepa, queries: Sequence[str], cameras: Sequence[str]
+        self,
+        node: ManagedNode,
+        model: VLJepa,
+        queries: Sequence[str],
+        inputs: Mapping[str, CameraInput],
     ) -> None:
-        """Start the thread and create the publishers of the cameras.
+        """Start the thread.
+
+        Args:
+            node: the embedder.
+            model: the loaded model.
+            queries: what it is asked.
+            inputs: the cameras by name.
 
         Raises:
             ValueError: a query cannot be used.
         """
         self._node = node
         self.model = model
-        self.clips = ClipEmbedder(model, queries, cameras)
+        self.clips = ClipEmbedder(model, queries, list(inputs))
         self.thread: Worker[_Frames] = Worker(
             self._compute, on_error=self._on_error, wake=node.wake
         )
-        self.inputs = {
-            camera: CameraInput(node, camera, model.bundle, self._on_frame) for camera in cameras
-        }
+        self.inputs = inputs
         self.model_ms = 0.0
         self.failures = 0
 
-    def start(self, pace: Mapping[str, float]) -> None:
-        """Subscribe to the images; ``pace`` is ``rate_hz`` and ``max_gap_s``."""
+    def start(self, pace: Mapping[str, float], early: Iterable[tuple[str, Frame]] = ()) -> None:
+        """Subscribe to the images.
+
+        Args:
+            pace: ``rate_hz`` and ``max_gap_s``.
+            early: frames that came before, by camera, oldest first.
+        """
         self.failures = 0
-        for camera in self.inputs.values():
-            camera.start(pace)
+        for camera, frame in early:
+            self.thread.put({camera: frame}, kind=(camera, frame.stamp_ns))  # none is replaced
+        for one in self.inputs.values():
+            one.on_frame = self._on_frame
+            one.start(pace)
 
     def stop(self) -> None:
         """Unsubscribe and forget the streams."""
@@ -68,13 +84,11 @@ class ClipWorker:
         self.thread.post(self.clips.clear)
 
     def close(self) -> None:
-        """Stop the thread and destroy the publishers."""
+        """Stop the thread."""
         if not self.thread.stop():
             self._node.get_logger().warning(
                 "the model is still computing and is left to end by itself"
             )
-        for camera in self.inputs.values():
-            camera.close()
 
     def _on_frame(self, camera: str, frame: Frame) -> None:
         """Take a frame of a camera; in the executor."""

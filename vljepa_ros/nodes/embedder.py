@@ -10,13 +10,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
+from rclpy.timer import Timer
 
 from vljepa_msgs import msg
+from vljepa_ros.nodes.camera_input import CameraInput
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.clip_worker import ClipWorker
 from vljepa_ros.nodes.common import qos
@@ -25,9 +29,11 @@ from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.early_frames import EarlyFrames, is_live
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
+from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import Query, QueryError, parse_queries, with_own
 from vljepa_ros.runtime.queries_file import read_queries_file
@@ -35,6 +41,7 @@ from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 
 _PACE = ("rate_hz", "max_gap_s")
+_LOOK_S = 0.05  # between two looks for cameras while the model loads
 
 
 class Embedder(ManagedNode):
@@ -45,6 +52,9 @@ class Embedder(ManagedNode):
         super().__init__("embedder", EMBEDDER, **options)
         self._model: VLJepa | None = None  # from load to cleanup
         self._worker: ClipWorker | None = None  # from configure to cleanup
+        self._inputs: dict[str, CameraInput] = {}  # from configure, or before, to cleanup
+        self._early: EarlyFrames | None = None  # from load to activate, with autostart
+        self._looking: Timer | None = None  # for cameras, while the model loads
         self._info: Any = None  # LifecyclePublisher, from configure to cleanup
         self._latest_news: tuple[str, int | None] = ("", None)
         self._own: Mapping[str, Query] = {}  # those of queries_file, from load to cleanup
@@ -55,6 +65,7 @@ class Embedder(ManagedNode):
         """Load the model and run it once."""
         began_s = time.monotonic()
         cameras = self._cameras({})
+        self._prepare_to_look_early()
         try:
             self._model = model = VLJepa.load(
                 self.parameters["bundle"] or None,
@@ -81,14 +92,18 @@ class Embedder(ManagedNode):
     def do_configure(self) -> None:
         """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
+        self._stop_looking()
+        if not self._inputs:
+            self._inputs = self._make_inputs(self._model.bundle)
         queries = with_own(self.parameters["queries"], self._own)
-        self._worker = ClipWorker(self, self._model, queries, self._cameras({}))
+        self._worker = ClipWorker(self, self._model, queries, self._inputs)
         self._info = self.create_lifecycle_publisher(msg.ModelInfo, "~/model_info", qos.latched(1))
 
     def do_activate(self) -> None:
         """Subscribe to the images and tell which model looks at them."""
-        worker = self._require_worker()
-        worker.start(self._pace(worker, {}))
+        worker, early = self._require_worker(), self._early
+        self._early = None
+        worker.start(self._pace(worker.model.bundle, {}), early.take() if early else ())
         self._publish_info(worker)
 
     def do_deactivate(self) -> None:
@@ -104,6 +119,7 @@ class Embedder(ManagedNode):
         self._own = {}
         if worker is not None:
             worker.close()
+        self._close_inputs()
         if info is not None:
             self.destroy_lifecycle_publisher(info)
         if model is not None:
@@ -119,13 +135,16 @@ class Embedder(ManagedNode):
         """Take new queries or a new pace; configure and activate read the others."""
         self._cameras(changed)
         if (worker := self._worker) is None:
+            for camera in self._inputs.values():  # what came early may not fit any more
+                camera.stop()
+            self._early = None
             return
         if "queries" in changed:
             worker.clips.use_queries(with_own(changed["queries"], self._own))
             self._brought = _still_asked(self._brought, worker.clips.queries)
             self._publish_info(worker)
-        pace = self._pace(worker, changed)
-        if pace != self._pace(worker, {}):
+        pace = self._pace(worker.model.bundle, changed)
+        if pace != self._pace(worker.model.bundle, {}):
             for camera in worker.inputs.values():
                 camera.set_pace(pace)
 
@@ -178,6 +197,46 @@ class Embedder(ManagedNode):
                 return queries[name].phrases
         return ()
 
+    def _prepare_to_look_early(self) -> None:
+        """Let frames come while the model loads, if it will be active then; in its thread."""
+        if not self.parameters["autostart"] or self.executor is None:
+            return
+        bundle = Bundle.load(self.parameters["bundle"] or default_bundle_path())
+        self.executor.create_task(self._look_early, bundle)
+
+    def _look_early(self, bundle: Bundle) -> None:
+        """Subscribe to the cameras that are there; look for the others again and again."""
+        if self.phase is not Phase.CONFIGURING:
+            return
+        pace = self._pace(bundle, {})
+        self._inputs = self._inputs or self._make_inputs(bundle)
+        self._early = self._early or EarlyFrames(bundle, pace["rate_hz"])
+        for camera in self._inputs.values():
+            if is_live(self, camera.topic):
+                camera.on_frame = self._early.add
+                camera.start(pace)
+        if not self._looking:
+            self._looking = self.create_timer(
+                _LOOK_S,
+                partial(self._look_early, bundle),
+                clock=Clock(clock_type=ClockType.STEADY_TIME),
+            )
+
+    def _stop_looking(self) -> None:
+        if self._looking:
+            self.destroy_timer(self._looking)
+            self._looking = None
+
+    def _close_inputs(self) -> None:
+        self._stop_looking()
+        inputs, self._inputs, self._early = self._inputs, {}, None
+        for camera in inputs.values():
+            camera.stop()
+            camera.close()
+
+    def _make_inputs(self, bundle: Bundle) -> dict[str, CameraInput]:
+        return {name: CameraInput(self, name, bundle) for name in self._cameras({})}
+
     def _publish_info(self, worker: ClipWorker) -> None:
         bundle, backend = worker.model.bundle, worker.model.backend
         info = msg.ModelInfo(
@@ -216,10 +275,10 @@ class Embedder(ManagedNode):
         latest, self._latest_news = self._latest_news, (news.graph, tenth)
         return tenth is None or self._latest_news != latest
 
-    def _pace(self, worker: ClipWorker, changed: Mapping[str, Any]) -> dict[str, float]:
+    def _pace(self, bundle: Bundle, changed: Mapping[str, Any]) -> dict[str, float]:
         """Return the rate and the gap, as they are or as they are about to be."""
         wanted = {name: changed.get(name, self.parameters[name]) for name in _PACE}
-        return {**wanted, "rate_hz": wanted["rate_hz"] or worker.model.bundle.stream_rate_hz}
+        return {**wanted, "rate_hz": wanted["rate_hz"] or bundle.stream_rate_hz}
 
     def _cameras(self, changed: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the cameras, as they are or as they are about to be."""

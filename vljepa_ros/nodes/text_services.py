@@ -98,8 +98,8 @@ class TextServices:
             worker = self._require_worker()
             if not 0 < len(request.answers) <= MAX_ANSWERS:
                 raise RefusedError(f"{len(request.answers)} answers; 1 to {MAX_ANSWERS} are asked")
-            answers = [clean_text(answer, limit=MAX_TEXT) for answer in request.answers]
-            question = clean_text(request.question, limit=MAX_TEXT)
+            answers = [_whole(answer, "the answer") for answer in request.answers]
+            question = _whole(request.question, "the question")
             answer = await worker.thread.call(
                 partial(worker.clips.ask, question, answers, request.camera)
             )
@@ -122,3 +122,12 @@ class TextServices:
     def _refuse(self, error: Exception) -> str:
         self._node.tally.count("service requests refused")
         return str(error)
+
+
+def _whole(text: str, what: str) -> str:
+    """Return a text cleaned, or refuse it: a question or answer that is cut is another one."""
+    limit = 2 * MAX_TEXT  # what is cut here, perhaps before a space, is too long in any case
+    clean = clean_text(text, limit=limit)
+    if len(clean) > MAX_TEXT or len(text) > 4 * limit:
+        raise RefusedError(f"{what} {clean[:32]!r}... is longer than {MAX_TEXT} characters")
+    return clean

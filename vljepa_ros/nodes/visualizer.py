@@ -123,7 +123,7 @@ class Visualizer(ManagedNode):
         self._forget()
         self._embedder = self.resolve_topic_name("embedder/embedding").rpartition("/")[0]
         embeddings = self._listen(
-            Embedding, "embedder/embedding", self._on_embedding, qos.reliable(10)
+            Embedding, "embedder/embedding", self._on_embedding, qos.embeddings()
         )
         self._embeddings = embeddings
         self._states = self._listen(States, "describer/states", self._on_states, qos.latched(1))

@@ -7,13 +7,24 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
 from support.ros import Bench
-from vljepa_ros.nodes.common.diagnostics import Rate, Tally
+from vljepa_ros.nodes.common.diagnostics import (
+    INTERNAL_ERRORS,
+    MAX_CAUSES,
+    OTHER_CAUSES,
+    Health,
+    Level,
+    Rate,
+    Tally,
+)
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 
 
 class Log(list[str]):
     def warning(self, text: str) -> None:
         self.append(text)
+
+    def debug(self, text: str) -> None:
+        """Leave out what is for developers."""
 
 
 def test_a_cause_is_logged_once_and_counted_every_time() -> None:
@@ -29,8 +40,69 @@ def test_a_cause_is_logged_once_and_counted_every_time() -> None:
         "frames replaced": 1,
         "late images": 1,
         "torn images": 3,
-        "last fault": "image 9 is late",
+        "last fault": "image 9 is late (0 s ago)",
     }
+
+
+def test_the_last_fault_has_an_age() -> None:
+    seconds = [0.0]
+    tally = Tally(Log(), now=lambda: seconds[0])
+    assert tally.values()["last fault"] == "none"
+    tally.warn("torn images", "torn")
+    for seconds[0], age in ((12.0, "12 s"), (300.0, "5 min"), (86_400.0, "24 h")):
+        assert tally.values()["last fault"] == f"torn ({age} ago)"
+
+
+def test_no_message_makes_logs_and_reports_grow() -> None:
+    log = Log()
+    tally = Tally(log)
+    for number in range(3 * MAX_CAUSES):
+        tally.part("front").warn(f"{number} {'x' * 100_000}", "\n" + "y" * 1_000_000)
+        tally.count(f"{number}")
+    values = tally.values()
+    assert len(values) <= MAX_CAUSES + 2
+    assert sum(map(len, map(str, values))) + len(str(values)) < 1_000_000
+    assert values[OTHER_CAUSES] == 2 * 3 * MAX_CAUSES - MAX_CAUSES
+    assert len(log) <= MAX_CAUSES and max(map(len, log)) < 1000
+    assert not any("\n" in line for line in log)
+
+
+def test_an_exception_is_logged_once_for_each_line_that_raises() -> None:
+    log = Log()
+    tally = Tally(log)
+    for _ in range(3):
+        for raiser in (lambda: 1 / 0, lambda: [][0]):
+            try:
+                raiser()
+            except (ZeroDivisionError, IndexError) as error:
+                tally.count_error(error)
+    assert tally[INTERNAL_ERRORS] == 6
+    assert [line.split(":")[0] for line in log] == ["ZeroDivisionError", "IndexError"]
+    assert "test_diagnostics.py:" in log[0]
+
+
+def test_a_node_that_cannot_tell_how_it_is_tells_that(ros: Bench) -> None:
+    class Mute(ManagedNode):
+        def health(self) -> Health:
+            raise ZeroDivisionError("of a kind that nobody thought of")
+
+    reports = ros.diagnostics("mute")
+    ros.add(lambda **options: Mute("mute", (), **options))
+    report = reports.wait_for(lambda r: "ZeroDivisionError" in r.message, "the error")
+    assert report.level == Level.ERROR.value
+
+
+def test_a_report_is_bounded(ros: Bench) -> None:
+    class Talkative(ManagedNode):
+        def health(self) -> Health:
+            values = {f"{number}": "x" * 100_000 for number in range(3000)}
+            return Health(Level.OK, "y" * 1_000_000, values)
+
+    reports = ros.diagnostics("talkative")
+    ros.add(lambda **options: Talkative("talkative", (), **options))
+    report = reports.wait_for(lambda r: "y" in r.message, "a long report")
+    assert len(report.message) <= 5000 and len(report.values) <= 2 * MAX_CAUSES
+    assert max(map(len, report.values.values())) <= 5000
 
 
 def test_a_rate_is_that_of_the_last_ten_seconds() -> None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
@@ -11,12 +14,18 @@ from support.colour_bundle import colour_frame
 from support.film import START
 from support.ros import Bench, Inbox, bench, participant
 from vljepa_msgs.msg import Embedding
+from vljepa_ros.nodes.common.conversions import to_image, to_stamp
 from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
-from vljepa_ros.nodes.common.listener import Listener
+from vljepa_ros.nodes.common.listener import MESSAGES_LOST, Listener
 from vljepa_ros.nodes.common.qos import reliable, sensor_data
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
+
+try:  # Jazzy and later
+    from rclpy.event_handler import QoSSubscriptionEventType, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import QoSSubscriptionEventType, UnsupportedEventTypeError
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +70,55 @@ def test_a_callback_that_raises_is_counted_and_the_node_goes_on(ros: Bench) -> N
     ros.wait(lambda: listener.rate.total == 2, "both images have been taken")
     assert widths == [1, 2]
     assert node.tally["internal errors"] == 1
+
+
+def test_messages_that_the_middleware_lost_are_counted_and_the_remedy_is_told(ros: Bench) -> None:
+    node = ros.add(lambda **options: ManagedNode("fragile", (), **options))
+    listener = Listener(node, Image, "image_raw", lambda _: None, sensor_data(), node.tally)
+    (lost,) = [
+        event
+        for event in listener._subscription.event_handlers
+        if event.event_type == QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
+    ]
+    for count in (1, 3):  # as the middleware tells it; it cannot be made to lose on demand
+        lost.callback(SimpleNamespace(total_count=count, total_count_change=count))
+    assert listener.lost == node.tally[MESSAGES_LOST] == 4
+    assert "docs/robot.md" in str(node.tally.values()["last fault"])
+
+
+def test_a_middleware_that_tells_of_no_events_is_listened_to(
+    ros: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ros.add(lambda **options: ManagedNode("fragile", (), **options))
+    create = node.create_subscription
+
+    def without_events(*arguments: Any, event_callbacks: Any = None, **options: Any) -> Any:
+        if event_callbacks is not None:
+            raise UnsupportedEventTypeError
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(node, "create_subscription", without_events)
+    listener = Listener(node, Image, "image_raw", lambda _: None, reliable(10), node.tally)
+    camera = ros.camera(reliability=QoSReliabilityPolicy.RELIABLE).wait_matched()
+    camera.send(colour_frame("red"), START)
+    ros.wait(lambda: listener.rate.total == 1, "the image has been taken")
+
+
+def test_names_that_are_none_are_refused(ros: Bench, bundle: str, reports: Inbox) -> None:
+    """An encoding of 8 MB made logs and reports of 8 MB."""
+    ros.add(Embedder, bundle=bundle)
+    camera = ros.camera().wait_matched()
+    for number, field in enumerate(("frame_id", "encoding")):
+        image = to_image(colour_frame("red"), to_stamp(START + number * 10**9), "camera")
+        setattr(image.header if field == "frame_id" else image, field, "x" * 500_000)
+        camera.publisher.publish(image)
+        report = reports.wait_for(
+            lambda r, f=field: r.values.get(f"images refused: {f}") == "1", "the refusal"
+        )
+        assert (
+            f"its {field} has 500000 characters; there may be 256" in report.values["last fault"]
+        )
+        assert len(str(report)) < 10_000
 
 
 def test_somebody_is_silent(ros: Bench, bundle: str, reports: Inbox) -> None:

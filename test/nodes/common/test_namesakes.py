@@ -8,8 +8,8 @@ from rclpy.node import Node
 
 from support.ros import Bench
 from vljepa_ros.nodes.common import namesakes
+from vljepa_ros.nodes.common.diagnostics import Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
-from vljepa_ros.nodes.common.namesakes import NamesakeWatch
 
 CAUSE = "other nodes with the name of this one"
 
@@ -17,7 +17,6 @@ CAUSE = "other nodes with the name of this one"
 class Plain(ManagedNode):
     def __init__(self, **options: object) -> None:
         super().__init__("plain", (), **options)
-        self.watch = NamesakeWatch(self)
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +27,14 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_namesake_is_told_as_long_as_it_is_there(
     ros: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    reports = ros.diagnostics("plain")
     node, namesake = ros.add(Plain), Node("plain", context=ros.context)
-    ros.wait(lambda: node.watch.others == 1, "the namesake is seen")
+    ros.wait(lambda: node.namesakes.others == 1, "the namesake is seen")
     assert "2 nodes are named /plain and publish on the same topics" in capfd.readouterr().err
+    warned = reports.wait_for(lambda r: r.level == Level.WARN.value, "a warning")
+    assert "2 nodes are named /plain" in warned.message
     namesake.destroy_node()
-    ros.wait(lambda: node.watch.others == 0, "it is gone")
+    ros.wait(lambda: node.namesakes.others == 0, "it is gone")
     assert node.tally[CAUSE] == 1
 
 
@@ -52,4 +54,4 @@ def test_a_node_of_a_process_that_was_killed_is_no_namesake(
 
     monkeypatch.setattr(node, "get_node_names_and_namespaces", graph)
     ros.wait(lambda: len(seen) > 10, "all graphs were looked at")
-    assert node.tally[CAUSE] == 0 and node.watch.others == 0
+    assert node.tally[CAUSE] == 0 and node.namesakes.others == 0

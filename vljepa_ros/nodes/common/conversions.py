@@ -26,6 +26,7 @@ from vljepa_ros.stream.images import (
 )
 
 _NS_PER_S = 1_000_000_000
+_MAX_NAME = 256  # characters of an encoding, a format or a frame_id
 
 
 def to_ns(stamp: Time) -> int:
@@ -45,8 +46,10 @@ def to_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
     Encodings that the stream room does not know are left to cv_bridge if that is installed.
 
     Raises:
-        ImageError: the message cannot be read; its ``cause`` says why in one word.
+        ImageError: the message cannot be read; its ``cause`` says why in one word, also
+            ``frame_id`` or ``encoding`` if that is too long to be a name.
     """
+    _check_names(message)
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data, message.format)
     ours = message.encoding in SUPPORTED_ENCODINGS or message.encoding in REFUSED_ENCODINGS
@@ -84,6 +87,16 @@ def to_floats(vector: NDArray[np.float32]) -> array.array[float]:
 def to_vector(floats: array.array[float]) -> NDArray[np.float32]:
     """Return a float32[] field as a vector that shares its memory."""
     return np.frombuffer(floats, dtype=np.float32)
+
+
+def _check_names(message: Image | CompressedImage) -> None:
+    """Refuse names that are none, before they get into logs, reports and other messages."""
+    compressed = isinstance(message, CompressedImage)
+    encoding = message.format if compressed else message.encoding
+    for cause, name in (("frame_id", message.header.frame_id), ("encoding", encoding)):
+        if len(name) > _MAX_NAME:
+            said = f"its {cause} has {len(name)} characters; there may be {_MAX_NAME}"
+            raise ImageError(cause, said)
 
 
 @lru_cache(maxsize=1)

@@ -25,11 +25,15 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.service import Service
 from rclpy.task import Future
 
 from vljepa_ros.nodes.common.complaints import INACTIVE, UNCONFIGURED
 from vljepa_ros.nodes.common.diagnostics import Diagnostics, Health, Level, Tally
+from vljepa_ros.nodes.common.namesakes import NamesakeWatch
 from vljepa_ros.nodes.common.parameters import Change, Parameters, ParameterSpec, Phase
+from vljepa_ros.nodes.common.qos import services
+from vljepa_ros.nodes.common.service_answers import answer_always
 from vljepa_ros.nodes.common.worker import THREADS, answer
 
 AUTOSTART = ParameterSpec(
@@ -44,6 +48,8 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 
 class ManagedNode(LifecycleNode):
     """A lifecycle node with parameters from a table, diagnostics and autostart."""
+
+    _guards_services = False  # until rclpy has created its own
 
     def __init__(self, name: str, table: Sequence[ParameterSpec], **options: Any) -> None:
         """Declare the parameters and start to report on ``/diagnostics``.
@@ -69,8 +75,12 @@ class ManagedNode(LifecycleNode):
             phase=lambda: self.phase,
             apply=self.apply_parameters,
         )
-        self.diagnostics = Diagnostics(self, self._health)
-        self._answer_transitions()
+        self.diagnostics = Diagnostics(self, self._health, self.tally.count_error)
+        self.namesakes = NamesakeWatch(self)
+        self._load_before_transitions()
+        for service in self.services:  # those of rclpy; our own follow
+            answer_always(service, self.tally.count_error)
+        self._guards_services = True
         if self.parameters["autostart"]:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
@@ -114,6 +124,17 @@ class ManagedNode(LifecycleNode):
         self._state_machine.destroy_when_not_in_use()
 
     # What a node uses.
+
+    def create_service(
+        self, srv_type: Any, srv_name: str, callback: Callable[..., Any], **options: Any
+    ) -> Service:
+        """Create a service that answers every request, many at once and also if it fails."""
+        if not self._guards_services:  # called by rclpy's constructor
+            return super().create_service(srv_type, srv_name, callback, **options)
+        options.setdefault("qos_profile", services())
+        service = super().create_service(srv_type, srv_name, callback, **options)
+        answer_always(service, self.tally.count_error)
+        return service
 
     def deactivate_because(self, cause: str) -> None:
         """Deactivate from any thread, once the executor gets to it, and show ``cause``."""
@@ -242,6 +263,12 @@ class ManagedNode(LifecycleNode):
             self.failure = cause
 
     def _health(self) -> Health:
+        health = self._health_in_phase()
+        if self.namesakes.others and health.level is Level.OK:
+            return Health(Level.WARN, self.namesakes.complaint(), health.values)
+        return health
+
+    def _health_in_phase(self) -> Health:
         values = {"state": self.phase.value}
         if self.failure:
             return Health(Level.ERROR, self.failure, {**values, **self.tally.values()})
@@ -253,8 +280,8 @@ class ManagedNode(LifecycleNode):
         health = self.health()
         return Health(health.level, health.summary, {**values, **health.values})
 
-    def _answer_transitions(self) -> None:
-        """Load before a transition that configures, and answer what rclpy lets end the process."""
+    def _load_before_transitions(self) -> None:
+        """Load before a transition that configures, and say which ones are not possible."""
         for service in self.services:
             if service.srv_type is ChangeState:
                 service.callback = self._answering(service.callback)

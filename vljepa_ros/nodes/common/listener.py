@@ -8,8 +8,8 @@ another name, nobody publishes, or the quality of service does not fit. Here tha
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rclpy.node import Node
@@ -27,10 +27,21 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 SILENCE_S = 5.0
+MESSAGES_LOST = "messages lost by the middleware"
+REMEDY = (
+    "If they are images, set the Fast DDS profile for the camera's driver too, or use compressed "
+    "images (docs/robot.md, Large images); else the computer is too busy"
+)
 
 
 class Listener:
-    """Subscribes to one topic from its creation until :meth:`close`."""
+    """Subscribes to one topic from its creation until :meth:`close`.
+
+    Attributes:
+        topic: Full name of the topic.
+        rate: Counts the messages.
+        lost: Number of messages that the middleware lost, if it tells that.
+    """
 
     def __init__(
         self,
@@ -53,6 +64,7 @@ class Listener:
         """
         self.topic = node.resolve_topic_name(topic)
         self.rate = Rate()
+        self.lost = 0
         self._node = node
         self._callback = callback
         self._tally = tally
@@ -100,20 +112,25 @@ class Listener:
         options: dict[str, Any] = {
             "qos_overriding_options": QoSOverridingOptions.with_default_policies()
         }
-        events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
-        create = self._node.create_subscription
-        try:
-            return create(kind, topic, self._take, qos, event_callbacks=events, **options)
-        except UnsupportedEventTypeError:  # not every middleware reports it
-            return create(kind, topic, self._take, qos, **options)
+        events: dict[str, Any] = {
+            "incompatible_qos": self._on_incompatible_qos,
+            "message_lost": self._on_message_lost,
+        }
+        while events:
+            callbacks = SubscriptionEventCallbacks(**events)
+            with suppress(UnsupportedEventTypeError):  # not every middleware reports all
+                return self._node.create_subscription(
+                    kind, topic, self._take, qos, event_callbacks=callbacks, **options
+                )
+            events.popitem()
+        return self._node.create_subscription(kind, topic, self._take, qos, **options)
 
     def _take(self, message: Any) -> None:
         self._heard_s = time.monotonic()
         try:
             self._callback(message)
-        except Exception as error:  # A node must not die of a message.
-            self._tally.warn("internal errors", f"{type(error).__name__}: {error}")
-            self._node.get_logger().debug(traceback.format_exc())
+        except Exception as error:  # counted here, under the name of the camera
+            self._tally.count_error(error)
         finally:
             self.rate.tick()
 
@@ -123,6 +140,14 @@ class Listener:
             "publishers with incompatible QoS",
             f"a publisher of {self.topic} offers an incompatible {policy}: nothing comes from it. "
             f"{describe_publishers(self._node, self.topic)}; {self._own_qos()}",
+        )
+
+    def _on_message_lost(self, event: Any) -> None:
+        self.lost += event.total_count_change
+        self._tally.warn(
+            MESSAGES_LOST,
+            f"the middleware lost {event.total_count_change} messages of {self.topic}. {REMEDY}",
+            event.total_count_change,
         )
 
     def _own_qos(self) -> str:

@@ -6,9 +6,12 @@ ROS allows it: both publish on the same topics, and a parameter that is set reac
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rclpy.clock import Clock, ClockType
 
-from vljepa_ros.nodes.common.lifecycle import ManagedNode
+if TYPE_CHECKING:
+    from vljepa_ros.nodes.common.lifecycle import ManagedNode
 
 PERIOD_S = 5.0
 # A process that was killed stays in the graph until its lease ends after 20 s, and a node that
@@ -35,16 +38,19 @@ class NamesakeWatch:
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while simulated time stands still
         node.create_timer(PERIOD_S, self._check, clock=steady)
 
+    def complaint(self) -> str:
+        """Say that there are others, and what to do."""
+        return (
+            f"{self.others + 1} nodes are named {self._node.get_fully_qualified_name()} and "
+            "publish on the same topics; end the other, or start one with another namespace or "
+            "name"
+        )
+
     def _check(self) -> None:
         node = self._node
         own = (node.get_name(), node.get_namespace())
         others = node.get_node_names_and_namespaces().count(own) - 1
         self._seen = self._seen + 1 if others > 0 else 0
-        others = others if self._seen >= CHECKS else 0
-        if others and not self.others:
-            node.tally.warn(
-                "other nodes with the name of this one",
-                f"{others + 1} nodes are named {node.get_fully_qualified_name()} and publish on "
-                f"the same topics; end the other, or start one with another namespace or name",
-            )
-        self.others = others
+        before, self.others = self.others, others if self._seen >= CHECKS else 0
+        if self.others and not before:
+            node.tally.warn("other nodes with the name of this one", self.complaint())

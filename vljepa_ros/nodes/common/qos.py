@@ -10,7 +10,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # what rmw calls a node whose name has not arrived
+from vljepa_ros.runtime.queries import MAX_QUERIES
+
+_TICKS = 8  # of the embedder, which are 0.8 s at 10 Hz
+_REQUESTS = 1000
+UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rmw calls a node whose name has not arrived
 
 
 def sensor_data() -> QoSProfile:
@@ -32,6 +36,23 @@ def latched(depth: int) -> QoSProfile:
     )
 
 
+def embeddings() -> QoSProfile:
+    """Return the profile of embeddings, for both sides: no tick of any accepted size is lost.
+
+    A tick publishes one message for each query at once. The history holds several ticks of as many
+    queries as there may be, because the receiver takes messages one by one, and may be busy.
+    """
+    return reliable(MAX_QUERIES * _TICKS)
+
+
+def services() -> QoSProfile:
+    """Return the profile of services: as many requests may wait as a caller can have in mind.
+
+    ROS' own profile keeps ten requests and forgets the others without a word.
+    """
+    return reliable(_REQUESTS)
+
+
 def describe_publishers(node: Node, topic: str) -> str:
     """Say who publishes on ``topic`` (as the node resolves it) and how."""
     name = node.resolve_topic_name(topic)
@@ -47,6 +68,6 @@ def describe_publishers(node: Node, topic: str) -> str:
 
 def _publisher_name(publisher: TopicEndpointInfo) -> str:
     """Return the full name of a publisher's node, which the graph learns after the publisher."""
-    if publisher.node_name == _UNKNOWN:
+    if publisher.node_name == UNKNOWN_NODE:
         return "a node that is not known yet"
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"

@@ -25,11 +25,10 @@ from contextlib import suppress
 import cv2
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from vljepa_ros.nodes.common.executor import GuardedExecutor
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
-from vljepa_ros.nodes.common.namesakes import NamesakeWatch
 from vljepa_ros.nodes.common.parameters import ParameterError
 from vljepa_ros.nodes.common.unknown_parameters import unknown_parameters
 from vljepa_ros.nodes.common.worker import THREADS
@@ -57,13 +56,13 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
         return _refuse(_reason(error))
     nodes: list[ManagedNode] = []
     try:
-        executor = SingleThreadedExecutor()
+        executor = GuardedExecutor()
         watch = threading.Thread(target=_end_on, args=(first_signal, executor, nodes), daemon=True)
         watch.start()
         for factory in factories:
             nodes.append(factory())
             executor.add_node(nodes[-1])
-        _check_names(nodes)
+        _report_unknown_parameters(nodes)
         executor.spin()
     except (ParameterError, ParameterException) as error:
         return _refuse(str(error))
@@ -91,12 +90,10 @@ def _reason(error: RuntimeError) -> str:
     return re.sub(r"Error: Expected lexeme type.*", form, reason)
 
 
-def _check_names(nodes: Sequence[ManagedNode]) -> None:
-    """Report parameters that no node knows, and watch for other nodes of the same names."""
+def _report_unknown_parameters(nodes: Sequence[ManagedNode]) -> None:
     for node in nodes:
         for complaint in unknown_parameters(node):
             node.get_logger().warning(complaint)
-        NamesakeWatch(node)
 
 
 def _catch_signals() -> int:
@@ -112,7 +109,7 @@ def _catch_signals() -> int:
     return reader
 
 
-def _end_on(first_signal: int, executor: SingleThreadedExecutor, nodes: list[ManagedNode]) -> None:
+def _end_on(first_signal: int, executor: GuardedExecutor, nodes: list[ManagedNode]) -> None:
     """Wait for a signal, deactivate the nodes in the executor, and end the context."""
     os.read(first_signal, 1)
     left = threading.Event()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is seen while the model loads is the first clip, as soon as the model is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from support.colour_bundle import colour_frame
+from support.film import PERIOD, START
+from support.gated_backend import Gate
+from support.ros import Bench
+from vljepa_msgs.msg import Embedding
+from vljepa_ros.nodes.common.conversions import to_ns
+from vljepa_ros.nodes.common.parameters import Phase
+from vljepa_ros.nodes.early_frames import EarlyFrames, is_live
+from vljepa_ros.nodes.embedder import Embedder
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.clip_embedder import Frame
+
+
+@pytest.fixture
+def recording(ros: Bench) -> Iterator[Node]:
+    """A node of the name that the player of recordings has."""
+    node = Node("replay", context=ros.context)
+    yield node
+    node.destroy_node()
+
+
+def frame(number: int, *, restart: bool = False) -> Frame:
+    return Frame(START + number * PERIOD, "camera", np.zeros((1, 1, 3), np.uint8), restart)
+
+
+@pytest.mark.parametrize(("rate_hz", "kept"), [(10.0, 4), (30.0, 10), (2.0, 4)])
+def test_as_many_frames_are_kept_as_a_clip_spans(
+    colour_bundle: Path, rate_hz: float, kept: int
+) -> None:
+    """The clip has 4 frames at 10 Hz."""
+    early = EarlyFrames(Bundle.load(colour_bundle), rate_hz)
+    for number in range(50):
+        early.add("front", frame(number))
+    newest = [("front", START + number * PERIOD) for number in range(50 - kept, 50)]
+    assert [(camera, one.stamp_ns) for camera, one in early.take()] == newest
+    assert list(early.take()) == []
+
+
+def test_frames_of_another_stream_are_not_kept(colour_bundle: Path) -> None:
+    early = EarlyFrames(Bundle.load(colour_bundle), 10.0)
+    for number, restart in enumerate((True, False, True, False)):
+        early.add("front", frame(number, restart=restart))
+    assert [one.restart for _, one in early.take()] == [True, False]
+
+
+def test_the_first_embedding_comes_with_the_model(ros: Bench, bundle: str, gate: Gate) -> None:
+    embeddings = ros.inbox(Embedding, "embedder/embedding")
+    gate.close()
+    node = ros.add(Embedder, bundle=bundle, queries=["colour"])
+    ros.wait(gate.reached.is_set, "the model is loading")
+    camera = ros.camera().wait_matched()
+    ros.wait(lambda: node._inputs[""]._listener is not None, "it listens")
+    taken = node._inputs[""]._listener.rate  # no topic tells how many images were taken
+    stamps = count(START, PERIOD)
+
+    def are_taken() -> bool:
+        camera.send(colour_frame("red"), next(stamps))
+        return taken.total >= 6
+
+    ros.wait(are_taken, "images have been taken")
+    ros.wait(lambda: node.count_subscribers("embedder/embedding") == 1, "it is listened to")
+    gate.open()
+    first = embeddings.wait(1)[0]
+    assert to_ns(first.header.stamp) < next(stamps)
+    assert to_ns(first.header.stamp) - to_ns(first.window_start) == 3 * PERIOD
+
+
+def test_a_pace_that_changes_meanwhile_counts(ros: Bench, bundle: str, gate: Gate) -> None:
+    gate.close()
+    node = ros.add(Embedder, bundle=bundle)
+    ros.camera().wait_matched()
+    assert ros.set_parameters("embedder", rate_hz=5.0).successful
+    gate.open()
+    ros.wait(lambda: node.phase is Phase.ACTIVE, "it is active")
+    assert node._inputs[""].wanted_hz == 5.0
+
+
+def test_a_recording_waits_for_the_model(
+    ros: Bench, bundle: str, gate: Gate, recording: Node
+) -> None:
+    """It begins as soon as it has its subscriber, and would be over too early."""
+    images = recording.create_publisher(Image, "image_raw", 1)
+    gate.close()
+    node = ros.add(Embedder, bundle=bundle)
+    ros.wait(lambda: node._looking is not None, "it looks for cameras")
+    ros.wait(lambda: node.count_publishers("image_raw") == 1, "the recording is found")
+    assert node._inputs[""]._listener is None and not is_live(node, "/image_raw")
+    gate.open()
+    ros.wait(lambda: node.phase is Phase.ACTIVE, "it is active")
+    ros.wait(lambda: images.get_subscription_count() == 1, "it is listened to")
+    assert node._looking is None
+
+
+def test_without_autostart_nothing_is_looked_at_before_it_is_active(
+    ros: Bench, bundle: str
+) -> None:
+    ros.add(Embedder, bundle=bundle, autostart=False)
+    assert ros.transition("embedder", "configure")
+    camera = ros.camera()
+    assert camera.publisher.get_subscription_count() == 0
+    assert ros.transition("embedder", "activate")
+    camera.wait_matched()
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_camera_open(
+    ros: Bench, bundle: str, gate: Gate
+) -> None:
+    gate.close()
+    gate.failing = True
+    node = ros.add(Embedder, bundle=bundle)
+    camera = ros.camera().wait_matched()
+    gate.open()
+    ros.wait(lambda: node.failure != "", "loading failed")
+    ros.wait(lambda: camera.publisher.get_subscription_count() == 0, "its subscription is gone")
+    assert node.phase is Phase.UNCONFIGURED and not node._inputs
