@@ -26,10 +26,9 @@ from vljepa_ros.model.checkpoints.x_encoder_weights import read_x_encoder
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import (
     MODEL_DIRECTORY,
-    PHRASES,
-    QUERIES,
     save_model,
-    stored_texts,
+    stored_phrases,
+    stored_queries,
 )
 from vljepa_ros.model.empty import empty_model, initialise_rest
 from vljepa_ros.model.presets import PAPER, PRESETS
@@ -92,8 +91,8 @@ def run(args: argparse.Namespace) -> int:
         licences=made.licences,
         text_tokenizer=texts,
         query_tokenizer=queries if made.model.config.queries_from == "table" else None,
-        queries=stored_texts(args.out / QUERIES),
-        phrases=stored_texts(args.out / PHRASES),
+        queries=stored_queries(args.out),
+        phrases=stored_phrases(args.out),
     )
     _report(made, args.out)
     return 0

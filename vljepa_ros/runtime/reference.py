@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle must compute: a clip of real frames and its embeddings in float32.
 
-That graphs run says nothing: a model whose weights were mixed up answers as readily as a sound one.
+That graphs run says nothing: a model with mixed-up weights answers as readily as a sound one.
 Engines are built on the robot, by another program, for another GPU and perhaps with half the bits.
 That they agree with what ONNX Runtime made of the same clip at the export does say something.
 """
