@@ -61,6 +61,7 @@ def test_argparse_answers_the_rest(
     ("error", "status", "said"),
     [
         (MemoryError(), 1, "this machine has too little memory"),
+        (RecursionError(), 1, "a file is nested too deeply"),
         (KeyboardInterrupt(), 130, "stopped"),
         (PermissionError(13, "Permission denied", "/some/file"), 1, "/some/file: Permission"),
         (ValueError(), 1, "ValueError"),

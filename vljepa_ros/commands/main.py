@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except (CommandError, BundleError, BackendError, OSError, ValueError) as error:
         return _ended(chosen, _sentence(error), 1)
+    except RecursionError:
+        return _ended(chosen, "a file is nested too deeply to be read", 1)
     except MemoryError:
         return _ended(chosen, "this machine has too little memory for that", 1)
     except KeyboardInterrupt:

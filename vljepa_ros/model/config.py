@@ -18,8 +18,8 @@ TOWERS = ("gemma3_text", "bert")
 TRUNKS = ("efficientnet-lite0",)
 QUERY_SOURCES = ("table", "text_encoder")
 
-# Far above any model that there is. Nothing of such a size is made before it is compared with the
-# weights (:mod:`.directory`); these keep products of sizes, and clips, within what can be computed.
+# Far above any model that there is. Layers are made only if the weights file holds as many values
+# (:mod:`.directory`); these limits keep products of sizes, and clips, within what can be computed.
 _LARGEST = 1 << 20
 _MOST_ROWS = 1 << 24  # of a table of tokens
 _MOST_PIXELS = 1 << 13  # of a side of a frame

@@ -41,6 +41,7 @@ from vljepa_ros.model.empty import empty_model
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoderConfig
 from vljepa_ros.model.y_decoder_files import DECODER_CONFIG, DECODER_WEIGHTS, decoder_config
+from vljepa_ros.runtime.bundle import MANIFEST
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -145,6 +146,11 @@ def open_directory(folder: Path) -> ModelDirectory:
     Raises:
         CheckpointError: a file is missing or not what it should be.
     """
+    if (folder / MANIFEST).is_file():
+        raise CheckpointError(
+            f"{folder} is a bundle, which robots run; a model directory is needed: the one that "
+            "the bundle was exported from, or one of `vljepa import`"
+        )
     try:
         config = ModelConfig.from_dict(read_json(folder / CONFIG))
     except ConfigError as error:

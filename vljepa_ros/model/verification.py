@@ -42,13 +42,24 @@ def verify_model(folder: Path) -> Iterator[str]:
 
 def _check_tokenizers(directory: ModelDirectory) -> Iterator[str]:
     config = directory.config
-    yield _check_tokenizer(directory.text_tokenizer, config.y_encoder.vocabulary)
+    yield check_tokenizer(directory.text_tokenizer, config.y_encoder.vocabulary)
     if directory.query_tokenizer is not None:
-        yield _check_tokenizer(directory.query_tokenizer, config.query_vocabulary)
+        yield check_tokenizer(directory.query_tokenizer, config.query_vocabulary)
 
 
-def _check_tokenizer(path: Path, rows: int) -> str:
-    """Compare a tokenizer with the table; special tokens (Gemma's for images) may lie beyond."""
+def check_tokenizer(path: Path, rows: int) -> str:
+    """Compare a tokenizer with the table; special tokens (Gemma's for images) may lie beyond.
+
+    Args:
+        path: a tokenizer.json.
+        rows: of the table of tokens.
+
+    Returns:
+        What was found.
+
+    Raises:
+        CheckpointError: it cannot be used, or a text may get a token beyond the table.
+    """
     try:
         TextTokenizer(path.read_bytes(), _SOME_TOKENS)  # encodes words that it does not know
     except (ValueError, OSError) as error:

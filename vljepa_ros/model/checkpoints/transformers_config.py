@@ -40,15 +40,19 @@ def check_config(folder: Path, kind: str, ours: Mapping[str, Any]) -> PreTrained
 
 
 def _read(folder: Path, kind: str) -> PreTrainedConfig:
-    found = read_json(folder / CONFIG)
-    if not isinstance(found, dict) or found.get("model_type") != kind:
-        type_ = found.get("model_type") if isinstance(found, dict) else None
-        raise CheckpointError(f"{folder} holds a model of type {type_}, not {kind}")
+    file = folder / CONFIG
+    found = read_json(file)
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{file} is no configuration of a model")
     if "auto_map" in found:
         raise CheckpointError(
-            f"{folder}/config.json has auto_map: it wants code run that came with the checkpoint, "
-            f"which is never done. Plain {kind} weights need none: remove auto_map, or take the "
+            f"{file} has auto_map: it wants code run that came with the checkpoint, which is "
+            f"never done. Weights of a plain {kind} need none: remove auto_map, or take the "
             "publisher's own checkpoint"
+        )
+    if found.get("model_type") != kind:
+        raise CheckpointError(
+            f"{folder} holds a model of type {found.get('model_type')}, not {kind}"
         )
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
