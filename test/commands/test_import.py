@@ -105,6 +105,19 @@ def test_a_random_model_takes_one_tokenizer_for_both(parts, capsys):
     assert "random weights" in open_directory(parts / "model").licences["predictor"]
 
 
+def test_a_file_that_is_no_tokenizer_is_refused(parts, capsys):
+    (parts / "tokenizer.json").write_text("{}")
+    given = ("--random", "tiny", "--tokenizer", parts / "tokenizer.json", "--out", parts / "model")
+    assert vljepa("import", *given) == 1
+    assert "tokenizer.json is no tokenizer to be used" in capsys.readouterr().err
+    assert not (parts / "model").exists()
+
+
+def test_a_bundle_in_place_of_a_model_is_named_as_one(colour_bundle, capsys):
+    assert vljepa("export", "--model", colour_bundle, "--out", colour_bundle.parent / "new") == 1
+    assert "is a bundle, which robots run; a model directory" in capsys.readouterr().err
+
+
 def test_what_open_vljepa_needs_beside_its_file(parts, capsys):
     config = replace(TINY, predictor=replace(TINY.predictor, query_projection=False))
     save_open_vljepa(VLJepaModel(config), parts / "best.pt")

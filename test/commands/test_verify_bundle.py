@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from support.colour_bundle import add_text_decoder, seal
@@ -25,7 +27,8 @@ def test_a_sound_bundle_is_verified(bundle, capsys):
     assert main(["verify", str(bundle)]) == 0
     said = capsys.readouterr().out
     assert "files are what the manifest says" in said
-    assert "ok: all graphs run" in said
+    assert "ok: all graphs run, and make of the bundle's own clip what they did at" in said
+    assert "ok: words that the tokenizer does not know are embedded" in said
     assert "phrases embed to the bank's rows" in said
 
 
@@ -58,11 +61,34 @@ def test_a_changed_file_is_found(bundle, capsys):
 def test_a_bank_of_another_model_is_found(bundle, capsys):
     manifest = json.loads((bundle / "manifest.json").read_text())
     rows = np.load(bundle / manifest["phrases"]["embeddings"])
-    np.save(bundle / manifest["phrases"]["embeddings"], np.roll(rows, 1, axis=0))
+    rows[1:] = np.roll(rows[1:], 1, axis=0)  # the first one is compared whenever it is loaded
+    np.save(bundle / manifest["phrases"]["embeddings"], rows)
     fields = {k: v for k, v in manifest.items() if k not in ("format", "files")}
     write_manifest(bundle, fields)
     assert main(["verify", str(bundle)]) == 1
     assert "away from what the Y-Encoder says now" in capsys.readouterr().err
+
+
+def test_a_model_that_computes_nonsense_is_found(bundle, capsys):
+    predictor = onnx.load(bundle / "predictor.onnx")
+    for constant in predictor.graph.initializer:
+        values = onnx.numpy_helper.to_array(constant)
+        if values.dtype == np.float32 and values.ndim > 1:
+            constant.CopyFrom(onnx.numpy_helper.from_array(1 - values, constant.name))
+    (bundle / "predictor.onnx").write_bytes(predictor.SerializeToString())
+    seal(bundle)
+    assert main(["verify", str(bundle)]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"cosine 0\.\d+ with the reference, in fp32 0\.999 is the least", said)
+
+
+def test_a_tokenizer_without_its_unknown_token_is_found(bundle, capsys):
+    tokenizer = json.loads((bundle / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["[UNKNOWN]"] = tokenizer["model"]["vocab"].pop("[UNK]")
+    (bundle / "tokenizer.json").write_text(json.dumps(tokenizer))
+    seal(bundle)
+    assert main(["verify", str(bundle)]) == 1
+    assert "tokenizer.json: the tokenizer has no tokens for 'qzxvjk" in capsys.readouterr().err
 
 
 def test_a_bundle_is_shown(bundle, capsys):

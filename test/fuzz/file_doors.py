@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +22,7 @@ from support.recordings import bag_image, bag_jpeg, write_bag, write_folder, wri
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.bundle_files import BundleError
+from vljepa_ros.runtime.bundle_files import BundleError, describe
 from vljepa_ros.runtime.model import VLJepa
 
 _COLOURS = ["red", "green", "blue"] * 4
@@ -94,11 +96,13 @@ def _bundles() -> Iterator[Attempt]:
             _copy(honest, spoilt)
             files = sorted(spoilt.iterdir())
             manifest = spoilt / "manifest.json"
-            file = manifest if rng.random() < 0.5 else files[int(rng.integers(len(files)))]
+            file = manifest if rng.random() < 0.3 else files[int(rng.integers(len(files)))]
             if file.suffix == ".json" and rng.random() < 0.8:
                 file.write_bytes(strange_json_text(rng, file.read_text(encoding="utf-8")))
             else:
                 file.write_bytes(spoiled(rng, file.read_bytes()))
+            if file != manifest:
+                _seal(spoilt)  # or its sha256 would be all that is looked at
             try:
                 VLJepa.load(spoilt).close()
             except (BundleError, BackendError):
@@ -106,6 +110,14 @@ def _bundles() -> Iterator[Attempt]:
             return "loaded"
 
         yield attempt
+
+
+def _seal(bundle: Path) -> None:
+    """Let the manifest say what the files are now."""
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    for name, entry in manifest["files"].items():
+        entry |= asdict(describe(bundle / name))
+    (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _door(name: str, share: float, make: Callable[[Path], Path]) -> Door:

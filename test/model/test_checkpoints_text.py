@@ -21,7 +21,7 @@ from vljepa_ros.model.checkpoints.open_vljepa import (  # noqa: E402
     load_open_vljepa,
     save_open_vljepa,
 )
-from vljepa_ros.model.checkpoints.tensors import CheckpointError  # noqa: E402
+from vljepa_ros.model.checkpoints.tensors import CheckpointError, read_torch  # noqa: E402
 from vljepa_ros.model.checkpoints.text_tower import load_text_tower  # noqa: E402
 from vljepa_ros.model.empty import empty_model  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
@@ -215,3 +215,70 @@ def test_open_vljepa_of_another_shape_is_refused(tmp_path):
 def test_the_configuration_of_open_vljepa_differs_from_the_papers_in_its_query():
     assert not CONFIG.predictor.query_projection
     assert CONFIG.embedding == 1536 and CONFIG.predictor.depth == 8
+
+
+def test_code_that_comes_with_a_checkpoint_is_never_run(tmp_path, monkeypatch, capsys):
+    save_llama(tmp_path / "llama")
+    code = f"open({str(tmp_path / 'code ran')!r}, 'w')"
+    (tmp_path / "llama" / "theirs.py").write_text(f"{code}\nclass Theirs: pass\n")
+    set_config(tmp_path / "llama", auto_map={"AutoConfig": "theirs.Theirs"})
+    monkeypatch.setattr("builtins.input", lambda *prompt: "y")  # what a user types without reading
+    with pytest.raises(CheckpointError, match="auto_map: it wants code run that came with the"):
+        load_llama(VLJepaModel(TINY), tmp_path / "llama")
+    set_config(tmp_path / "llama", model_type="theirs")
+    with pytest.raises(CheckpointError, match="auto_map"):
+        load_llama(VLJepaModel(TINY), tmp_path / "llama")
+    assert not (tmp_path / "code ran").exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model_type": ["llama"]},
+        {"hidden_size": "wide"},
+        {"num_hidden_layers": None},
+        {"rope_scaling": 7},
+        {"num_attention_heads": 0},
+    ],
+)
+def test_a_config_of_another_kind_is_refused(tmp_path, fields):
+    save_llama(tmp_path / "llama")
+    set_config(tmp_path / "llama", **fields)
+    with pytest.raises(CheckpointError, match=r"llama"):
+        load_llama(VLJepaModel(TINY), tmp_path / "llama")
+
+
+@pytest.mark.parametrize("index", ["[]", '{"weight_map": 3}', '{"weight_map": {"a": "../../x"}}'])
+def test_an_index_of_another_kind_is_refused(tmp_path, index):
+    save_llama(tmp_path / "llama")
+    (tmp_path / "llama" / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(CheckpointError, match=r"index\.json"):
+        load_llama(VLJepaModel(TINY), tmp_path / "llama")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model_state_dict": {"a": 3}},
+        {"model_state_dict": {3: torch.zeros(1)}},
+        {"model_state_dict": [1]},
+        [torch.zeros(1)],
+    ],
+)
+def test_a_torch_file_of_another_kind_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "best.pt")
+    with pytest.raises(CheckpointError, match=r"best\.pt"):
+        load_open_vljepa(VLJepaModel(UNPROJECTED), tmp_path / "best.pt")
+
+
+def test_every_damage_of_a_torch_file_is_one_kind_of_error(tmp_path):
+    file, refused = tmp_path / "best.pt", 0
+    torch.save({"model_state_dict": {"a": torch.zeros(1)}}, file)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 3):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_torch(file)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100

@@ -195,7 +195,7 @@ def test_a_truncated_directory_is_refused(folder, tmp_path, kept):
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(CheckpointError, match="vitl.pt is missing"):
         read_x_encoder(tmp_path / "vitl.pt")
-    with pytest.raises(CheckpointError, match="no usable config.json"):
+    with pytest.raises(CheckpointError, match="config.json is missing"):
         read_x_encoder(tmp_path)
 
 

@@ -13,6 +13,7 @@ pytest.importorskip("transformers", reason="towers come from transformers")
 
 import torch
 
+from support.tiny_model import TINY_DEFAULT, TINY_PAPER
 from vljepa_ros.model.config import (
     ConfigError,
     ModelConfig,
@@ -131,3 +132,31 @@ def test_whole_numbers_stand_for_floats_and_nothing_for_no_scaling():
     values["clip_rate_hz"], values["predictor"]["rotary_scaling"] = 2, None
     config = ModelConfig.from_dict(values)
     assert config.clip_rate_hz == 2.0 and config.predictor.rotary_scaling is None
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "cause"),
+    [
+        ("x_encoder", {"tubelet": 4096}, "tubelet 4096 must be at most 1024"),
+        ("x_encoder", {"width": 10**30}, "must be at most"),
+        ("x_encoder", {"patch": 1}, "visual tokens, at most"),
+        ("x_encoder", {"channels": 100_000}, "values, at most"),
+        ("predictor", {"rotary_base": 0.0}, "rotary_base 0.0 must be above 0"),
+        ("predictor", {"rotary_scaling": {"factor": 0.0}}, "factor 0.0 must be above 0"),
+        ("predictor", {"rotary_scaling": {"low": 4.0}}, "high 4.0 must be above low 4.0"),
+        ("y_encoder", {"rate": -1.0}, "rate -1.0 must be at least 0"),
+    ],
+)
+def test_sizes_beyond_what_can_be_computed_are_refused(part, fields, cause):
+    values = PAPER.to_dict()
+    for name, value in fields.items():
+        old = values[part][name]
+        values[part][name] = {**old, **value} if isinstance(value, dict) else value
+    with pytest.raises(ConfigError, match=cause):
+        ModelConfig.from_dict(values)
+
+
+@pytest.mark.parametrize("config", [PAPER, TINY_PAPER, TINY_DEFAULT], ids=lambda c: c.name)
+def test_the_matrices_are_most_of_a_model_and_no_more(config):
+    held = sum(value.numel() for value in empty_model(config).parameters())
+    assert held / 2 < config.matrix_values <= held

@@ -208,3 +208,69 @@ def test_a_tokenizer_with_more_tokens_than_the_table_has_rows_is_found(save):
     (folder / "query_tokenizer.json").write_text("{}")
     with pytest.raises(CheckpointError, match="query_tokenizer.json is no tokenizer"):
         list(verify_model(folder))
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("x_encoder", "depth", 200_000),
+        ("predictor", "mlp", 1_000_000),
+        ("y_encoder", "depth", 500_000),
+        ("y_encoder", "vocabulary", 10_000_000),
+        (None, "embedding", 1_000_000),
+        (None, "query_vocabulary", 10_000_000),
+    ],
+)
+def test_a_model_that_its_weights_cannot_fill_is_refused_before_it_is_made(
+    save, monkeypatch, part, field, value
+):
+    folder = save()
+    config = json.loads((folder / "config.json").read_text())
+    (config if part is None else config[part])[field] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    made = []
+    monkeypatch.setattr(torch.nn.Linear, "__init__", lambda *sizes, **more: made.append(sizes))
+    with pytest.raises(CheckpointError, match=r"describes a model of more than \d+ values, but"):
+        list(verify_model(folder))
+    assert made == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("licences.json", "[]"),
+        ("licences.json", '{"all": 3}'),
+        ("queries.json", '"what?"'),
+        ("queries.json", '{"what": ["what?"]}'),
+        ("phrases.json", '{"what": "a door"}'),
+        ("phrases.json", "[" * 100_000),
+        ("config.json", "[" * 100_000),
+        ("config.json", "3"),
+        ("text_tokenizer.json", '{"model": {"type": "WordLevel", "vocab": {}}}'),
+        ("text_tokenizer.json", "\0"),
+        ("model.safetensors", "\0" * 100),
+    ],
+)
+def test_a_file_of_another_kind_is_named(save, name, content):
+    folder = save(queries={"what": "What?"}, phrases={"what": ["a door"]})
+    (folder / name).write_text(content)
+    with pytest.raises(CheckpointError, match=name.replace(".", r"\.")):
+        list(verify_model(folder))
+
+
+def test_a_tokenizer_that_fails_for_unknown_words_is_found(save):
+    folder = save()
+    tokenizer = json.loads((folder / "text_tokenizer.json").read_text())
+    tokenizer["model"]["unk_token"] = "[NOT THERE]"
+    (folder / "text_tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(CheckpointError, match="no tokenizer to be used.*no tokens for 'qzx"):
+        list(verify_model(folder))
+
+
+def test_a_decoder_of_impossible_size_is_refused(save):
+    folder = save()
+    decoder = {"embedding": TINY.embedding, "width": 2**62, "longest": 3, "words": [" a"]}
+    (folder / "y_decoder.json").write_text(json.dumps(decoder))
+    save_file({"x": torch.zeros(1)}, folder / "y_decoder.safetensors")
+    with pytest.raises(CheckpointError, match=r"y_decoder\.json: .*train the decoder again"):
+        list(verify_model(folder))

@@ -26,10 +26,14 @@ from support.colour_bundle import (
     seal,
 )
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.bundle import BundleError
+from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.onnx_backend import OnnxBackend
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 from vljepa_ros.runtime.phrases import NoPhrasesError
+from vljepa_ros.runtime.query_encoder import QueryEncoder
+from vljepa_ros.runtime.reference import Reference
+from vljepa_ros.runtime.text_encoder import TextEncoder
 from vljepa_ros.runtime.tokenizer import TextError
 
 BRIGHTNESS = {
@@ -299,8 +303,81 @@ def test_unknown_backends_and_no_threads_are_refused(colour_bundle: Path) -> Non
 def test_a_manifest_that_the_graphs_contradict_is_refused_when_loading(
     copy: Path, changes: dict[str, object]
 ) -> None:
-    seal(copy, **changes)
+    bundle = seal(copy, **changes)
+    shape = (bundle.clip.frames, bundle.frame.height, bundle.frame.width, 3)
+    Reference(np.zeros(shape, np.uint8), two_unit_vectors()).save(copy / "reference.npz")
+    seal(copy)
     with pytest.raises(BundleError, match="the graphs do not run"):
+        VLJepa.load(copy)
+
+
+def two_unit_vectors() -> NDArray[np.float32]:
+    return np.eye(2, DIMENSION, dtype=np.float32)
+
+
+def spoil(file: Path) -> None:
+    """Change the weights of a graph, and leave their shapes."""
+    graph = onnx.load(str(file))
+    for constant in graph.graph.initializer:
+        values = onnx.numpy_helper.to_array(constant)
+        if values.dtype == np.float32 and values.ndim > 1:
+            constant.CopyFrom(onnx.numpy_helper.from_array(1 - values, constant.name))
+    file.write_bytes(graph.SerializeToString())
+
+
+def test_a_model_that_computes_nonsense_is_refused_when_loading(copy: Path) -> None:
+    spoil(copy / "predictor.onnx")
+    seal(copy)
+    with pytest.raises(BundleError, match=r"do not compute what .* \(cosine .*; copy or export"):
+        VLJepa.load(copy)
+
+
+def test_a_text_encoder_that_computes_nonsense_is_refused_when_loading(copy: Path) -> None:
+    spoil(copy / "y_encoder.onnx")
+    tokens_of_the_queries_stay(copy)
+    with pytest.raises(BundleError, match="Y-Encoder does not compute what .*; copy or export"):
+        VLJepa.load(copy)
+
+
+def tokens_of_the_queries_stay(copy: Path) -> None:
+    """Make the reference that of the spoiled queries, so that only texts are wrong."""
+    seal(copy)
+    bundle = Bundle.load(copy)
+    encoder, backend = TextEncoder(bundle), OnnxBackend(bundle)
+    queries = [QueryEncoder(bundle, encoder).tokens(text) for text in TEXTS]
+    clip = Reference.from_bundle(bundle).clip
+    found = backend.embed(
+        backend.encode_frames(clip)[None],
+        np.stack([query.tokens for query in queries]),
+        np.stack([query.mask for query in queries]),
+    )
+    Reference(clip, found[0]).save(copy / "reference.npz")
+    seal(copy)
+
+
+def test_loading_runs_each_graph_no_more_than_it_must(
+    colour_bundle: Path, runs: Counter[str]
+) -> None:
+    VLJepa.load(colour_bundle)
+    frames = Bundle.load(colour_bundle).clip.frames
+    texts = len(TEXTS) + 1
+    expected = {"frame_encoder": frames, "x_encoder": 1, "predictor": 1, "y_encoder": texts}
+    assert runs == expected
+
+
+@pytest.mark.parametrize("axes", [(), (1,), (1, 1, 1, 1)])
+def test_a_graph_whose_values_have_other_axes_is_refused_when_loading(
+    copy: Path, axes: tuple[int, ...]
+) -> None:
+    file = copy / "predictor.onnx"
+    graph = onnx.load(str(file))
+    graph.graph.node[-1].output[0] = "all"
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(axes, np.float32), "no"))
+    graph.graph.node.append(onnx.helper.make_node("Identity", ["no"], ["embeddings"]))
+    graph.graph.output[0].type.tensor_type.ClearField("shape")
+    file.write_bytes(graph.SerializeToString())
+    seal(copy)
+    with pytest.raises(BundleError, match="export the bundle again"):
         VLJepa.load(copy)
 
 

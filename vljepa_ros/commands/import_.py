@@ -26,13 +26,13 @@ from vljepa_ros.model.checkpoints.x_encoder_weights import read_x_encoder
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import (
     MODEL_DIRECTORY,
-    PHRASES,
-    QUERIES,
     save_model,
-    stored_texts,
+    stored_phrases,
+    stored_queries,
 )
 from vljepa_ros.model.empty import empty_model, initialise_rest
 from vljepa_ros.model.presets import PAPER, PRESETS
+from vljepa_ros.model.verification import check_tokenizer
 from vljepa_ros.model.vljepa import VLJepaModel
 
 SEED = 0
@@ -86,14 +86,18 @@ def run(args: argparse.Namespace) -> int:
     check_replaceable(args.out, MODEL_DIRECTORY)
     made = _make(args)
     queries, texts = made.tokenizers
+    config = made.model.config
+    check_tokenizer(texts, config.y_encoder.vocabulary)
+    if config.queries_from == "table":
+        check_tokenizer(queries, config.query_vocabulary)
     save_model(
         args.out,
         made.model,
         licences=made.licences,
         text_tokenizer=texts,
-        query_tokenizer=queries if made.model.config.queries_from == "table" else None,
-        queries=stored_texts(args.out / QUERIES),
-        phrases=stored_texts(args.out / PHRASES),
+        query_tokenizer=queries if config.queries_from == "table" else None,
+        queries=stored_queries(args.out),
+        phrases=stored_phrases(args.out),
     )
     _report(made, args.out)
     return 0

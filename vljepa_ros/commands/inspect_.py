@@ -13,7 +13,6 @@ from typing import Any
 
 from vljepa_ros.commands.main import CommandError
 from vljepa_ros.runtime.bundle import MANIFEST, Bundle
-from vljepa_ros.runtime.bundle_files import BundleError
 from vljepa_ros.runtime.choose_decoder import available_decoders
 
 
@@ -26,20 +25,19 @@ def run(args: argparse.Namespace) -> int:
     """Print what is there.
 
     Raises:
-        CommandError: nothing that is known is there, or it is damaged.
+        CommandError: nothing is there.
+        BundleError: it is a damaged bundle.
+        CheckpointError: it is a damaged checkpoint, or nothing that is known.
     """
     if not args.path.exists():
         raise CommandError(f"{args.path} does not exist")
-    show = _bundle if (args.path / MANIFEST).is_file() else _checkpoint
+    show = _bundle if (args.path / MANIFEST).exists() else _checkpoint
     print("\n".join(show(args.path)))
     return 0
 
 
 def _bundle(path: Path) -> Iterator[str]:
-    try:
-        bundle = Bundle.load(path)
-    except BundleError as error:
-        raise CommandError(str(error)) from error
+    bundle = Bundle.load(path)
     yield f"bundle, {bundle.name} {bundle.version}"
     yield from _fields(
         {

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.bundle_files import BundleError
 
 SUBCOMMANDS = {
     "import": ("import_", "put a model together from public checkpoints"),
@@ -22,26 +26,83 @@ SUBCOMMANDS = {
     "evaluate": ("evaluate", "measure a bundle on annotated clips"),
 }
 
+MODEL_PACKAGES = {
+    "torch": "",
+    "transformers": ">=5.20,<6",
+    "safetensors": ">=0.5",
+    "onnxscript": "",
+    "webdataset": ">=0.2.90,<1",
+    "tensorboard": "",
+    "tqdm": ">=4.60",
+}
+"""What commands that make models need (requirements/torch.txt, model.txt), and its versions."""
+
 
 class CommandError(RuntimeError):
     """What was asked cannot be done; the text says why and what to do about it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the subcommand that the command line names, and return the exit status."""
+    """Run the subcommand that the command line names, and return the exit status.
+
+    That is 0 if it did what it should, 1 if it could not, 2 if it was called wrongly or a package
+    is missing, 130 after Ctrl-C, and for some subcommands another one.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in words if word in SUBCOMMANDS), "")
+    try:
+        return _run(words, chosen)
+    except ImportError as error:
+        if (error.name or "").startswith("vljepa_ros"):
+            raise  # a fault of ours
+        return _ended(chosen, _missing(error), 2)
+    except BrokenPipeError:  # such as that of `vljepa inspect DIR | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (CommandError, BundleError, BackendError, OSError, ValueError) as error:
+        return _ended(chosen, _sentence(error), 1)
+    except RecursionError:
+        return _ended(chosen, "a file is nested too deeply to be read", 1)
+    except MemoryError:
+        return _ended(chosen, "this machine has too little memory for that", 1)
+    except KeyboardInterrupt:
+        return _ended(chosen, "stopped", 130)
+
+
+def _run(words: Sequence[str], chosen: str) -> int:
     parser = argparse.ArgumentParser(prog="vljepa", description=__doc__.splitlines()[0])
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    chosen = next((word for word in words if word in SUBCOMMANDS), None)
     for name, (module_name, summary) in SUBCOMMANDS.items():
         subparser = choices.add_parser(name, help=summary, description=summary)
         if name == chosen:
             module = importlib.import_module(f".{module_name}", __package__)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
     args = parser.parse_args(words)
-    try:
-        return int(args.run(args) or 0)
-    except (CommandError, OSError, ValueError) as error:
-        print(f"vljepa {args.command}: {error}", file=sys.stderr)
-        return 1
+    return int(args.run(args) or 0)
+
+
+def _ended(command: str, sentence: str, status: int) -> int:
+    print(f"vljepa {command}: {sentence}", file=sys.stderr)
+    return status
+
+
+def _missing(error: ImportError) -> str:
+    """Return what to install if a module is missing or does not load."""
+    package = (error.name or "").partition(".")[0]
+    if package not in (*MODEL_PACKAGES, "onnx"):  # onnxscript brings onnx
+        return f"{error}; install that package again (requirements/ lists what is needed)"
+    wanted = " ".join(f"'{name}{versions}'" for name, versions in MODEL_PACKAGES.items())
+    return (
+        f"the Python package {package} is missing. A robot does not need it, but commands that "
+        f"make or read models do. Install them in a venv: pip install {wanted}"
+    )
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

@@ -18,15 +18,33 @@ TOWERS = ("gemma3_text", "bert")
 TRUNKS = ("efficientnet-lite0",)
 QUERY_SOURCES = ("table", "text_encoder")
 
+# Far above any model that there is. Layers are made only if the weights file holds as many values
+# (:mod:`.directory`); these limits keep products of sizes, and clips, within what can be computed.
+_LARGEST = 1 << 20
+_MOST_ROWS = 1 << 24  # of a table of tokens
+_MOST_PIXELS = 1 << 13  # of a side of a frame
+_MOST_FRAMES = 1 << 10
+_MOST_VISUAL_TOKENS = 1 << 15
+_MOST_CLIP_VALUES = 1 << 28
+
 
 class ConfigError(ValueError):
     """A configuration is incomplete or its dimensions do not fit each other."""
 
 
-def _sizes(config: object, *names: str) -> None:
+def _sizes(config: object, *names: str, at_least: int = 1, at_most: int = _LARGEST) -> None:
     for name in names:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} {getattr(config, name)} must be at least 1")
+        value = getattr(config, name)
+        if value < at_least:
+            raise ConfigError(f"{name} {value} must be at least {at_least}")
+        if value > at_most:
+            raise ConfigError(f"{name} {value} must be at most {at_most}")
+
+
+def _amounts(config: object, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{name} {getattr(config, name)} must be above 0")
 
 
 def _divides(config: object, whole: str, part: str) -> None:
@@ -77,7 +95,10 @@ class XEncoderConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a value is no size or two of them do not fit."""
-        _sizes(self, "grid", "channels", "patch", "tubelet", "width", "depth", "heads", "mlp")
+        _sizes(self, "channels", "patch", "width", "depth", "heads", "mlp")
+        _sizes(self, "grid", at_most=_MOST_PIXELS)
+        _sizes(self, "tubelet", at_most=_MOST_FRAMES)
+        _sizes(self, "position_grid", at_least=0)
         _divides(self, "grid", "patch")
         _divides(self, "width", "heads")
         _one_of(self, "rotary", ROTARIES)
@@ -103,6 +124,13 @@ class RotaryScaling:
     low: float = 1.0
     high: float = 4.0
     context: int = 8192
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError if a value does not stretch anything."""
+        _sizes(self, "context")
+        _amounts(self, "factor", "low", "high")
+        if not self.high > self.low:
+            raise ConfigError(f"high {self.high} must be above low {self.low}")
 
 
 @dataclass(frozen=True)
@@ -138,6 +166,8 @@ class PredictorConfig:
         """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "width", "depth", "heads", "kv_heads", "mlp", "query_width")
         _sizes(self, "max_query_tokens")
+        _sizes(self, "first_layer", at_least=0)
+        _amounts(self, "norm_eps", "rotary_base")
         _divides(self, "width", "heads")
         _divides(self, "heads", "kv_heads")
         if not self.query_projection and self.query_width != self.width:
@@ -179,8 +209,11 @@ class YEncoderConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a value is no size or two of them do not fit."""
-        _sizes(self, "vocabulary", "width", "depth", "heads", "kv_heads", "head_width", "mlp")
+        _sizes(self, "width", "depth", "heads", "kv_heads", "head_width", "mlp")
         _sizes(self, "window", "max_tokens")
+        _sizes(self, "vocabulary", at_most=_MOST_ROWS)
+        if not self.rate >= 0:
+            raise ConfigError(f"rate {self.rate} must be at least 0")
         _divides(self, "heads", "kv_heads")
         _one_of(self, "tower", TOWERS)
         if self.tower == "bert" and (
@@ -217,10 +250,11 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a value is no size or two of them do not fit."""
-        _sizes(self, "frame_pixels", "clip_frames", "embedding")
-        for name in ("clip_rate_hz", "stream_rate_hz"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} {getattr(self, name)} must be above 0")
+        _sizes(self, "embedding")
+        _sizes(self, "frame_pixels", at_most=_MOST_PIXELS)
+        _sizes(self, "clip_frames", at_most=_MOST_FRAMES)
+        _sizes(self, "query_vocabulary", at_least=0, at_most=_MOST_ROWS)
+        _amounts(self, "clip_rate_hz", "stream_rate_hz")
         _one_of(self, "queries_from", QUERY_SOURCES)
         if (self.queries_from == "table") != (self.query_vocabulary > 0):
             raise ConfigError("query_vocabulary counts the rows of a table, and 0 is without one")
@@ -232,6 +266,28 @@ class ModelConfig:
             raise ConfigError(f"clip_frames {self.clip_frames} is no multiple of {x.tubelet}")
         if not x.trunk and x.grid != self.frame_pixels:
             raise ConfigError(f"frame_pixels {self.frame_pixels} is not grid {x.grid}")
+        if self.visual_tokens > _MOST_VISUAL_TOKENS:
+            raise ConfigError(
+                f"a clip has {self.visual_tokens} visual tokens, at most {_MOST_VISUAL_TOKENS} "
+                "are possible: take fewer or smaller frames"
+            )
+        values = self.clip_frames * x.channels * x.grid**2
+        if values > _MOST_CLIP_VALUES:
+            raise ConfigError(f"a clip has {values} values, at most {_MOST_CLIP_VALUES}")
+
+    @property
+    def matrix_values(self) -> int:
+        """Number of values of the largest matrices. The whole model has somewhat more."""
+        x, p, y = self.x_encoder, self.predictor, self.y_encoder
+        return (
+            x.width * x.channels * x.tubelet * x.patch**2
+            + x.depth * x.width * (4 * x.width + 2 * x.mlp)
+            + p.depth * p.width * (2 * p.width + 3 * p.mlp)
+            + y.depth * y.width * (2 * y.heads * y.head_width + 2 * y.mlp)
+            + y.width * y.vocabulary
+            + p.query_width * self.query_vocabulary
+            + self.embedding * (p.width + y.width)
+        )
 
     @property
     def visual_tokens(self) -> int:

@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 
+from vljepa_ros.fields import FieldError, FieldReader
 from vljepa_ros.files import FolderKind, new_folder
 from vljepa_ros.model.checkpoints.tensors import (
     CheckpointError,
@@ -38,6 +41,7 @@ from vljepa_ros.model.empty import empty_model
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoderConfig
 from vljepa_ros.model.y_decoder_files import DECODER_CONFIG, DECODER_WEIGHTS, decoder_config
+from vljepa_ros.runtime.bundle import MANIFEST
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -48,6 +52,7 @@ TEXT_TOKENIZER = "text_tokenizer.json"
 QUERY_TOKENIZER = "query_tokenizer.json"
 _TEXTS = (LICENCES, QUERIES, PHRASES, TEXT_TOKENIZER, QUERY_TOKENIZER)
 _FILES = (*_TEXTS, DECODER_CONFIG, DECODER_WEIGHTS, WEIGHTS, CONFIG)
+_SMALL = 1 << 20  # values of a model that costs nothing to make
 _OURS = {"x_encoder", "predictor", "y_encoder"}  # no other program's config.json has all three
 
 
@@ -125,7 +130,7 @@ def model_parts(folder: Path) -> Sequence[str]:
     """Return the names of all files that a model directory may hold, or nothing if it is none."""
     try:
         config = read_json(folder / CONFIG)
-    except (CheckpointError, OSError, RecursionError):
+    except CheckpointError:
         return ()
     ours = isinstance(config, dict) and config.keys() >= _OURS and (folder / WEIGHTS).is_file()
     return _FILES if ours else ()
@@ -141,6 +146,11 @@ def open_directory(folder: Path) -> ModelDirectory:
     Raises:
         CheckpointError: a file is missing or not what it should be.
     """
+    if (folder / MANIFEST).is_file():
+        raise CheckpointError(
+            f"{folder} is a bundle, which robots run; a model directory is needed: the one that "
+            "the bundle was exported from, or one of `vljepa import`"
+        )
     try:
         config = ModelConfig.from_dict(read_json(folder / CONFIG))
     except ConfigError as error:
@@ -154,22 +164,51 @@ def open_directory(folder: Path) -> ModelDirectory:
     return ModelDirectory(
         root=folder,
         config=config,
-        licences=read_json(folder / LICENCES),
+        licences=_texts(folder / LICENCES),
         text_tokenizer=tokenizers[0],
         query_tokenizer=tokenizers[1] if len(tokenizers) > 1 else None,
-        queries=stored_texts(folder / QUERIES),
-        phrases=stored_texts(folder / PHRASES),
+        queries=stored_queries(folder),
+        phrases=stored_phrases(folder),
         decoder=decoder_config(folder, config.embedding),
     )
 
 
-def stored_texts(file: Path) -> Any:
-    """Return what ``queries.json`` or ``phrases.json`` holds; nothing if there is no such file.
+def stored_queries(folder: Path) -> dict[str, str]:
+    """Return the questions by name that lie in a folder; none if there is no such file.
 
     Raises:
-        CheckpointError: it is no JSON.
+        CheckpointError: the file holds something else.
     """
-    return read_json(file) if file.is_file() else {}
+    return _texts(folder / QUERIES) if (folder / QUERIES).is_file() else {}
+
+
+def stored_phrases(folder: Path) -> dict[str, list[str]]:
+    """Return the phrases by query that lie in a folder; none if there is no such file.
+
+    Raises:
+        CheckpointError: the file holds something else.
+    """
+    file = folder / PHRASES
+    if not file.is_file():
+        return {}
+    with _named(file):
+        reader = FieldReader(read_json(file))
+        return {name: reader.text_list(name) for name in reader.names()}
+
+
+def _texts(file: Path) -> dict[str, str]:
+    with _named(file):
+        reader = FieldReader(read_json(file))
+        return {name: reader.text(name) for name in reader.names()}
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Name the file in errors about its fields."""
+    try:
+        yield
+    except FieldError as error:
+        raise CheckpointError(f"{file}: {error}; correct it") from error
 
 
 def load_model(folder: Path) -> VLJepaModel:
@@ -179,9 +218,24 @@ def load_model(folder: Path) -> VLJepaModel:
         CheckpointError: a file is missing or damaged, or tensors are missing, unexpected or
             misshapen.
     """
-    model = empty_model(open_directory(folder).config)
+    config = open_directory(folder).config
+    _check_size(config, folder)
+    model = empty_model(config)
     fill(model, same_names(model), read_safetensors(folder / WEIGHTS), folder / WEIGHTS)
     return model
+
+
+def _check_size(config: ModelConfig, folder: Path) -> None:
+    """Refuse a model that is far larger than its file, before its layers are made.
+
+    What exactly is missing is said by :func:`~.checkpoints.tensors.fill`.
+    """
+    held = sum(prod(shape) for _, shape in tensor_shapes(folder / WEIGHTS).values())
+    if config.matrix_values > 2 * held + _SMALL:
+        raise CheckpointError(
+            f"{folder / CONFIG} describes a model of more than {config.matrix_values} values, but "
+            f"{WEIGHTS} holds {held}; import or train the model again"
+        )
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -15,8 +15,11 @@ from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import WEIGHTS, ModelDirectory, load_model, open_directory
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.y_decoder_files import DECODER_WEIGHTS, load_decoder
+from vljepa_ros.runtime.tokenizer import TextTokenizer
 
 _QUERY_LENGTH = 4
+_SOME_TOKENS = 64
+_TUBELETS = 2  # of the random clip: a longer one costs more and says no more
 
 
 def verify_model(folder: Path) -> Iterator[str]:
@@ -39,18 +42,30 @@ def verify_model(folder: Path) -> Iterator[str]:
 
 def _check_tokenizers(directory: ModelDirectory) -> Iterator[str]:
     config = directory.config
-    yield _check_tokenizer(directory.text_tokenizer, config.y_encoder.vocabulary)
+    yield check_tokenizer(directory.text_tokenizer, config.y_encoder.vocabulary)
     if directory.query_tokenizer is not None:
-        yield _check_tokenizer(directory.query_tokenizer, config.query_vocabulary)
+        yield check_tokenizer(directory.query_tokenizer, config.query_vocabulary)
 
 
-def _check_tokenizer(path: Path, rows: int) -> str:
-    """Compare a tokenizer with the table; special tokens (Gemma's for images) may lie beyond."""
+def check_tokenizer(path: Path, rows: int) -> str:
+    """Compare a tokenizer with the table; special tokens (Gemma's for images) may lie beyond.
+
+    Args:
+        path: a tokenizer.json.
+        rows: of the table of tokens.
+
+    Returns:
+        What was found.
+
+    Raises:
+        CheckpointError: it cannot be used, or a text may get a token beyond the table.
+    """
     try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises plain Exception
-        raise CheckpointError(f"{path} is no tokenizer: {error}") from error
-    largest = max(tokenizer.get_vocab(with_added_tokens=False).values())
+        TextTokenizer(path.read_bytes(), _SOME_TOKENS)  # encodes words that it does not know
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is no tokenizer to be used: {error}") from error
+    tokenizer = Tokenizer.from_file(str(path))
+    largest = max(tokenizer.get_vocab(with_added_tokens=False).values(), default=-1)
     if largest >= rows:
         raise CheckpointError(f"{path} has token {largest}, but the model's table {rows} rows")
     beyond = [text for text, number in tokenizer.get_vocab().items() if number >= rows]
@@ -69,10 +84,11 @@ def _check_finite(model: nn.Module, file: Path) -> str:
 def _check_embeddings(model: VLJepaModel, folder: Path) -> str:
     torch.manual_seed(0)
     config = model.config
-    queries = _some_tokens(config, 1, 1)
-    found = torch.cat(
-        [model.embed(_some_clip(config), queries)[0], model.embed_text(_some_tokens(config, 2))]
-    )
+    queries, texts = _some_tokens(config, 1, 1), _some_tokens(config, 2)
+    try:
+        found = torch.cat([model.embed(_some_clip(config), queries)[0], model.embed_text(texts)])
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{folder}: the model does not run ({error})") from error
     length = found.norm(dim=-1)
     if not ((length - 1).abs() < 1e-3).all():  # also if it is not a number
         raise CheckpointError(f"{folder}: embeddings of length {length.tolist()}, not 1")
@@ -81,7 +97,8 @@ def _check_embeddings(model: VLJepaModel, folder: Path) -> str:
 
 def _some_clip(config: ModelConfig) -> Tensor:
     x = config.x_encoder
-    return torch.randn(1, config.clip_frames, x.channels, x.grid, x.grid)
+    frames = min(config.clip_frames, _TUBELETS * x.tubelet)
+    return torch.randn(1, frames, x.channels, x.grid, x.grid)
 
 
 def _some_tokens(config: ModelConfig, *shape: int) -> Tokens:

@@ -85,8 +85,11 @@ def load_decoder(folder: Path, config: YDecoderConfig) -> YDecoder:
     Raises:
         CheckpointError: the weights are damaged, or do not fit the configuration.
     """
-    with torch.device("meta"):
-        decoder = YDecoder(config).eval()
     path = folder / DECODER_WEIGHTS
+    try:
+        with torch.device("meta"):
+            decoder = YDecoder(config).eval()
+    except (RuntimeError, TypeError, OverflowError) as error:  # sizes beyond all tensors
+        raise CheckpointError(f"{folder / DECODER_CONFIG}: {error}; {_REMEDY}") from error
     fill(decoder, same_names(decoder), read_safetensors(path), path)
     return decoder

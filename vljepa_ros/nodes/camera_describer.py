@@ -68,7 +68,8 @@ class DescriberModel:
             return True
         tally.warn(
             "embeddings of another space",
-            f"embeddings are of space {clean_text(space_id, limit=64)!r}, the bundle's are of "
+            f"embeddings are of space {clean_text(space_id, limit=64)!r}"
+            f"{'' if dimension is None else f' ({dimension} numbers)'}, the bundle's are of "
             f"{bundle.space_id!r} ({bundle.dimension} numbers): both nodes need the same bundle",
         )
         return False

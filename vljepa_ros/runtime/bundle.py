@@ -29,10 +29,10 @@ from vljepa_ros.files import FolderKind, is_temporary, new_file
 from vljepa_ros.runtime.bundle_files import (
     COPY_AGAIN,
     EXPORT_AGAIN,
-    RIGHTS,
     FileEntry,
     describe,
     read,
+    read_at_most,
     verify,
 )
 from vljepa_ros.runtime.bundle_files import BundleError as BundleError
@@ -45,6 +45,19 @@ OPTIONAL_GRAPHS = ("frame_encoder", "y_encoder", "y_decoder")
 FROM_TEXT_ENCODER, STORED = "text_encoder", "stored"  # sources of query tokens
 EXTERNAL = ".data"  # what the file of weights beside a graph ends with
 BUNDLE_VARIABLE = "VLJEPA_BUNDLE"
+
+LARGEST = {
+    "dimension": 1 << 16,
+    "height": 1 << 13,
+    "width": 1 << 13,
+    "frames": 1 << 10,
+    "max_query_tokens": 1 << 13,
+    "max_text_tokens": 1 << 13,
+}
+"""Sizes in a manifest, at most: memory is taken for them before any graph could contradict."""
+
+_MOST_PIXELS = 1 << 27  # of all frames of a clip together
+_MOST_BYTES = 1 << 24  # of a manifest
 
 CARD = "README.md"
 """The model card. It is written by hand, so the manifest does not list it."""
@@ -184,6 +197,14 @@ class Bundle:
         """
         return read(self.root / name, self.files[name])
 
+    def read_json(self, name: str) -> Any:
+        """Return the value in a listed JSON file.
+
+        Raises:
+            BundleError: as :meth:`read`, or it is no JSON.
+        """
+        return _json(self.root / name, self.read(name), EXPORT_AGAIN)
+
     def holds_weights_of(self, name: str) -> bool:
         """Whether the weights of the graph file ``name`` lie in a file beside it."""
         return name + EXTERNAL in self.files
@@ -261,15 +282,17 @@ def _read_manifest(root: Path) -> Any:
     file = root / MANIFEST
     if not root.is_dir():
         raise BundleError(root, "no such folder", "check the parameter 'bundle'")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not file.exists():
         remedy = "check the parameter 'bundle': a bundle is a folder with a manifest.json"
-        raise BundleError(file, "the file is missing", remedy) from error
-    except OSError as error:
-        raise BundleError(file, f"cannot be read ({error.strerror})", RIGHTS) from error
+        raise BundleError(file, "the file is missing", remedy)
+    return _json(file, read_at_most(file, _MOST_BYTES), COPY_AGAIN)
+
+
+def _json(file: Path, content: bytes, remedy: str) -> Any:
+    try:
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise BundleError(file, f"is not valid JSON ({error})", COPY_AGAIN) from error
+        raise BundleError(file, f"is not valid JSON ({error})", remedy) from error
 
 
 def _parse(root: Path, manifest: Any) -> Bundle:
@@ -277,7 +300,7 @@ def _parse(root: Path, manifest: Any) -> Bundle:
         reader = FieldReader(manifest)
         _check_format(root, reader.whole("format"))
         return _bundle_from(root, reader)
-    except FieldError as error:
+    except (FieldError, RecursionError) as error:
         raise BundleError(root / MANIFEST, str(error), EXPORT_AGAIN) from error
 
 
@@ -298,18 +321,18 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         name=reader.text("name"),
         version=reader.text("version"),
         space_id=reader.text("space_id"),
-        dimension=reader.whole("dimension"),
+        dimension=_size(reader, "dimension"),
         logit_scale=reader.positive("logit_scale"),
-        frame=FrameSize(frame.whole("height"), frame.whole("width")),
-        clip=ClipShape(clip.whole("frames"), clip.positive("rate_hz")),
+        frame=FrameSize(_size(frame, "height"), _size(frame, "width")),
+        clip=ClipShape(_size(clip, "frames"), clip.positive("rate_hz")),
         stream_rate_hz=reader.positive("stream_rate_hz"),
         queries=reader.texts("queries"),
         graphs=graphs,
         tokenizer=reader.text("tokenizer") if "y_encoder" in graphs else None,
         words=reader.text("words") if "y_decoder" in graphs else None,
         query_tokens=_query_files(reader.section("query_tokens")),
-        max_query_tokens=reader.whole("max_query_tokens"),
-        max_text_tokens=reader.whole("max_text_tokens"),
+        max_query_tokens=_size(reader, "max_query_tokens"),
+        max_text_tokens=_size(reader, "max_text_tokens"),
         phrases=PhraseFiles(phrases.text("texts"), phrases.text("embeddings")),
         reference=reader.text("reference"),
         precision=reader.text("precision"),
@@ -319,9 +342,17 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         licences=reader.texts("licences"),
         files=_file_entries(root, reader.section("files")),
     )
+    _check_sizes(bundle)
     _check_graphs(bundle)
     _check_references(bundle)
     return bundle
+
+
+def _size(reader: FieldReader, key: str) -> int:
+    size = reader.whole(key)
+    if size > LARGEST[key]:
+        raise FieldError(f"{reader.name(key)} {size} is above {LARGEST[key]}")
+    return size
 
 
 def _query_files(reader: FieldReader) -> QueryFiles | None:
@@ -352,9 +383,17 @@ def _file_entries(root: Path, section: FieldReader) -> dict[str, FileEntry]:
                 f"lists the file {name!r}, which leaves the folder",
                 "do not use this bundle unless you know who made it",
             )
+        if path.as_posix() != name:  # one file could be listed, and measured, any number of times
+            raise FieldError(f"files: {name!r} must be written {path.as_posix()!r}")
         entry = section.section(name)
         entries[name] = FileEntry(entry.sha256("sha256"), entry.whole("bytes", at_least=0))
     return entries
+
+
+def _check_sizes(bundle: Bundle) -> None:
+    pixels = bundle.clip.frames * bundle.frame.height * bundle.frame.width
+    if pixels > _MOST_PIXELS:
+        raise FieldError(f"a clip has {pixels} pixels, at most {_MOST_PIXELS} are possible")
 
 
 def _check_graphs(bundle: Bundle) -> None:

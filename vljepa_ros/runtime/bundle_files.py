@@ -68,6 +68,19 @@ def read(file: Path, entry: FileEntry) -> bytes:
     return data
 
 
+def read_at_most(file: Path, limit: int) -> bytes:
+    """Return the content of a file that nothing says the size of.
+
+    Raises:
+        BundleError: the file is missing, not a file, or larger than ``limit`` bytes.
+    """
+    with _opened(file) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise BundleError(file, f"has more than {limit} bytes", COPY_AGAIN)
+    return data
+
+
 def _measure(stream: BinaryIO, limit: int) -> FileEntry:
     """Measure a stream up to the first piece that is beyond ``limit`` bytes."""
     digest, size = hashlib.sha256(), 0

@@ -3,9 +3,10 @@
 
 This class holds a bundle, a backend, the text encoder and the phrase bank together and keeps no
 state of a stream: which frames make a clip is decided by :mod:`vljepa_ros.stream`. Loading runs
-every graph once, so a bundle whose parts do not fit fails when it is loaded and not on a robot's
-first frame. The text decoder is not loaded here: :mod:`.choose_decoder` does that for those who
-describe.
+every graph once, on the clip that comes with the bundle, and compares. So a bundle whose parts do
+not fit, or that computes something else than it was exported with, fails when it is loaded and not
+on a robot's first frame. The text decoder is not loaded here: :mod:`.choose_decoder` does that for
+those who describe.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from vljepa_ros.runtime.backend import (
     OutOfMemoryError,
 )
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
+from vljepa_ros.runtime.bundle_files import COPY_AGAIN, EXPORT_AGAIN
 from vljepa_ros.runtime.choose import BACKENDS, ONNXRUNTIME, choose_backend
 from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
-from vljepa_ros.runtime.reference import DisagreementError, Reference
+from vljepa_ros.runtime.reference import SAME_TEXT, DisagreementError, Reference
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
@@ -79,7 +81,8 @@ class VLJepa:
                 usual place.
 
         Raises:
-            BundleError: the bundle cannot be used; the message says why and what to do.
+            BundleError: the bundle cannot be used, or does not compute what it did at the export;
+                the message says why and what to do.
             TensorRTError: TensorRT was asked for and is not there, an engine must not be used, or
                 engines do not compute what the bundle says.
             BackendError: the GPU has too little memory, or refuses.
@@ -96,9 +99,7 @@ class VLJepa:
         chosen = choose_backend(backend, bundle, threads, engines or EngineOptions())
         model = cls(bundle, chosen.backend, text_encoder, queries, phrases, chosen.reason)
         try:
-            model._check()
-            if isinstance(chosen.backend, TensorRTBackend):
-                model._check_engines(chosen.backend)
+            model._check(Reference.from_bundle(bundle))
         except DeviceLostError:
             raise  # what is freed on a lost device may end the process before this is told
         except BaseException:
@@ -242,35 +243,50 @@ class VLJepa:
         if self._text_encoder is not None:
             self._text_encoder.close()
 
-    def _check(self) -> None:
-        """Run every graph once, on a black clip and at most two queries."""
+    def _check(self, reference: Reference) -> None:
+        """Compare what the graphs make of the bundle's clip and phrase with what they must."""
         bundle = self.bundle
-        black = np.zeros((bundle.frame.height, bundle.frame.width, 3), dtype=np.uint8)
-        questions = list(bundle.queries.values())
-        asked = questions[:2]
-        remedy = "export the bundle again"
-        try:
-            for question in questions:
-                self.encode_query(question)
-            embeddings = self.embed([self.encode_frame(black)] * bundle.clip.frames, asked)
-            text = embeddings[0] if self._text_encoder is None else self.embed_text(questions[0])
-        except (DeviceLostError, OutOfMemoryError):
-            raise  # the bundle is not to blame
-        except (BackendError, ValueError) as error:
-            raise BundleError(bundle.root, f"the graphs do not run ({error})", remedy) from error
-        expected = (len(asked), bundle.dimension)
+        embeddings, text = self._first_run(reference)
+        expected = (len(bundle.queries), bundle.dimension)
         if embeddings.shape != expected or text.shape != (bundle.dimension,):
             cause = f"embeddings {embeddings.shape} and {text.shape}, expected {expected}"
-            raise BundleError(bundle.root, cause, remedy)
-
-    def _check_engines(self, backend: TensorRTBackend) -> None:
-        """Compare what engines make of the bundle's clip with what ONNX Runtime made of it."""
-        reference = Reference.from_bundle(self.bundle)
-        clip = [self.encode_frame(frame) for frame in reference.clip]
-        found = self.embed(clip, list(self.bundle.queries.values()))
+            raise BundleError(bundle.root, cause, EXPORT_AGAIN)
+        bank = self.phrases.embeddings
         try:
-            cosine = reference.check(found, self.phrases.embeddings, self.bundle.precision)
+            cosine = reference.check(embeddings, bank, bundle.precision)
         except DisagreementError as error:
+            raise self._refusal(error) from error
+        if isinstance(self.backend, TensorRTBackend):
+            self.backend.record_parity(cosine)
+        away = float(np.linalg.norm(text - bank[0]))
+        if not away <= SAME_TEXT:  # also if it is not a number
+            cause = (
+                "the Y-Encoder does not compute what it did at the export "
+                f"(the bank's first phrase is {away:.1e} away from its row)"
+            )
+            raise BundleError(bundle.root, cause, COPY_AGAIN)
+
+    def _refusal(self, error: DisagreementError) -> Exception:
+        """Return the error for embeddings that are not those of the reference."""
+        if isinstance(self.backend, TensorRTBackend):
             cause = f"the engines of {self.bundle.name} do not compute what it must ({error})"
-            raise TensorRTError(cause, BUILD_AGAIN) from error
-        backend.record_parity(cosine)
+            return TensorRTError(cause, BUILD_AGAIN)
+        cause = f"the graphs do not compute what they did at the export ({error})"
+        return BundleError(self.bundle.root, cause, COPY_AGAIN)
+
+    def _first_run(self, reference: Reference) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run every graph once: embed the reference's clip, and the first phrase of the bank."""
+        bundle, questions = self.bundle, list(self.bundle.queries.values())
+        try:
+            clip = [self.encode_frame(frame) for frame in reference.clip]
+            embeddings = self.embed(clip, questions)
+            if self._text_encoder is None:
+                return embeddings, self.phrases.embeddings[0]
+            phrase = next(text for part in self.phrases.texts.values() for text in part)
+            return embeddings, self.embed_text(phrase)
+        except (DeviceLostError, OutOfMemoryError):
+            raise  # the bundle is not to blame
+        except (BackendError, ValueError, TypeError, IndexError, MemoryError) as error:
+            # graphs of a stranger may give any number of axes, and values of any type
+            cause = f"the graphs do not run ({error})"
+            raise BundleError(bundle.root, cause, EXPORT_AGAIN) from error

@@ -34,7 +34,7 @@ class OnnxBackend:
         self._clip = "frames" if bundle.pixels else "features"
         self._x_encoder = OnnxGraph(bundle, "x_encoder", threads)
         self._predictor = OnnxGraph(bundle, "predictor", threads)
-        self._one_by_one = self._predictor.sizes("query_mask")[0] == 1
+        self._one_by_one = self._predictor.sizes("query_mask")[:1] == [1]
 
     def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of."""

@@ -57,7 +57,10 @@ class OnnxGraph:
         model = str(graph_path(bundle, graph)) if by_path else bundle.read(file)
         try:
             session = ort.InferenceSession(
-                model, session_options(threads), providers=["CPUExecutionProvider"]
+                model,
+                session_options(threads),
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it prints, and loads a graph that failed once more
             )
         except Exception as error:  # ONNX Runtime's errors share no other base class.
             cause = f"ONNX Runtime {ort.__version__} cannot load it ({_first_line(error)})"

@@ -9,8 +9,6 @@ added and removed at any time.
 
 from __future__ import annotations
 
-import io
-import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from vljepa_ros.fields import FieldReader
 from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.decoder import Description
+from vljepa_ros.runtime.stored_arrays import parse_npy
 from vljepa_ros.stream.vectors import softmax, unit
 
 OWN, ALL = "own", "all"
@@ -100,7 +99,7 @@ class PhraseBank:
             BundleError: its files do not fit each other or the bundle's dimension.
         """
         try:
-            texts = _parse_texts(bundle.read(bundle.phrases.texts))
+            texts = _parse_texts(bundle.read_json(bundle.phrases.texts))
         except ValueError as error:
             raise _unusable(bundle, bundle.phrases.texts, error) from error
         try:
@@ -267,16 +266,16 @@ def _pairs(parts: Mapping[str, _Rows]) -> Iterator[tuple[str, str]]:
     return ((query, text) for query, rows in parts.items() for text in rows.texts)
 
 
-def _parse_texts(data: bytes) -> dict[str, list[str]]:
-    reader = FieldReader(json.loads(data.decode("utf-8")), "the phrase file")
+def _parse_texts(content: object) -> dict[str, list[str]]:
+    reader = FieldReader(content, "the phrase file")
     return {query: reader.text_list(query) for query in reader.names()}
 
 
 def _parse_rows(data: bytes, dimension: int) -> NDArray[np.float32]:
-    rows = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    rows = parse_npy(data)
     if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dimension:
         raise ValueError(f"holds {rows.dtype} {rows.shape}, expected float32 (N, {dimension})")
-    return np.asarray(rows)
+    return rows
 
 
 def _unusable(bundle: Bundle, name: str, error: ValueError) -> BundleError:

@@ -8,8 +8,6 @@ was exported with it. The table is mapped, so a question costs the few rows that
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.runtime.bundle import Bundle, BundleError, QueryTable
+from vljepa_ros.runtime.stored_arrays import map_npy, parse_npz
 from vljepa_ros.runtime.text_encoder import TextEncoder, load_tokenizer
 from vljepa_ros.runtime.tokenizer import MAX_CHARACTERS, TextError
 from vljepa_ros.stream.clean_text import clean_text
@@ -26,6 +25,7 @@ from vljepa_ros.stream.clean_text import clean_text
 _States = NDArray[np.float32]
 _EXPORT_AGAIN = "export the bundle again"
 _CACHED_QUERIES = 128
+_MOST_BYTES = 1 << 26  # of one query's tokens; the paper's largest has 4 MB
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,14 @@ def _from_bundle(bundle: Bundle) -> Callable[[str], _States] | None:
 
 def _read_known(bundle: Bundle, name: str) -> dict[str, _States]:
     """Read the tokens (L, E) of the bundle's own queries, by text."""
+    queries = bundle.queries
     try:
-        with np.load(io.BytesIO(bundle.read(name)), allow_pickle=False) as arrays:
-            return {
-                clean_text(text, limit=MAX_CHARACTERS): _checked(arrays[query], np.float32)
-                for query, text in bundle.queries.items()
-            }
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = parse_npz(bundle.read(name), [*queries], _MOST_BYTES * len(queries))
+        return {
+            clean_text(text, limit=MAX_CHARACTERS): _checked(arrays[query], np.float32)
+            for query, text in queries.items()
+        }
+    except ValueError as error:
         cause = f"does not hold the tokens of the queries ({error})"
         raise BundleError(bundle.root / name, cause, _EXPORT_AGAIN) from error
 
@@ -126,7 +127,7 @@ def _unknown(bundle: Bundle) -> Callable[[str], _States]:
 def _looked_up(bundle: Bundle, files: QueryTable) -> Callable[[str], _States]:
     tokens = load_tokenizer(bundle, files.tokenizer, bundle.max_query_tokens)
     try:
-        table = np.load(bundle.root / files.rows, mmap_mode="r", allow_pickle=False)
+        table = map_npy(bundle.root / files.rows)
         if len(_checked(table, np.float16)) < tokens.vocabulary:
             raise ValueError(f"{len(table)} rows for {tokens.vocabulary} tokens")
     except (ValueError, OSError) as error:

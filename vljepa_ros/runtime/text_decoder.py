@@ -8,7 +8,6 @@ space before it, so pieces are joined as they are.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -93,7 +92,7 @@ class TextDecoder:
 def _read_pieces(bundle: Bundle) -> list[str]:
     assert bundle.words is not None, "it was checked"
     try:
-        reader = FieldReader(json.loads(bundle.read(bundle.words)), "the file of words")
+        reader = FieldReader(bundle.read_json(bundle.words), "the file of words")
         return reader.text_list("words")
     except ValueError as error:
         raise BundleError(bundle.root / bundle.words, str(error), _EXPORT_AGAIN) from error

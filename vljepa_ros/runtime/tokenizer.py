@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from vljepa_ros.stream.clean_text import clean_text
 
 MAX_CHARACTERS = 4096
+UNKNOWN_WORDS = "qzxvjk \ua66e \U00013000"  # letters that no honest vocabulary has as words
 
 
 class TextError(ValueError):
@@ -21,7 +22,8 @@ class TextTokenizer:
         """Take the content of a tokenizer.json.
 
         Raises:
-            ValueError: this release of tokenizers does not read it.
+            ValueError: this release of tokenizers does not read it, or it fails for words that it
+                does not know.
         """
         try:
             self._tokenizer = Tokenizer.from_str(content.decode("utf-8"))
@@ -31,6 +33,7 @@ class TextTokenizer:
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=max_tokens)
+        self._encode(UNKNOWN_WORDS)
 
     @property
     def vocabulary(self) -> int:
@@ -41,10 +44,16 @@ class TextTokenizer:
         """Return the token numbers of a text; white space and control characters do not count.
 
         Raises:
-            TextError: nothing is left to encode.
+            TextError: nothing is left to encode, or the tokenizer fails.
         """
         clean = clean_text(text, limit=MAX_CHARACTERS)
-        ids: list[int] = self._tokenizer.encode(clean).ids if clean else []
+        ids = self._encode(clean) if clean else []
         if not ids:
             raise TextError("the text is empty: it has no word to encode")
         return ids
+
+    def _encode(self, clean: str) -> list[int]:
+        try:
+            return list(self._tokenizer.encode(clean).ids)
+        except Exception as error:  # tokenizers raises plain Exception
+            raise TextError(f"the tokenizer has no tokens for {clean[:64]!r} ({error})") from error

@@ -19,6 +19,7 @@ from vljepa_ros.model.checkpoints.tensors import (
     Part,
     Plan,
     fill,
+    named_tensors,
     read_torch,
     split_parts,
 )
@@ -53,7 +54,7 @@ def load_open_vljepa(model: VLJepaModel, path: Path) -> None:
     content = read_torch(path)
     if not isinstance(content.get(_STATE), dict):
         raise CheckpointError(f"{path} has no {_STATE!r}: it is no checkpoint of open-vljepa")
-    fill(model, _plan(model), content[_STATE], path)
+    fill(model, _plan(model), named_tensors(content[_STATE], path), path)
 
 
 def save_open_vljepa(model: VLJepaModel, path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from vljepa_ros.model.checkpoints import licences
 from vljepa_ros.model.checkpoints.tensors import (
     CheckpointError,
+    named_tensors,
     read_json,
     read_torch,
     transformers_files,
@@ -69,7 +70,7 @@ def overview(path: Path) -> Overview:
     if not path.is_dir():
         return _of_file(path)
     config = read_json(path / CONFIG)
-    if "model_type" in config:
+    if isinstance(config, dict) and "model_type" in config:
         return _of_transformers(path, config)
     return _of_directory(open_directory(path))
 
@@ -87,16 +88,16 @@ def _of_directory(directory: ModelDirectory) -> Overview:
 
 
 def _of_transformers(path: Path, config: Mapping[str, Any]) -> Overview:
-    kind, licence = _TYPES.get(config["model_type"], ("transformers directory", "not known"))
+    kind, licence = _TYPES.get(str(config["model_type"]), ("transformers directory", "not known"))
     shapes = {k: v for file in transformers_files(path) for k, v in tensor_shapes(file).items()}
-    plain = {k: v for k, v in config.items() if isinstance(v, int | float) and k[0] != "_"}
+    plain = {k: v for k, v in config.items() if isinstance(v, int | float) and k[:1] != "_"}
     return Overview(kind, plain, _groups(shapes), {"all": licence})
 
 
 def _of_file(path: Path) -> Overview:
     content = read_torch(path)
     if "model_state_dict" in content:
-        shapes = _shapes(content["model_state_dict"])
+        shapes = _shapes(named_tensors(content["model_state_dict"], path))
         terms = f"{licences.OPEN_VLJEPA}; made from {licences.LLAMA} and {licences.GEMMA}"
         return Overview("open-vljepa (.pt)", {}, _groups(shapes), {"all": terms})
     if any(key in content for key in KEYS):

@@ -18,6 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from vljepa_ros.fields import FieldError, FieldReader
+
 _SHOWN = 20
 
 
@@ -79,7 +81,7 @@ def fill(
         ignored: beginnings of names that are known and not needed.
 
     Raises:
-        CheckpointError: tensors are missing, unexpected or have another shape.
+        CheckpointError: tensors are missing, unexpected, have another shape, or cannot be float32.
     """
     parts = {part.name: part for group in plan.values() for part in group}
     known = tuple(ignored)
@@ -88,9 +90,12 @@ def fill(
     shapes = {name: value.shape for name, value in module.state_dict().items()}
     values = {}
     for name, group in plan.items():
-        joined = [part.taken_from(tensors).to(torch.float32) for part in group]
-        whole = joined[0] if len(joined) == 1 else torch.cat(joined)
-        values[name] = whole.reshape(shapes[name]).contiguous()
+        try:
+            joined = [part.taken_from(tensors).to(torch.float32) for part in group]
+            whole = joined[0] if len(joined) == 1 else torch.cat(joined)
+            values[name] = whole.reshape(shapes[name]).contiguous()
+        except (RuntimeError, TypeError) as error:  # packed types; views of more than is there
+            raise CheckpointError(f"{source}: {name} cannot be float32 ({error})") from error
     module.load_state_dict(values, strict=False, assign=True)
 
 
@@ -142,7 +147,13 @@ def transformers_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return [folder / "model.safetensors"]
-    return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+    try:
+        names = set(FieldReader(read_json(index)).texts("weight_map").values())
+    except FieldError as error:
+        raise CheckpointError(f"{index}: {error}; download it again") from error
+    if strange := [name for name in names if Path(name).name != name]:
+        raise CheckpointError(f"{index} names files that are not beside it: {strange[0]!r}")
+    return [folder / name for name in sorted(names)]
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -167,7 +178,7 @@ def open_safetensors(path: Path) -> Iterator[Any]:
             yield file
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing; is the download complete?") from error
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); download it again") from error
 
 
@@ -186,22 +197,41 @@ def read_torch(path: Path) -> dict[str, Any]:
             f"{path} holds Python objects besides tensors, and reading those could execute code: "
             "save its tensors alone, on a machine where you trust it"
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no file of torch.save: {error}") from error
+    except Exception as error:  # a damaged pickle ends in almost any of Python's errors
+        cause = str(error) or type(error).__name__
+        raise CheckpointError(f"{path} is damaged or no file of torch.save: {cause}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds no dictionary but {type(content).__name__}")
     return content
+
+
+def named_tensors(content: object, source: Path | str) -> dict[str, Tensor]:
+    """Return a part of a file that must be tensors by name.
+
+    Raises:
+        CheckpointError: it is something else.
+    """
+    pairs = content.items() if isinstance(content, Mapping) else [(None, content)]
+    found = {}
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            what = type(value).__name__
+            raise CheckpointError(f"{source} holds {what} {str(name)[:64]!r} instead of a tensor")
+        found[name] = value
+    return found
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        CheckpointError: it is missing or no JSON.
+        CheckpointError: it is missing, cannot be read or is no JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing; is the download complete?") from error
-    except ValueError as error:
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no JSON ({error}); download it again") from error

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from vljepa_ros.model.checkpoints.names import Names
-from vljepa_ros.model.checkpoints.tensors import CheckpointError, read_torch
+from vljepa_ros.model.checkpoints.tensors import CheckpointError, named_tensors, read_torch
 from vljepa_ros.model.checkpoints.v_jepa import VJepaWeights
 
 KEYS = ("encoder", "target_encoder", "ema_encoder")
@@ -63,7 +63,7 @@ def read_v_jepa_file(path: Path, key: str | None = None) -> VJepaWeights:
     if not isinstance(content.get(key), Mapping):
         found = ", ".join(name for name in KEYS if name in content) or "none at all"
         raise CheckpointError(f"{path} has no encoder {key!r}, but {found}")
-    tensors = _unwrapped(content[key])
+    tensors = _unwrapped(named_tensors(content[key], path))
     if _is_newer(tensors):
         return VJepaWeights(path, "V-JEPA 2.1 (.pt)", _V_JEPA_2_1, tensors, _EARLIER_NORMS)
     return VJepaWeights(path, "V-JEPA 2 (.pt)", _V_JEPA_2, tensors, ("pos_embed",))
@@ -72,11 +72,13 @@ def read_v_jepa_file(path: Path, key: str | None = None) -> VJepaWeights:
 def _usual_key(content: Mapping[str, Any]) -> str:
     if "ema_encoder" in content:
         return "ema_encoder"
-    return "target_encoder" if _is_newer(content.get("target_encoder", {})) else "encoder"
+    target = content.get("target_encoder")
+    newer = isinstance(target, Mapping) and _is_newer(target)
+    return "target_encoder" if newer else "encoder"
 
 
-def _is_newer(tensors: Mapping[str, Any]) -> bool:
-    return any("norms_block." in name for name in tensors)
+def _is_newer(tensors: Mapping[Any, Any]) -> bool:
+    return any("norms_block." in str(name) for name in tensors)
 
 
 def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
