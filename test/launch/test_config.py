@@ -15,9 +15,7 @@ pytest.importorskip("rclpy", reason="the nodes' parameter tables need ROS 2")
 from vljepa_ros.nodes import start
 from vljepa_ros.nodes.common.lifecycle import AUTOSTART
 from vljepa_ros.nodes.common.parameters import ParameterSpec
-from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER
-from vljepa_ros.nodes.replay import PARAMETERS as REPLAY
-from vljepa_ros.nodes.visualizer import PARAMETERS as VISUALIZER
+from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER, REPLAY, VISUALIZER
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "config"
 TABLES = {

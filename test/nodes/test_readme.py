@@ -16,9 +16,7 @@ import pytest
 from support.ros import DEADLINE_S, Bench, Inbox
 from vljepa_msgs.msg import Embedding
 from vljepa_msgs.srv import EmbedText
-from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER
-from vljepa_ros.nodes.replay import PARAMETERS as REPLAY
-from vljepa_ros.nodes.visualizer import PARAMETERS as VISUALIZER
+from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER, REPLAY, VISUALIZER
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

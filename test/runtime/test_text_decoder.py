@@ -13,7 +13,8 @@ import pytest
 from support.colour_bundle import COLOURS, DIMENSION, LEVELS, add_text_decoder, seal, sentence
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError
-from vljepa_ros.runtime.choose_decoder import DECODERS, choose_decoder
+from vljepa_ros.runtime.choose_decoder import choose_decoder
+from vljepa_ros.runtime.decoder import DECODERS
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.text_decoder import TextDecoder

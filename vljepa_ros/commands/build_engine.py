@@ -12,9 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.backend import TENSORRT, BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
-from vljepa_ros.runtime.choose import TENSORRT
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.backend import TENSORRT, BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
-from vljepa_ros.runtime.choose import TENSORRT
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.reference import Reference
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu

@@ -33,7 +33,8 @@ from vljepa_ros.nodes.state_worker import StateWorker
 from vljepa_ros.nodes.text_client import TextClient
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
-from vljepa_ros.runtime.choose_decoder import PHRASES, choose_decoder
+from vljepa_ros.runtime.choose_decoder import choose_decoder
+from vljepa_ros.runtime.decoder import PHRASES
 from vljepa_ros.runtime.none_of_these import answers_or_none
 from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
 from vljepa_ros.runtime.queries import QueryError

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of the embedder and of the describer, and those that several nodes share."""
+"""The parameters of all nodes."""
 
 from __future__ import annotations
 
 from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
-from vljepa_ros.runtime.choose import AUTO, BACKENDS
-from vljepa_ros.runtime.choose_decoder import DECODERS, PHRASES
+from vljepa_ros.runtime.backend import AUTO, BACKENDS
+from vljepa_ros.runtime.decoder import DECODERS, PHRASES
 from vljepa_ros.runtime.none_of_these import OFF
 from vljepa_ros.runtime.phrases import ANSWER_FROM, OWN
 from vljepa_ros.runtime.signals import ANSWERS, COMPARISONS
@@ -206,3 +206,78 @@ DESCRIBER = (
         maximum=1.0,
     ),
 )
+
+VISUALIZER = (
+    IMAGE_TRANSPORT,
+    ParameterSpec(
+        "max_rate_hz", 15.0, "Highest rate in Hz of overlay images.", Change.LIVE, 0.1, 120.0
+    ),
+    ParameterSpec(
+        "text_size_m", 0.05, "Height of the marker texts in metres.", Change.LIVE, 0.001, 10.0
+    ),
+    ParameterSpec(
+        "text_distance_m",
+        1.0,
+        "Distance of the marker texts in front of the camera in metres.",
+        Change.LIVE,
+        0.0,
+        100.0,
+    ),
+)
+
+NOW, RECORDED = "now", "recorded"  # values of the parameter stamps
+
+REPLAY = (
+    ParameterSpec(
+        "source",
+        "",
+        "What to replay: video file, folder of images, rosbag2 (folder, .mcap, .db3) or camera "
+        "(/dev/video0).",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "topic",
+        "",
+        "Image topic in the bag; empty: its first, if possible no depth.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "folder_rate_hz",
+        10.0,
+        "Images per second of a folder whose file names are no times.",
+        Change.UNCONFIGURED,
+        0.01,
+        1000.0,
+    ),
+    ParameterSpec(
+        "rate",
+        1.0,
+        "Speed: 2.0 is twice as fast. 0.0 only waits until reliable subscribers have received an "
+        "image, and their queues may still overflow.",
+        Change.LIVE,
+        0.0,
+        1000.0,
+    ),
+    ParameterSpec(
+        "stamps",
+        NOW,
+        "Stamps of the images: now is the clock of the node, recorded keeps those of the bag, so "
+        "that results can be joined with its other topics.",
+        Change.INACTIVE,
+        choices=(NOW, RECORDED),
+    ),
+    ParameterSpec("loop", False, "Begin again at the end; not for cameras.", Change.LIVE),
+    ParameterSpec(
+        "frame_id", "camera", "frame_id of images for which the source has none.", Change.INACTIVE
+    ),
+    ParameterSpec(
+        "wait_for_subscribers",
+        1,
+        "Subscribers to wait for before the first image; 0 starts at once.",
+        Change.INACTIVE,
+        0,
+        100,
+    ),
+)
+
+TABLES = (EMBEDDER, DESCRIBER, VISUALIZER, REPLAY)

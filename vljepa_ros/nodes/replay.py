@@ -31,67 +31,13 @@ from std_msgs.msg import Bool
 from vljepa_ros.nodes.common.conversions import to_stamp
 from vljepa_ros.nodes.common.diagnostics import Health, Level, Rate
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
-from vljepa_ros.nodes.common.parameters import Change, ParameterSpec, Phase
+from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.qos import latched, reliable
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.parameter_tables import RECORDED, REPLAY
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.recordings.timetable import Pace, Timetable
-
-NOW, RECORDED = "now", "recorded"  # values of the parameter stamps
-
-PARAMETERS = (
-    ParameterSpec(
-        "source",
-        "",
-        "What to replay: video file, folder of images, rosbag2 (folder, .mcap, .db3) or camera "
-        "(/dev/video0).",
-        Change.UNCONFIGURED,
-    ),
-    ParameterSpec(
-        "topic",
-        "",
-        "Image topic in the bag; empty: its first, if possible no depth.",
-        Change.UNCONFIGURED,
-    ),
-    ParameterSpec(
-        "folder_rate_hz",
-        10.0,
-        "Images per second of a folder whose file names are no times.",
-        Change.UNCONFIGURED,
-        0.01,
-        1000.0,
-    ),
-    ParameterSpec(
-        "rate",
-        1.0,
-        "Speed: 2.0 is twice as fast. 0.0 only waits until reliable subscribers have received an "
-        "image, and their queues may still overflow.",
-        Change.LIVE,
-        0.0,
-        1000.0,
-    ),
-    ParameterSpec(
-        "stamps",
-        NOW,
-        "Stamps of the images: now is the clock of the node, recorded keeps those of the bag, so "
-        "that results can be joined with its other topics.",
-        Change.INACTIVE,
-        choices=(NOW, RECORDED),
-    ),
-    ParameterSpec("loop", False, "Begin again at the end; not for cameras.", Change.LIVE),
-    ParameterSpec(
-        "frame_id", "camera", "frame_id of images for which the source has none.", Change.INACTIVE
-    ),
-    ParameterSpec(
-        "wait_for_subscribers",
-        1,
-        "Subscribers to wait for before the first image; 0 starts at once.",
-        Change.INACTIVE,
-        0,
-        100,
-    ),
-)
 
 PROBLEMS = "recording"  # on /diagnostics the counts of what was left out begin with this
 PUBLISHED = "published"
@@ -115,7 +61,7 @@ class Replay(ManagedNode):
         self._stop = threading.Event()
         self._rate = Rate()
         self._next_image_s: float | None = None  # steady clock; during a long wait
-        super().__init__("replay", PARAMETERS, **options)
+        super().__init__("replay", REPLAY, **options)
         self._problems = self.tally.part(PROBLEMS)
         self._told: Counter[str] = Counter()  # problems of the source that were counted
         self._end = self.create_guard_condition(self._deactivate_at_end)

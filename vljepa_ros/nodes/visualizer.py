@@ -34,36 +34,17 @@ from vljepa_ros.nodes.common.conversions import to_image, to_ns, to_rgb
 from vljepa_ros.nodes.common.diagnostics import Health, Level, Rate
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import Listener
-from vljepa_ros.nodes.common.parameters import Change, ParameterSpec
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, aspect_of, drops_of
 from vljepa_ros.nodes.markers import state_markers
-from vljepa_ros.nodes.parameter_tables import IMAGE_TRANSPORT
+from vljepa_ros.nodes.parameter_tables import VISUALIZER
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
 from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard, StateView
 from vljepa_ros.views.overlay import OverlayPainter
 from vljepa_ros.views.text_drawing import lacks_letters
-
-PARAMETERS = (
-    IMAGE_TRANSPORT,
-    ParameterSpec(
-        "max_rate_hz", 15.0, "Highest rate in Hz of overlay images.", Change.LIVE, 0.1, 120.0
-    ),
-    ParameterSpec(
-        "text_size_m", 0.05, "Height of the marker texts in metres.", Change.LIVE, 0.001, 10.0
-    ),
-    ParameterSpec(
-        "text_distance_m",
-        1.0,
-        "Distance of the marker texts in front of the camera in metres.",
-        Change.LIVE,
-        0.0,
-        100.0,
-    ),
-)
 
 _DEMAND_PERIOD_S = 0.2
 _MARKER_PERIOD_S = 0.5
@@ -88,7 +69,7 @@ class Visualizer(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         """Declare the parameters; topics follow on configure and activate."""
-        super().__init__("visualizer", PARAMETERS, **options)
+        super().__init__("visualizer", VISUALIZER, **options)
         self._board = StateBoard()
         self._painter = OverlayPainter()
         self._gate = StampGate(self.parameters["max_rate_hz"], _MAX_GAP_S)

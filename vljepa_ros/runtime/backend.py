@@ -17,6 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+AUTO, TENSORRT, ONNXRUNTIME = "auto", "tensorrt", "onnxruntime"
+BACKENDS = (AUTO, TENSORRT, ONNXRUNTIME)
+"""By name; here and not in :mod:`.choose`, which loads their libraries."""
+
 
 class BackendError(RuntimeError):
     """A model that loaded failed to run, or gave values that cannot be used."""

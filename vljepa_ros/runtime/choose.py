@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vljepa_ros.runtime.backend import Backend
+from vljepa_ros.runtime.backend import ONNXRUNTIME, TENSORRT, Backend
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage, NoDriver, UnusablePlan
-
-AUTO, TENSORRT, ONNXRUNTIME = "auto", "tensorrt", "onnxruntime"
-BACKENDS = (AUTO, TENSORRT, ONNXRUNTIME)
 
 
 class Chosen(NamedTuple):
@@ -31,7 +28,7 @@ def choose_backend(name: str, bundle: Bundle, threads: int, engines: EngineOptio
     """Load a backend.
 
     Args:
-        name: one of :data:`BACKENDS`.
+        name: one of :data:`.backend.BACKENDS`.
         bundle: what it runs.
         threads: compute threads of ONNX Runtime.
         engines: how TensorRT's engines are found and run.

@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.decoder import Decoder
+from vljepa_ros.runtime.decoder import DECODERS, PHRASES, SENTENCES, Decoder
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.text_decoder import TextDecoder
-
-PHRASES, SENTENCES = "phrases", "sentences"
-DECODERS = (PHRASES, SENTENCES)
 
 
 def available_decoders(bundle: Bundle) -> tuple[str, ...]:

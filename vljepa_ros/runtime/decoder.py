@@ -9,6 +9,10 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
+PHRASES, SENTENCES = "phrases", "sentences"
+DECODERS = (PHRASES, SENTENCES)
+"""By name; here and not in :mod:`.choose_decoder`, which loads their libraries."""
+
 
 @dataclass(frozen=True)
 class Description:

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vljepa_ros.runtime.backend import (
+    BACKENDS,
+    ONNXRUNTIME,
     Backend,
     BackendError,
     DeviceLostError,
@@ -26,7 +28,7 @@ from vljepa_ros.runtime.backend import (
 )
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.bundle_files import COPY_AGAIN, EXPORT_AGAIN
-from vljepa_ros.runtime.choose import BACKENDS, ONNXRUNTIME, choose_backend
+from vljepa_ros.runtime.choose import choose_backend
 from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
@@ -75,7 +77,7 @@ class VLJepa:
 
         Args:
             path: the bundle's folder; None is the default bundle.
-            backend: one of :data:`~vljepa_ros.runtime.choose.BACKENDS`.
+            backend: one of :data:`~vljepa_ros.runtime.backend.BACKENDS`.
             threads: compute threads per graph on ONNX Runtime, at least 1.
             engines: how TensorRT's engines are found and run; None is as they are and from the
                 usual place.

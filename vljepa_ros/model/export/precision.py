@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.half_rounding import round_halves, value_types
 from vljepa_ros.model.export.low_precision import FP32_OPERATORS
+from vljepa_ros.runtime.backend import ONNXRUNTIME
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
 from vljepa_ros.runtime.bundle_files import BundleError
-from vljepa_ros.runtime.choose import ONNXRUNTIME
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 from vljepa_ros.runtime.reference import DisagreementError, Reference

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.parameter_tables import TABLES
 
 _DECLARED_LATER = "qos_overrides."  # by publishers and subscriptions, when they are created
 
@@ -21,24 +22,10 @@ def unknown_parameters(node: ManagedNode) -> list[str]:
         for name in node._parameter_overrides  # rclpy has no public name for what was given
         if not node.has_parameter(name) and not name.startswith(_DECLARED_LATER)
     }
-    if undeclared:
-        undeclared -= _known()
+    undeclared -= {spec.name for table in TABLES for spec in table}
     return [
         f"unknown parameter {name} is ignored{_hint(name, node)}" for name in sorted(undeclared)
     ]
-
-
-def _known() -> set[str]:
-    """Return the names of the parameters of all our nodes."""
-    from vljepa_ros.nodes import parameter_tables, replay, visualizer  # slow, and seldom needed
-
-    tables = (
-        parameter_tables.EMBEDDER,
-        parameter_tables.DESCRIBER,
-        replay.PARAMETERS,
-        visualizer.PARAMETERS,
-    )
-    return {spec.name for table in tables for spec in table}
 
 
 def _hint(name: str, node: ManagedNode) -> str:
