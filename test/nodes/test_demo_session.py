@@ -86,11 +86,12 @@ def test_a_source_that_gets_stuck_ends_the_session(
 def test_a_wait_that_the_replay_announces_is_no_silence(
     ros: Bench, recorder: Recorder, tmp_path: Path
 ) -> None:
-    write_folder(tmp_path, ["1000.0.png", "1050.0.png"], ["red", "blue"])
+    names = ["1000.0.png", "1000.1.png", "1000.2.png", "1050.2.png"]
+    write_folder(tmp_path, names, ["red"] * 4)
     ros.add(partial(Replay, namespace=NAMESPACE), source=str(tmp_path))
     announced = time.monotonic() + 30.0
     ros.wait(lambda: recorder.next_image_s > announced, "the announcement")
-    assert recorder.run.frames == 1
+    assert recorder.run.frames == 3
 
 
 def test_an_exception_in_a_thread_ends_the_session(ros: Bench, recorder: Recorder) -> None:

@@ -40,11 +40,14 @@ def counted(inbox: list[Embedding], stamp_ns: int) -> Counter[str]:
 
 def test_a_describer_that_was_busy_misses_none(ros: Bench, bundle: str) -> None:
     segments = ros.inbox(Segment, "describer/segment", reliable(MAX_QUERIES))
-    describer = ros.add(Describer, bundle=bundle)
+    describer = ros.add(Describer, bundle=bundle, answer_from="all")
     publisher = ros.node.create_publisher(Embedding, "embedder/embedding", embeddings())
     infos = ros.node.create_publisher(ModelInfo, "embedder/model_info", latched(1))
     ros.wait(lambda: publisher.get_subscription_count() == 1, "the describer listens")
-    infos.publish(ModelInfo(queries=[Query(name=name, text="What?") for name in NAMES]))
+    ros.wait(lambda: describer.phase is Phase.ACTIVE, "it is active")
+    infos.publish(
+        ModelInfo(space_id=SPACE, queries=[Query(name=name, text="What?") for name in NAMES])
+    )
     with busy(describer):
         for tick in range(TICKS):
             for name in NAMES:

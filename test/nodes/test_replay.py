@@ -272,17 +272,18 @@ def test_each_source_is_counted_from_its_own_beginning(ros: Bench, tmp_path: Pat
 
 
 def test_a_long_wait_is_announced_and_can_be_ended(ros: Bench, tmp_path: Path) -> None:
-    write_folder(tmp_path, ["1000.0.png", "1050.0.png"], SEQUENCE)
+    names = ["1000.0.png", "1000.1.png", "1000.2.png", "1050.2.png"]
+    write_folder(tmp_path, names, ["red"] * 4)
     images, reports = reliable_images(ros), ros.diagnostics("replay")
     log = rosout(ros)
     ros.add(Replay, source=str(tmp_path))
-    images.wait(1)
+    images.wait(3)
     report = reports.wait_for(lambda one: "next image in [s]" in one.values, "the announcement")
     assert 30 < float(report.values["next image in [s]"]) <= 50
     assert "the next image comes in" in report.message
     log.wait_for(lambda one: one.msg == "the next image comes in 50 s", "the announcement")
     assert transition(ros, Transition.TRANSITION_DEACTIVATE)
-    assert len(images) == 1
+    assert len(images) == 3
 
 
 def test_a_jump_of_the_clock_is_bridged_and_told(ros: Bench, tmp_path: Path) -> None:

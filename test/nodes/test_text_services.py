@@ -153,6 +153,8 @@ def test_a_bad_question_is_refused(
 def test_a_question_before_the_first_clip_and_after_the_last_is_refused(
     ros: Bench, film: Film
 ) -> None:
+    answers = ros.inbox(ModelInfo, "embedder/model_info", latched(1))
+    answers.wait(1)  # it is active
     assert "no clip" in ask(ros, "What colour?", ["red"]).message
     film.roll("red")
     assert ask(ros, "What colour?", ["red"]).success

@@ -72,9 +72,10 @@ def test_transitions_that_are_not_possible_are_answered(
 def test_autostart_happens_once(ros: Bench, bundle: str, make: type[ManagedNode]) -> None:
     node = ros.add(make, bundle=bundle)
     ros.wait(lambda: node.phase is Phase.ACTIVE, "it is active")
-    assert len(list(node.timers)) == 2, "those of the diagnostics and of the namesakes"
     assert ros.transition(node.get_name(), "deactivate")
     assert state(ros, node) == "inactive"
+    assert ros.transition(node.get_name(), "cleanup")
+    assert len(list(node.timers)) == 2, "those of the diagnostics and of the namesakes"
 
 
 @NODES
