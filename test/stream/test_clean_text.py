@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.stream.clean_text import TextTooLongError, clean_text, whole_text
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,18 @@ def test_any_text_becomes_one_harmless_line_that_stays_as_it_is(text: str, limit
     assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in clean)
     clean.encode("utf-8")
     assert clean_text(clean, limit) == clean
+
+
+@given(st.text(max_size=60), st.integers(1, 20))
+def test_a_whole_text_is_never_cut(text: str, limit: int) -> None:
+    longest = clean_text(text, limit=1000)
+    if len(longest) <= limit and len(text) <= 8 * limit:
+        assert whole_text(text, limit) == longest
+    else:
+        with pytest.raises(TextTooLongError, match=f"longer than {limit} characters"):
+            whole_text(text, limit)
+
+
+def test_a_text_that_would_be_cut_before_a_space_is_too_long() -> None:
+    with pytest.raises(TextTooLongError):
+        whole_text("a" * 64 + " b", 64)

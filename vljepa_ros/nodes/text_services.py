@@ -27,7 +27,7 @@ from vljepa_ros.runtime.queries import (
     clean_phrases,
     format_entry,
 )
-from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.stream.clean_text import TextTooLongError, whole_text
 
 MAX_ANSWERS = 64
 
@@ -126,8 +126,7 @@ class TextServices:
 
 def _whole(text: str, what: str) -> str:
     """Return a text cleaned, or refuse it: a question or answer that is cut is another one."""
-    limit = 2 * MAX_TEXT  # what is cut here, perhaps before a space, is too long in any case
-    clean = clean_text(text, limit=limit)
-    if len(clean) > MAX_TEXT or len(text) > 4 * limit:
-        raise RefusedError(f"{what} {clean[:32]!r}... is longer than {MAX_TEXT} characters")
-    return clean
+    try:
+        return whole_text(text, MAX_TEXT)
+    except TextTooLongError as error:
+        raise RefusedError(f"{what} {error}") from error

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from vljepa_ros.runtime.phrases import MAX_ADDED, MAX_ADDED_PER_QUERY
-from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.stream.clean_text import TextTooLongError, clean_text, whole_text
 
 MAX_QUERIES = 64
 MAX_NAME = 64
@@ -71,11 +71,9 @@ def clean_name(name: str) -> str:
     Raises:
         QueryError: it is empty or too long.
     """
-    clean = clean_text(name, limit=MAX_NAME + 1)
+    clean = _whole(name, MAX_NAME, "the name")
     if not clean:
         raise QueryError("a query has no name")
-    if len(clean) > MAX_NAME:
-        raise QueryError(f"the name {clean[:16]!r}... is longer than {MAX_NAME} characters")
     return clean
 
 
@@ -109,13 +107,9 @@ def clean_phrase(query: str, text: str) -> str:
     Raises:
         QueryError: it is empty or too long.
     """
-    clean = clean_text(text, limit=MAX_TEXT + 1)
+    clean = _whole(text, MAX_TEXT, f"a phrase of query {query!r},")
     if not clean:
         raise QueryError(f"a phrase of query {query!r} is empty")
-    if len(clean) > MAX_TEXT:
-        raise QueryError(
-            f"the phrase {clean[:16]!r}... of query {query!r} is longer than {MAX_TEXT} characters"
-        )
     return clean
 
 
@@ -148,10 +142,10 @@ def format_entry(name: str, text: str) -> str:
     Raises:
         QueryError: the name cannot be written as an entry.
     """
-    clean = clean_text(name, limit=MAX_NAME + 1)
+    clean = _whole(name, MAX_NAME, "the name")
     if _SEPARATOR in clean:
         raise QueryError(f"a name must not contain {_SEPARATOR!r}: {clean!r}")
-    return f"{clean}{_SEPARATOR} {clean_text(text, limit=MAX_TEXT + 1)}" if text else clean
+    return f"{clean}{_SEPARATOR} {_whole_question(clean, text)}" if text else clean
 
 
 def _named(entries: Sequence[str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -170,9 +164,18 @@ def _named(entries: Sequence[str], known: Mapping[str, str]) -> Iterator[tuple[s
 
 
 def _clean_question(name: str, text: str) -> str:
-    clean = clean_text(text, limit=MAX_TEXT + 1)
+    clean = _whole_question(name, text)
     if not clean:
         raise QueryError(f"query {name!r} has no text")
-    if len(clean) > MAX_TEXT:
-        raise QueryError(f"the text of query {name!r} is longer than {MAX_TEXT} characters")
     return clean
+
+
+def _whole_question(name: str, text: str) -> str:
+    return _whole(text, MAX_TEXT, f"the text of query {name!r},")
+
+
+def _whole(text: str, limit: int, what: str) -> str:
+    try:
+        return whole_text(text, limit)
+    except TextTooLongError as error:
+        raise QueryError(f"{what} {error}") from error

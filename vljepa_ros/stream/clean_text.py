@@ -28,5 +28,21 @@ def clean_text(text: str, limit: int = 200) -> str:
     return clean
 
 
+class TextTooLongError(ValueError):
+    """A text has more characters than are taken, and would have to be cut."""
+
+
+def whole_text(text: str, limit: int) -> str:
+    """Return ``text`` as :func:`clean_text` does, but never cut: a part of it means another thing.
+
+    Raises:
+        TextTooLongError: it has more than ``limit`` characters.
+    """
+    clean = clean_text(text, limit=2 * limit)  # what is cut here is too long in any case
+    if len(clean) > limit or len(text) > 8 * limit:
+        raise TextTooLongError(f"{clean[:16]!r}... is longer than {limit} characters")
+    return clean
+
+
 def _is_harmless(character: str) -> bool:
     return character in _JOINERS or unicodedata.category(character) not in _HARMFUL
