@@ -72,6 +72,28 @@ def test_wrong_labels_and_classes_count_as_they_should(model: VLJepa, folder: Pa
     assert figures["chance"] == pytest.approx(100 / 3)
 
 
+def test_live_the_end_of_a_long_span_is_seen_and_else_the_whole(
+    model: VLJepa, tmp_path: Path
+) -> None:
+    colours = ["red"] * 40 + ["blue"] * 3  # the bundle's clip is 4 frames at 10 Hz
+    for number, colour in enumerate(colours):
+        cv2.imwrite(str(tmp_path / f"{number:03}.png"), colour_frame(colour)[..., ::-1])
+    items = [Labelled(Span("."), "blue"), Labelled(Span(".", end=3.9), "red")]
+    found = {}
+    for live in (True, False):
+        report = measures.classification(model, tmp_path, items, COLOUR, live=live)
+        found[live] = [one["best"] for one in report.results]
+    assert found == {True: ["blue", "red"], False: ["red", "red"]}
+
+
+def test_each_clip_has_its_result(model: VLJepa, folder: Path) -> None:
+    items = labelled(("red", "red"), ("blue", "green"), ("green", "green"))
+    results = measures.classification(model, folder, items, COLOUR).results
+    assert (results[0]["label"], results[0]["rank"]) == ("red", 1)
+    assert results[1]["clip"] == "blue [0..0.02 s]"
+    assert results[1]["label"] == "green" and results[1]["rank"] == 2
+
+
 def test_labels_are_read_in_the_template(model: VLJepa, folder: Path) -> None:
     items = labelled(("white", "whit"), ("blue", "blu"))
     assert measures.classification(model, folder, items, COLOUR, "{}e").figures["top1"] == 100.0

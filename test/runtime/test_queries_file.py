@@ -65,7 +65,10 @@ def test_the_home_folder_may_be_a_tilde(file: Path, monkeypatch: pytest.MonkeyPa
         ("'a: b': {text: Why}", "a name must not contain ':'"),
         ("' a': {text: Why}\na: {text: Why}", "query 'a' is named twice"),
         (f"action: {{phrases: [{', '.join('x' * 257)}]}}", "257 phrases for query 'action'"),
-        (f"action: {{phrases: [{'x' * 201}]}}", "of query 'action', 'xxxxxxxxxxxxxxxx'... is longer than 200"),
+        (
+            f"action: {{phrases: [{'x' * 201}]}}",
+            "xxx'... is longer than 200",
+        ),
         ("\n".join(f"q{n}: {{text: Why}}" for n in range(65)), "65 queries; there may be 64"),
     ],
     ids=lambda value: value[:24],

@@ -14,6 +14,7 @@ from vljepa_ros.stream.sampling import (
     LONE_IMAGE_S,
     ROUNDING_S,
     Extent,
+    live_times,
     middle_times,
     shown_at,
     spread_evenly,
@@ -27,6 +28,11 @@ def shown(images: list[float], times: list[float]) -> list[float]:
 def test_the_times_are_the_middles_of_equal_parts() -> None:
     assert middle_times(1.0, 3.0, 4).tolist() == [1.25, 1.75, 2.25, 2.75]
     assert middle_times(2.0, 2.0, 2).tolist() == [2.0, 2.0]
+
+
+def test_live_times_end_with_the_part_and_go_back_at_the_rate() -> None:
+    assert live_times(3.0, 3, 2.0).tolist() == [2.0, 2.5, 3.0]
+    assert live_times(0.5, 3, 2.0).tolist() == [0.0, 0.0, 0.5]
 
 
 def test_an_image_is_shown_until_the_next_one() -> None:

@@ -79,7 +79,15 @@ def _add_shared(options: argparse.ArgumentParser) -> None:
     options.add_argument("--bundle", type=Path, help="folder of the bundle; default: the shipped")
     options.add_argument("--clips", type=Path, required=True, help="folder that holds the clips")
     options.add_argument("--annotations", type=Path, required=True, help="JSON lines")
-    options.add_argument("--json", type=Path, help="write the figures to this file, too")
+    options.add_argument(
+        "--json", type=Path, help="write the figures and the result of each clip to this file"
+    )
+    options.add_argument(
+        "--live",
+        action="store_true",
+        help="see the clip that a robot sees at the end of each span, at the model's own rate; "
+        "without it the images are spread over the span, as in training",
+    )
     options.add_argument("--threads", type=int, default=1, help="compute threads")
 
 
@@ -100,13 +108,15 @@ def _measure(
 ) -> Report:
     name, text = query
     if args.task == "classify":
-        return measures.classification(model, args.clips, items, text, args.template)
+        return measures.classification(
+            model, args.clips, items, text, args.template, live=args.live
+        )
     if args.task == "retrieve":
-        return measures.retrieval(model, args.clips, items, text)
+        return measures.retrieval(model, args.clips, items, text, live=args.live)
     if args.task == "vqa":
-        return measures.question_answering(model, args.clips, items)
+        return measures.question_answering(model, args.clips, items, live=args.live)
     bank = measures.sentence_bank(model, name, sentences) if sentences else None
-    return measures.captioning(model, args.clips, items, name, text, bank)
+    return measures.captioning(model, args.clips, items, name, text, bank, live=args.live)
 
 
 def _sentences(file: Path) -> list[str]:

@@ -42,9 +42,16 @@ class EmbeddedClips:
 
 
 def embed_clips(
-    model: VLJepa, folder: Path, queries: Mapping[Span, Sequence[str]]
+    model: VLJepa, folder: Path, queries: Mapping[Span, Sequence[str]], *, live: bool = False
 ) -> EmbeddedClips:
     """Embed every span for its queries, each clip file opened once for all its spans.
+
+    Args:
+        model: a loaded model.
+        folder: the folder of the clips.
+        queries: texts by span.
+        live: take the clip at the model's own rate that ends with the span, as a robot sees it
+            there, and not images that are spread over the span.
 
     Raises:
         NoClipsError: no span is left.
@@ -53,7 +60,7 @@ def embed_clips(
     """
     result = EmbeddedClips()
     for spans in _progress(_by_clip(queries), "clips"):
-        _add_clip(result, model, folder, {span: queries[span] for span in spans})
+        _add_clip(result, model, folder, {span: queries[span] for span in spans}, live)
     if not result.vectors:
         name, cause = next(iter(result.unreadable.items()))
         raise NoClipsError(
@@ -72,13 +79,17 @@ def _by_clip(spans: Iterable[Span]) -> list[list[Span]]:
 
 
 def _add_clip(
-    result: EmbeddedClips, model: VLJepa, folder: Path, queries: Mapping[Span, Sequence[str]]
+    result: EmbeddedClips,
+    model: VLJepa,
+    folder: Path,
+    queries: Mapping[Span, Sequence[str]],
+    live: bool,
 ) -> None:
     """Add the spans of one clip; those that are not reached when it fails are unreadable."""
     waiting, clip = dict(queries), next(iter(queries))
     try:
         with opened_clip(folder / clip.clip, clip.topic) as source:
-            for span, images in _clips(source, list(queries), model.bundle):
+            for span, images in _clips(source, list(queries), model.bundle, live):
                 texts = waiting.pop(span)
                 if isinstance(images, SpanError):
                     result.unreadable[str(span)] = images.cause
@@ -91,10 +102,16 @@ def _add_clip(
         result.unreadable.update({str(span): str(error) for span in waiting})
 
 
-def _clips(source: Source, spans: Sequence[Span], bundle: Bundle) -> Iterator[SpanImages]:
-    frame = bundle.frame
+def _clips(
+    source: Source, spans: Sequence[Span], bundle: Bundle, live: bool
+) -> Iterator[SpanImages]:
     return read_spans(
-        source, spans, frames=bundle.clip.frames, height=frame.height, width=frame.width
+        source,
+        spans,
+        frames=bundle.clip.frames,
+        height=bundle.frame.height,
+        width=bundle.frame.width,
+        live_hz=bundle.clip.rate_hz if live else None,
     )
 
 

@@ -24,7 +24,13 @@ from vljepa_ros.runtime.tasks import PLACE, embed_texts, prompts, retrieve
 
 
 def classification(
-    model: VLJepa, folder: Path, items: Sequence[Labelled], query: str, template: str = PLACE
+    model: VLJepa,
+    folder: Path,
+    items: Sequence[Labelled],
+    query: str,
+    template: str = PLACE,
+    *,
+    live: bool = False,
 ) -> Report:
     """Measure how often a clip's own label comes first among all labels of the annotations.
 
@@ -34,6 +40,7 @@ def classification(
         items: annotations with at least two different labels.
         query: text of the query.
         template: what a label is put into before it is encoded.
+        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: there is only one label, no clip can be read, or a text cannot be used.
@@ -43,7 +50,7 @@ def classification(
     if len(labels) < 2:
         raise ValueError(f"all annotations have the label {labels[0]!r}: nothing to tell apart")
     texts = embed_texts(model, prompts(labels, template))
-    clips = embed_clips(model, folder, {item.span: [query] for item in items})
+    clips = embed_clips(model, folder, {item.span: [query] for item in items}, live=live)
     read = [item for item in items if item.span in clips.vectors]
     truth = np.array([labels.index(item.label) for item in read])
     cosines = np.stack([clips.vectors[item.span][0] for item in read]) @ texts.T
@@ -57,10 +64,22 @@ def classification(
         "majority": percent(majority(truth)),
         "chance": percent(1 / len(labels)),
     }
-    return Report.of("classify", clips, figures)
+    best = [labels[number] for number in cosines.argmax(axis=1)]
+    results = [
+        {"clip": str(item.span), "label": item.label, "best": found, "rank": rank}
+        for item, found, rank in zip(read, best, ranks, strict=True)
+    ]
+    return Report.of("classify", clips, figures, results)
 
 
-def retrieval(model: VLJepa, folder: Path, items: Sequence[Captioned], query: str) -> Report:
+def retrieval(
+    model: VLJepa,
+    folder: Path,
+    items: Sequence[Captioned],
+    query: str,
+    *,
+    live: bool = False,
+) -> Report:
     """Measure how high a caption's own clip ranks among all clips.
 
     Every caption of a clip is looked for on its own. If clips share a caption word by word,
@@ -71,30 +90,40 @@ def retrieval(model: VLJepa, folder: Path, items: Sequence[Captioned], query: st
         folder: the folder of the clips.
         items: annotations, one for each span.
         query: text of the query that the clips are embedded for.
+        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: no clip can be read, or a text cannot be used.
         BackendError: the model failed.
     """
-    clips = embed_clips(model, folder, {item.span: [query] for item in items})
+    clips = embed_clips(model, folder, {item.span: [query] for item in items}, live=live)
     read = [item for item in items if item.span in clips.vectors]
     rows = np.stack([clips.vectors[item.span][0] for item in read])
-    ranks, chances = [], []
-    for caption in (caption for item in read for caption in item.captions):
-        right = [caption in item.captions for item in read]
+    ranks, chances, results = [], [], []
+    for item, caption in ((one, caption) for one in read for caption in one.captions):
+        right = [caption in other.captions for other in read]
         ranks.append(rank_of(retrieve(model, caption, rows).scores, right))
         chances.append(np.mean(right))
+        results.append({"clip": str(item.span), "caption": caption, "rank": ranks[-1]})
     figures = {
         "captions": len(ranks),
         **{f"r@{top}": percent(hit_rate(ranks, top)) for top in (1, 5, 10)},
         "median_rank": float(np.median(ranks)),
         "chance_r@1": percent(float(np.mean(chances))),
     }
-    return Report.of("retrieve", clips, figures)
+    return Report.of("retrieve", clips, figures, results)
 
 
-def question_answering(model: VLJepa, folder: Path, items: Sequence[Asked]) -> Report:
+def question_answering(
+    model: VLJepa, folder: Path, items: Sequence[Asked], *, live: bool = False
+) -> Report:
     """Measure how often the right candidate is the best answer to a question about a clip.
+
+    Args:
+        model: a loaded model.
+        folder: the folder of the clips.
+        items: annotations.
+        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: no clip can be read, or a text cannot be used.
@@ -103,20 +132,29 @@ def question_answering(model: VLJepa, folder: Path, items: Sequence[Asked]) -> R
     questions: dict[Span, list[str]] = {}
     for item in items:
         questions.setdefault(item.span, []).append(item.question)
-    clips = embed_clips(model, folder, questions)
-    hits, chances = [], []
+    clips = embed_clips(model, folder, questions, live=live)
+    hits, chances, results = [], [], []
     asked: Counter[Span] = Counter()
     for item in (item for item in items if item.span in clips.vectors):
         scores = model.answer(clips.vectors[item.span][asked[item.span]], item.answers)
         asked[item.span] += 1
         hits.append(rank_of(scores, [one == item.answer for one in item.answers]) == 1)
         chances.append(1 / len(item.answers))
+        best = item.answers[int(np.argmax(scores))]
+        results.append(
+            {
+                "clip": str(item.span),
+                "question": item.question,
+                "answer": item.answer,
+                "best": best,
+            }
+        )
     figures = {
         "questions": len(hits),
         "accuracy": percent(float(np.mean(hits))),
         "chance": percent(float(np.mean(chances))),
     }
-    return Report.of("vqa", clips, figures)
+    return Report.of("vqa", clips, figures, results)
 
 
 def captioning(
@@ -126,6 +164,8 @@ def captioning(
     query: str,
     text: str,
     bank: PhraseBank | None = None,
+    *,
+    live: bool = False,
 ) -> Report:
     """Measure how well the nearest sentence of a bank agrees with a clip's captions (CIDEr-D).
 
@@ -139,6 +179,7 @@ def captioning(
         query: name of the query, whose phrases are chosen from.
         text: text of the query.
         bank: sentences to choose from instead of the model's own bank.
+        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: fewer than two clips can be read, a text cannot be used, or the query has no
@@ -148,7 +189,7 @@ def captioning(
     chooser = bank or model.phrases
     if not chooser.can_answer(query):
         raise NoPhrasesError(query)
-    clips = embed_clips(model, folder, {item.span: [text] for item in items})
+    clips = embed_clips(model, folder, {item.span: [text] for item in items}, live=live)
     read = [item for item in items if item.span in clips.vectors]
     said = [chooser.best(query, clips.vectors[item.span][0]).text for item in read]
     captions = [item.captions for item in read]
@@ -158,7 +199,11 @@ def captioning(
         "cider": 100 * float(cider(said, captions).mean()),
         "chance": 100 * float(cider(dealt, captions).mean()),
     }
-    return Report.of("caption", clips, figures)
+    results = [
+        {"clip": str(item.span), "captions": list(item.captions), "said": one}
+        for item, one in zip(read, said, strict=True)
+    ]
+    return Report.of("caption", clips, figures, results)
 
 
 def sentence_bank(model: VLJepa, query: str, sentences: Sequence[str]) -> PhraseBank:

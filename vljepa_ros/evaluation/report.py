@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,21 +15,33 @@ _NAMED = 20  # clips with problems that the table names; the JSON file names all
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of one task by name: counts, ranks, and everything else in percent.
+    """What was measured in one task.
 
-    ``unreadable`` and ``damaged`` are as in :class:`EmbeddedClips`.
+    Attributes:
+        task: its name.
+        figures: counts, ranks, and everything else in percent, by name.
+        results: what was found for each clip, in the words of the task.
+        unreadable: as in :class:`EmbeddedClips`.
+        damaged: as in :class:`EmbeddedClips`.
     """
 
     task: str
     figures: Mapping[str, float]
+    results: Sequence[Mapping[str, object]]
     unreadable: Mapping[str, str]
     damaged: Mapping[str, str]
 
     @classmethod
-    def of(cls, task: str, clips: EmbeddedClips, figures: Mapping[str, float]) -> Report:
+    def of(
+        cls,
+        task: str,
+        clips: EmbeddedClips,
+        figures: Mapping[str, float],
+        results: Sequence[Mapping[str, object]],
+    ) -> Report:
         """Put figures and what became of the clips together."""
         counts = {"clips": len(clips.vectors), "unreadable": len(clips.unreadable)}
-        return cls(task, {**counts, **figures}, clips.unreadable, clips.damaged)
+        return cls(task, {**counts, **figures}, results, clips.unreadable, clips.damaged)
 
     def table(self) -> str:
         """Return a line for each figure and for each clip with a problem."""

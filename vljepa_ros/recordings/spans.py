@@ -17,7 +17,13 @@ from vljepa_ros.recordings.annotations import Span
 from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.stream.preprocess import fit_frame
-from vljepa_ros.stream.sampling import LONE_IMAGE_S, Extent, middle_times, shown_at
+from vljepa_ros.stream.sampling import (
+    LONE_IMAGE_S,
+    Extent,
+    live_times,
+    middle_times,
+    shown_at,
+)
 
 _FARTHEST = 1.5  # periods from the image that is wanted to the one that can be decoded
 
@@ -57,7 +63,13 @@ class _Part:
 
 
 def read_spans(
-    source: Source, spans: Sequence[Span], *, frames: int, height: int, width: int
+    source: Source,
+    spans: Sequence[Span],
+    *,
+    frames: int,
+    height: int,
+    width: int,
+    live_hz: float | None = None,
 ) -> Iterator[SpanImages]:
     """Yield each span with the images that the model sees of it, as soon as they are decoded.
 
@@ -67,6 +79,8 @@ def read_spans(
         frames: images of each part.
         height: rows of an image.
         width: columns of an image; the centre is cut out and scaled.
+        live_hz: rate of a clip that ends with the span, as a robot sees it there; None spreads
+            the images over the span.
 
     Raises:
         SourceError: the recording can no longer be read.
@@ -81,7 +95,11 @@ def read_spans(
         except ValueError as error:
             yield span, SpanError(span, str(error))
         else:
-            parts.append(_Part(span, middle_times(start, end, frames).tolist()))
+            if live_hz is None:
+                due_s = middle_times(start, end, frames)
+            else:
+                due_s = live_times(end, frames, live_hz)
+            parts.append(_Part(span, due_s.tolist()))
     wanted = sorted(
         ((time, part) for part in parts for time in part.times), key=lambda one: one[0]
     )

@@ -29,6 +29,14 @@ def middle_times(start: float, end: float, count: int) -> NDArray[np.float64]:
     return start + (np.arange(count) + 0.5) * (end - start) / count
 
 
+def live_times(end: float, count: int, rate_hz: float) -> NDArray[np.float64]:
+    """Return the times of a clip at a rate that ends at ``end``, as a robot sees it then.
+
+    It may begin before the part that is looked at, but not before the first image, at 0.
+    """
+    return np.maximum(0.0, end - np.arange(count - 1, -1, -1) / rate_hz)
+
+
 def shown_at(images: Iterable[tuple[float, _T]], times: Sequence[float]) -> Iterator[_T]:
     """Yield for each time the image that is shown then: the newest that is not after it.
 
