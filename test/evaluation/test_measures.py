@@ -78,7 +78,7 @@ def test_live_the_end_of_a_long_span_is_seen_and_else_the_whole(
     colours = ["red"] * 40 + ["blue"] * 3  # the bundle's clip is 4 frames at 10 Hz
     for number, colour in enumerate(colours):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), colour_frame(colour)[..., ::-1])
-    items = [Labelled(Span("."), "blue"), Labelled(Span(".", end=3.9), "red")]
+    items = [Labelled(Span("."), "blue"), Labelled(Span(".", end=4.0), "red")]
     found = {}
     for live in (True, False):
         report = measures.classification(model, tmp_path, items, COLOUR, live=live)

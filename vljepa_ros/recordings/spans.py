@@ -98,7 +98,9 @@ def read_spans(
             if live_hz is None:
                 due_s = middle_times(start, end, frames)
             else:
-                due_s = live_times(end, frames, live_hz)
+                # An image that begins where the part ends shows what comes after it.
+                newest = max(start, end - extent.period / 2)
+                due_s = live_times(newest, frames, live_hz)
             parts.append(_Part(span, due_s.tolist()))
     wanted = sorted(
         ((time, part) for part in parts for time in part.times), key=lambda one: one[0]
