@@ -303,6 +303,25 @@ def test_a_sqlite_file_that_is_cut_off_plays_what_is_whole(tmp_path: Path, keep:
     assert any("is unfinished" in note for note in source.notes)
 
 
+@pytest.mark.parametrize("value", ["NULL", "7", "x'00ff'", "'text'"])
+def test_values_of_another_type_in_a_sqlite_file_cost_only_their_rows(
+    tmp_path: Path, value: str
+) -> None:
+    images = {"/image": [bag_image(colour, n) for n, colour in enumerate(SEQUENCE, start=1)]}
+    bag = write_topics(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    (file,) = bag.glob("*.db3")
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        for table in ("topics", "messages"):  # copies hold no column to a type
+            database.execute(f"CREATE TABLE copied AS SELECT * FROM {table}")
+            database.execute(f"DROP TABLE {table}")
+            database.execute(f"ALTER TABLE copied RENAME TO {table}")
+        database.execute(f"INSERT INTO topics (id, name, type) VALUES (99, '/b', {value})")
+        database.execute(f"UPDATE messages SET data = {value} WHERE rowid = 3")
+    source = open_source(str(bag))
+    assert len(seen(source)) == len(SEQUENCE) - 1
+    assert sum(source.problems.values()) == 1
+
+
 def test_another_programs_sqlite_file_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db3")) as database:
         database.execute("CREATE TABLE people (name)")

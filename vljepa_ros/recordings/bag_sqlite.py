@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from vljepa_ros.recordings.source import SourceError
 MAGIC = b"SQLite format 3\0"
 _LOGS = ("-wal", "-journal")
 _DAMAGED = "bag file is damaged: the rest of its messages is left out"
+_NO_MESSAGE = "message has no time or no data"
 
 
 class SqliteFile(BagFile):
@@ -39,9 +40,12 @@ class SqliteFile(BagFile):
             raise SourceError(
                 f"{self.path} is no rosbag2 file that can be read: {error}"
             ) from error
+        whole = [row for row in topics if _are(row, int, str, str, str)]
+        if len(whole) < len(topics):
+            missing = missing or "a part of it is damaged (a topic has no name or type)"
         return [
             BagTopic(name, full_type(kind), encoding, counts[topic])
-            for topic, name, kind, encoding in topics
+            for topic, name, kind, encoding in whole
         ], missing
 
     def messages(self, topic: BagTopic) -> Iterator[StoredMessage]:
@@ -52,7 +56,11 @@ class SqliteFile(BagFile):
         )
         try:
             with closing(self._open()) as database:
-                yield from database.execute(query, (topic.name,))
+                for stamp_ns, data in database.execute(query, (topic.name,)):
+                    if _are((stamp_ns, data), int, bytes):
+                        yield stamp_ns, data
+                    else:
+                        self._problems[_NO_MESSAGE] += 1
         except sqlite3.Error:
             self._problems[_DAMAGED] += 1
 
@@ -82,6 +90,11 @@ def recovered(path: Path, folder: Path) -> Path:
     with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as database:
         database.execute("SELECT count(*) FROM sqlite_master").fetchall()
     return copy  # if that failed, reading it tells what is wrong with it
+
+
+def _are(row: Sequence[object], *kinds: type) -> bool:
+    """Tell whether values are of these types; SQLite holds values of any type in any column."""
+    return all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True))
 
 
 def _logs_of(path: Path) -> list[Path]:
