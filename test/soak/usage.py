@@ -12,7 +12,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Usage:
-    """Resident memory and this machine's shared memory in MiB, threads and open descriptors."""
+    """Resident memory and mapped shared memory in MiB, threads and open descriptors."""
 
     memory_mib: float
     threads: int
@@ -32,5 +32,15 @@ class Usage:
             memory_mib=pages * _PAGE / 2**20,
             threads=len(list((process / "task").iterdir())),
             descriptors=len(list((process / "fd").iterdir())),
-            shared_mib=sum(file.stat().st_blocks for file in Path("/dev/shm").iterdir()) / 2048,
+            shared_mib=_shared_bytes(process) / 2**20,
         )
+
+
+def _shared_bytes(process: Path) -> int:
+    """Return how much of /dev/shm a process has mapped."""
+    total = 0
+    for line in (process / "maps").read_text().splitlines():
+        if "/dev/shm/" in line:
+            start, end = (int(one, 16) for one in line.split()[0].split("-"))
+            total += end - start
+    return total
