@@ -49,6 +49,7 @@ def test_a_model_directory_becomes_a_bundle_of_the_clip_that_was_asked_for(
     assert model.describe("colour", embedding).text in ("it is red", "it is green")
 
 
+@pytest.mark.slow
 def test_a_precision_is_lowered_checked_and_shown(
     directory: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

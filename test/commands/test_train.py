@@ -101,6 +101,7 @@ def test_a_stopped_run_continues_to_the_same_model(folder):
         assert torch.equal(weights(folder, "again")[name], value), name
 
 
+@pytest.mark.slow
 def test_cached_features_train_the_same_model_nearly(folder):
     assert main(arguments(folder, "plain")) == 0
     assert main(arguments(folder, "cached", "--cache", str(folder / "cache"))) == 0
@@ -109,6 +110,7 @@ def test_cached_features_train_the_same_model_nearly(folder):
         torch.testing.assert_close(weights(folder, "cached")[name], value, rtol=0, atol=0.02)
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_model_of_one(folder):
     assert main(arguments(folder, "one")) == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]

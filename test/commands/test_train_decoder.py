@@ -23,6 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_directory(tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.slow
 def test_a_list_of_sentences_becomes_a_bundle_that_speaks(
     model: Path,
     tmp_path: Path,

@@ -128,6 +128,7 @@ def test_x_encoder_and_predictor_learn_on_cached_feature_maps(folder, trained):
     assert {features.shape for features in cached} == {(CONFIG.clip_frames, 112, 4, 4)}
 
 
+@pytest.mark.slow
 def test_the_bundle_answers_what_was_trained(folder, trained):
     assert torch_answers(folder / "model") != ANSWERS
     assert main(["export", "--model", str(trained / "model"), "--out", str(trained / "b")]) == 0

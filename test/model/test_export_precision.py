@@ -155,6 +155,7 @@ def test_without_modelopt_the_error_says_where_the_set_up_is_described(copy: Bun
         lower_precision(copy, random_clips(TINY_PAPER), LowPrecision("fp16", Path("no/python")))
 
 
+@pytest.mark.slow
 def test_an_export_that_loses_too_much_leaves_no_bundle(tmp_path: Path, python: Path) -> None:
     model = tiny_model(TINY_PAPER)
     with torch.no_grad():  # values beyond float16; the norm that follows takes them back

@@ -44,6 +44,7 @@ def episode(data: Path) -> StoredEpisode:
     return StoredEpisode(data / "val" / "dial-turn_0000.npz", "dial-turn", {})
 
 
+@pytest.mark.slow
 def test_they_are_those_of_the_shipped_bundle(data: Path) -> None:
     features = EpisodeFeatures(data)(episode(data))
     assert features.shape == (FRAMES, 112, 10, 10) and features.dtype == np.float16
