@@ -69,6 +69,7 @@ class Pair:
         self._ros.wait(
             lambda: self.describer.count_publishers("/embedder/embedding") == 1, "they match"
         )
+        self._embeddings.clear()  # a film waits for stamps that may be there from the one before
         self.film = Film(self._ros.camera().wait_matched(), self._embeddings)
         self.film.roll("white")
 
