@@ -24,7 +24,7 @@ from vljepa_ros.recordings.source import SourceError
 METADATA = "metadata.yaml"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_ENDINGS = {".zstd", ".zst"}
-_ENDINGS = {".mcap", ".db3", ".bag"}
+BAG_ENDINGS = {".mcap", ".db3", ".bag"}
 _READERS: dict[bytes, type[BagFile]] = {
     bag_mcap.MAGIC: bag_mcap.McapFile,
     bag_sqlite.MAGIC: bag_sqlite.SqliteFile,
@@ -129,12 +129,12 @@ class BagFiles:
 def is_bag_file(path: Path) -> bool:
     """Return whether the beginning or the name of a file is that of a bag's."""
     magics = (*_READERS, _ZSTD_MAGIC)
-    return _bare_name(path).suffix in _ENDINGS or any(_begins(path, one) for one in magics)
+    return _bare_name(path).suffix in BAG_ENDINGS or any(_begins(path, one) for one in magics)
 
 
 def bag_files_in(folder: Path) -> list[Path]:
     """Return the bag files of a folder in the order of the numbers in their names."""
-    found = {path for path in folder.iterdir() if _bare_name(path).suffix in _ENDINGS}
+    found = {path for path in folder.iterdir() if _bare_name(path).suffix in BAG_ENDINGS}
     # `ros2 bag play` leaves the unpacked file beside the packed one.
     whole = [path for path in found if _bare_name(path) == path or _bare_name(path) not in found]
     return sorted(whole, key=_numbers_and_name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vljepa_ros.recordings.bag import BagSource
+from vljepa_ros.recordings.bag_files import BAG_ENDINGS
 from vljepa_ros.recordings.image_files import ENDINGS, is_image_file
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError
@@ -16,7 +17,6 @@ from vljepa_ros.recordings.still import StillSource
 from vljepa_ros.recordings.video import VideoSource
 
 VIDEO_ENDINGS = {".mp4", ".webm", ".mkv", ".avi", ".mov"}
-BAG_ENDINGS = {".mcap", ".db3", ".bag"}
 
 
 @contextmanager

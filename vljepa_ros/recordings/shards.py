@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vljepa_ros.recordings.annotations import Answered, Span, answer_about
+from vljepa_ros.recordings.bag_files import BAG_ENDINGS
 from vljepa_ros.recordings.image_files import ENDINGS
-from vljepa_ros.recordings.open_clip import BAG_ENDINGS, VIDEO_ENDINGS
+from vljepa_ros.recordings.open_clip import VIDEO_ENDINGS
 from vljepa_ros.recordings.sample import Sample, SampleError
 
 if TYPE_CHECKING:
