@@ -3,34 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rclpy.node import Node
-from sensor_msgs.msg import Image
 
 from support.colour_bundle import colour_frame
 from support.film import PERIOD, START
 from support.gated_backend import Gate
+from support.recordings import write_video
 from support.ros import Bench
 from vljepa_msgs.msg import Embedding
 from vljepa_ros.nodes.common.conversions import to_ns
 from vljepa_ros.nodes.common.parameters import Phase
-from vljepa_ros.nodes.early_frames import EarlyFrames, is_live
+from vljepa_ros.nodes.early_frames import EarlyFrames
 from vljepa_ros.nodes.embedder import Embedder
+from vljepa_ros.nodes.replay import Replay
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import Frame
-
-
-@pytest.fixture
-def recording(ros: Bench) -> Iterator[Node]:
-    """A node of the name that the player of recordings has."""
-    node = Node("replay", context=ros.context)
-    yield node
-    node.destroy_node()
 
 
 def frame(number: int, *, restart: bool = False) -> Frame:
@@ -90,19 +81,20 @@ def test_a_pace_that_changes_meanwhile_counts(ros: Bench, bundle: str, gate: Gat
 
 
 def test_a_recording_waits_for_the_model(
-    ros: Bench, bundle: str, gate: Gate, recording: Node
+    ros: Bench, bundle: str, gate: Gate, tmp_path: Path
 ) -> None:
-    """It begins as soon as it has its subscriber, and would be over too early."""
-    images = recording.create_publisher(Image, "image_raw", 1)
+    """It would be over before the model is there."""
+    embeddings = ros.inbox(Embedding, "embedder/embedding")
+    reports = ros.diagnostics("replay")
     gate.close()
-    node = ros.add(Embedder, bundle=bundle)
-    ros.wait(lambda: node._looking is not None, "it looks for cameras")
-    ros.wait(lambda: node.count_publishers("image_raw") == 1, "the recording is found")
-    assert node._inputs[""]._listener is None and not is_live(node, "/image_raw")
+    ros.add(Embedder, bundle=bundle, queries=["colour"])
+    video = write_video(tmp_path / "a.mp4", ["red"] * 12, rate_hz=10.0)
+    ros.add(Replay, source=str(video), rate=0.0)
+    waiting = reports.wait_for(lambda one: "is active yet" in one.message, "it waits")
+    assert (waiting.values["subscribers"], waiting.values["published"]) == ("1", "0")
     gate.open()
-    ros.wait(lambda: node.phase is Phase.ACTIVE, "it is active")
-    ros.wait(lambda: images.get_subscription_count() == 1, "it is listened to")
-    assert node._looking is None
+    first = embeddings.wait(1)[0]
+    assert to_ns(first.header.stamp) - to_ns(first.window_start) == 3 * PERIOD
 
 
 def test_without_autostart_nothing_is_looked_at_before_it_is_active(

@@ -11,25 +11,10 @@ import math
 from collections import deque
 from collections.abc import Iterator
 
-from rclpy.node import Node
-
-from vljepa_ros.nodes.common.qos import UNKNOWN_NODE
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import Frame
 
 _MAX_FRAMES = 256  # of one camera
-_RECORDING = "replay"  # name of the node that plays recordings
-
-
-def is_live(node: Node, topic: str) -> bool:
-    """Whether a camera publishes on a topic.
-
-    A recording begins as soon as it has its subscribers, and would be over before the model is
-    there, so it is no camera.
-    """
-    names = {publisher.node_name for publisher in node.get_publishers_info_by_topic(topic)}
-    names.discard(UNKNOWN_NODE)  # its name has not arrived yet; it may be a recording
-    return bool(names) and _RECORDING not in names
 
 
 class EarlyFrames:

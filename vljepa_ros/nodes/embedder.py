@@ -10,14 +10,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
-from rclpy.timer import Timer
 
 from vljepa_msgs import msg
 from vljepa_ros.nodes.camera_input import CameraInput
@@ -29,7 +26,7 @@ from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.run import run
-from vljepa_ros.nodes.early_frames import EarlyFrames, is_live
+from vljepa_ros.nodes.early_frames import EarlyFrames
 from vljepa_ros.nodes.parameter_tables import EMBEDDER
 from vljepa_ros.nodes.text_services import TextServices
 from vljepa_ros.runtime.backend import DeviceLostError
@@ -41,7 +38,6 @@ from vljepa_ros.runtime.tensorrt.engines import BuildNews
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 
 _PACE = ("rate_hz", "max_gap_s")
-_LOOK_S = 0.05  # between two looks for cameras while the model loads
 
 
 class Embedder(ManagedNode):
@@ -54,7 +50,6 @@ class Embedder(ManagedNode):
         self._worker: ClipWorker | None = None  # from configure to cleanup
         self._inputs: dict[str, CameraInput] = {}  # from configure, or before, to cleanup
         self._early: EarlyFrames | None = None  # from load to activate, with autostart
-        self._looking: Timer | None = None  # for cameras, while the model loads
         self._info: Any = None  # LifecyclePublisher, from configure to cleanup
         self._latest_news: tuple[str, int | None] = ("", None)
         self._own: Mapping[str, Query] = {}  # those of queries_file, from load to cleanup
@@ -65,7 +60,7 @@ class Embedder(ManagedNode):
         """Load the model and run it once."""
         began_s = time.monotonic()
         cameras = self._cameras({})
-        self._prepare_to_look_early()
+        self._prepare_to_listen_early()
         try:
             self._model = model = VLJepa.load(
                 self.parameters["bundle"] or None,
@@ -92,7 +87,6 @@ class Embedder(ManagedNode):
     def do_configure(self) -> None:
         """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
-        self._stop_looking()
         if not self._inputs:
             self._inputs = self._make_inputs(self._model.bundle)
         queries = with_own(self.parameters["queries"], self._own)
@@ -197,38 +191,25 @@ class Embedder(ManagedNode):
                 return queries[name].phrases
         return ()
 
-    def _prepare_to_look_early(self) -> None:
+    def _prepare_to_listen_early(self) -> None:
         """Let frames come while the model loads, if it will be active then; in its thread."""
         if not self.parameters["autostart"] or self.executor is None:
             return
         bundle = Bundle.load(self.parameters["bundle"] or default_bundle_path())
-        self.executor.create_task(self._look_early, bundle)
+        self.executor.create_task(self._listen_early, bundle)
 
-    def _look_early(self, bundle: Bundle) -> None:
-        """Subscribe to the cameras that are there; look for the others again and again."""
+    def _listen_early(self, bundle: Bundle) -> None:
+        """Subscribe to the cameras."""
         if self.phase is not Phase.CONFIGURING:
             return
         pace = self._pace(bundle, {})
-        self._inputs = self._inputs or self._make_inputs(bundle)
-        self._early = self._early or EarlyFrames(bundle, pace["rate_hz"])
+        self._inputs = self._make_inputs(bundle)
+        self._early = EarlyFrames(bundle, pace["rate_hz"])
         for camera in self._inputs.values():
-            if is_live(self, camera.topic):
-                camera.on_frame = self._early.add
-                camera.start(pace)
-        if not self._looking:
-            self._looking = self.create_timer(
-                _LOOK_S,
-                partial(self._look_early, bundle),
-                clock=Clock(clock_type=ClockType.STEADY_TIME),
-            )
-
-    def _stop_looking(self) -> None:
-        if self._looking:
-            self.destroy_timer(self._looking)
-            self._looking = None
+            camera.on_frame = self._early.add
+            camera.start(pace)
 
     def _close_inputs(self) -> None:
-        self._stop_looking()
         inputs, self._inputs, self._early = self._inputs, {}, None
         for camera in inputs.values():
             camera.stop()

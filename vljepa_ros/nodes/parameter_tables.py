@@ -273,7 +273,8 @@ REPLAY = (
     ParameterSpec(
         "wait_for_subscribers",
         1,
-        "Subscribers to wait for before the first image; 0 starts at once.",
+        "Subscribers to wait for before the first image, active ones if they have a lifecycle; "
+        "0 starts at once.",
         Change.INACTIVE,
         0,
         100,

@@ -34,6 +34,7 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.common.qos import latched, reliable
 from vljepa_ros.nodes.common.run import run
+from vljepa_ros.nodes.common.subscribers import Subscribers
 from vljepa_ros.nodes.parameter_tables import RECORDED, REPLAY
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
@@ -61,6 +62,7 @@ class Replay(ManagedNode):
         self._stop = threading.Event()
         self._rate = Rate()
         self._next_image_s: float | None = None  # steady clock; during a long wait
+        self._ready: int | None = None  # subscribers; while they are waited for
         super().__init__("replay", REPLAY, **options)
         self._problems = self.tally.part(PROBLEMS)
         self._told: Counter[str] = Counter()  # problems of the source that were counted
@@ -118,6 +120,7 @@ class Replay(ManagedNode):
     def health(self) -> Health:
         """Report what is replayed, how fast and to how many, or what is waited for."""
         subscribers = self._images.get_subscription_count() if self._images else 0
+        ready = subscribers if self._ready is None else self._ready
         values = {
             "source": self._source.name if self._source else "",
             PUBLISHED: self._rate.total,
@@ -125,7 +128,7 @@ class Replay(ManagedNode):
             "subscribers": subscribers,
             **self.tally.values(),
         }
-        if missing := self._missing(subscribers):
+        if missing := self._missing(ready):
             return Health(Level.WARN, missing, values)
         next_image_s = self._next_image_s
         if next_image_s is None:
@@ -134,13 +137,13 @@ class Replay(ManagedNode):
         summary = f"the next image comes in {wait_s:.0f} s"
         return Health(Level.OK, summary, {**values, NEXT_IMAGE: wait_s})
 
-    def _missing(self, subscribers: int) -> str:
+    def _missing(self, ready: int) -> str:
         """Say that there are fewer subscribers than are waited for; empty if there are enough."""
         wanted = max(1, self.parameters["wait_for_subscribers"])
-        if subscribers >= wanted:
+        if ready >= wanted:
             return ""
-        some = f"only {subscribers} of {wanted} subscribe" if subscribers else "nobody subscribes"
-        return f"{some} to {self.resolve_topic_name('image_raw')}"
+        some = f"only {ready} of {wanted} subscribe" if ready else "nobody subscribes"
+        return f"{some} to {self.resolve_topic_name('image_raw')}, or is active yet"
 
     def _work(self) -> None:
         """Replay in the worker thread, up to the end or to the order to stop."""
@@ -157,11 +160,17 @@ class Replay(ManagedNode):
 
     def _wait_for_subscribers(self) -> bool:
         """Return True when images may start, False on the order to stop."""
-        assert self._images is not None
-        while self._images.get_subscription_count() < self.parameters["wait_for_subscribers"]:
-            if self._stop.wait(_MATCH_CHECK_S):
-                return False
-        return not self._stop.is_set()
+        subscribers = Subscribers(self, self.resolve_topic_name("image_raw"))
+        self._ready = 0
+        try:
+            while self._ready < self.parameters["wait_for_subscribers"]:
+                if self._stop.wait(_MATCH_CHECK_S):
+                    return False
+                self._ready = subscribers.count_ready()
+            return not self._stop.is_set()
+        finally:
+            self._ready = None
+            subscribers.close()
 
     def _play(self) -> None:
         assert self._source is not None

@@ -28,6 +28,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
 from vljepa_ros.nodes.common.executor import GuardedExecutor
+from vljepa_ros.nodes.common.fresh_ports import fresh_ports
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.parameters import ParameterError
 from vljepa_ros.nodes.common.unknown_parameters import unknown_parameters
@@ -54,13 +55,15 @@ def run(*factories: Callable[[], ManagedNode]) -> int:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # RCLError and UnknownROSArgsError, which have no public names
         return _refuse(_reason(error))
+    domain = rclpy.get_default_context().get_domain_id()
     nodes: list[ManagedNode] = []
     try:
         executor = GuardedExecutor()
         watch = threading.Thread(target=_end_on, args=(first_signal, executor, nodes), daemon=True)
         watch.start()
         for factory in factories:
-            nodes.append(factory())
+            with fresh_ports(domain):  # the first node makes the participant
+                nodes.append(factory())
             executor.add_node(nodes[-1])
         _report_unknown_parameters(nodes)
         executor.spin()
