@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.clip_window import Clip, ClipWindow
+from vljepa_ros.stream.image_faults import ImageFault
 
 ONE_CAMERA = ("",)
 
@@ -35,12 +36,14 @@ class Frame:
         frame_id: optical frame of the camera.
         image: uint8 (H, W, 3).
         restart: whether no older frame belongs to the same stream.
+        fault: what is wrong with the image.
     """
 
     stamp_ns: int
     frame_id: str
     image: NDArray[np.uint8]
     restart: bool
+    fault: ImageFault = ImageFault.NO_FAULT
 
 
 def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[str, Frame]:
