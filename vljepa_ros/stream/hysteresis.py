@@ -25,7 +25,11 @@ class Hysteresis:
         """Start with a state that is false."""
         self.after_s = after_s
         self.back_after_s = back_after_s
-        self.clear()
+        self._is_on = self._last_flag = False
+        self._since_ns: int | None = None  # first sample that showed the state
+        self._last_ns: int | None = None
+        self._began_ns = 0  # first sample that asks for a change
+        self._against_ns = 0  # for how long samples have asked for it
 
     @property
     def is_on(self) -> bool:
@@ -61,10 +65,8 @@ class Hysteresis:
     def clear(self) -> None:
         """Forget the stream: the state is false."""
         self._is_on = self._last_flag = False
-        self._since_ns: int | None = None
-        self._last_ns: int | None = None
-        self._began_ns = 0
-        self._against_ns = 0
+        self._since_ns = self._last_ns = None
+        self._began_ns = self._against_ns = 0
 
     def _weigh(self, stamp_ns: int, flag: bool) -> None:
         """Count the time since the last sample for or against a change, if the two agree."""
