@@ -277,7 +277,8 @@ class CameraInput:
         if self._fit == LETTERBOX:  # its margins would pass for structure
             height, width = fitted.shape[:2]
             fitted = fitted[letterbox_area(shape[0], shape[1], height=height, width=width)]
-        if self._restart:
+        if self._restart:  # equal images before and after a gap are not frozen
+            self._faults.clear()
             self._at_fault.clear()
         fault = self._faults.add(stamp_ns, fitted)
         self._at_fault.add(stamp_ns, fault is not ImageFault.NO_FAULT)
