@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from std_msgs.msg import Header
 
 from vljepa_msgs import msg
+from vljepa_ros.nodes.candidates import CandidatesPublisher
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.complaints import NO_EMBEDDER
 from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp, to_vector
@@ -22,13 +23,14 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, STATES_REPLACED, UNANSWERED
+from vljepa_ros.nodes.feature_stream import FeatureStream
 from vljepa_ros.nodes.standing_states import StandingStates
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.decoder import Decoder, Description
+from vljepa_ros.runtime.example_answers import ExampleAnswers
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.queries import MAX_NAME, MAX_QUERIES
-from vljepa_ros.runtime.signals import Signal
 from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate
 from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.stream.clean_text import clean_text
@@ -48,18 +50,20 @@ class DescriberModel:
     Attributes:
         bundle: whose space the embeddings must be of.
         decoder: finds the words.
-        signal: finds what is compared.
+        answers: the words and the signal, from examples for queries that have some.
         min_similarity: returns the cosine below which the nearest phrase is not told.
     """
 
     bundle: Bundle
     decoder: Decoder
-    signal: Signal
+    answers: ExampleAnswers
     min_similarity: Callable[[], float]
 
     def can_answer(self, query: str) -> bool:
         """Return whether the decoder has words for a query."""
-        return not isinstance(self.decoder, PhraseBank) or self.decoder.can_answer(query)
+        if not isinstance(self.decoder, PhraseBank) or self.decoder.can_answer(query):
+            return True
+        return self.answers.answers(query)
 
     def can_describe(self, tally: Tally, space_id: str, dimension: int | None = None) -> bool:
         """Tell whether embeddings are of the bundle's space; count and log if they are not."""
@@ -107,6 +111,10 @@ class CameraDescriber:
         self._state_publisher = create(msg.StateDescription, f"{prefix}state", qos.latched(10))
         self._segment_publisher = create(msg.Segment, f"{prefix}segment", qos.reliable(100))
         self.standing = StandingStates(node, f"{prefix}states")
+        self._candidates = CandidatesPublisher(node, f"{prefix}candidates", model.answers)
+        self.features = FeatureStream(
+            node, camera, model.bundle.space_id, self._tally, self._on_embedding
+        )
         self.listener: Listener | None = None
         self._forget()
 
@@ -115,6 +123,7 @@ class CameraDescriber:
     def start(self) -> None:
         """Subscribe; the first embedding of each query begins its first state."""
         self._forget()
+        self.features.start()
         topic = f"embedder/{self._camera}/embedding" if self._camera else "embedder/embedding"
         self.listener = Listener(
             self._node, msg.Embedding, topic, self._on_embedding, qos.embeddings(), self._tally
@@ -125,11 +134,13 @@ class CameraDescriber:
         if self.listener is not None:
             self.listener.close()
             self.listener = None
+        self.features.stop()
         self.end_streams()
 
     def close(self) -> None:
         """Destroy the publishers."""
         self.standing.close()
+        self._candidates.close()
         for publisher in (self._state_publisher, self._segment_publisher):
             self._node.destroy_lifecycle_publisher(publisher)
 
@@ -151,6 +162,7 @@ class CameraDescriber:
     def set_queries(self, info: msg.ModelInfo) -> None:
         """End the states of queries that the embedder does not answer any more."""
         texts = {query.name: query.text for query in info.queries[:MAX_QUERIES]}
+        self._candidates.set_queries(texts)
         for event in self._detector.keep_only(texts):
             self._seqs.pop(event.query, None)
             self._enqueue(event)
@@ -168,6 +180,10 @@ class CameraDescriber:
             NothingToDescribeError: there is none; the message says why.
         """
         return self._detector.force(query)
+
+    def is_asked(self, query: str) -> bool:
+        """Tell whether the embedder answers a query, as far as that is known."""
+        return self._detector.is_asked(query)
 
     def values(self) -> dict[str, object]:
         """Return what a report says of this camera; rates are since the report before."""
@@ -188,6 +204,9 @@ class CameraDescriber:
     def _on_embedding(self, message: msg.Embedding) -> None:
         if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
             return
+        needs_features = self._model.answers.answers(message.query)
+        if needs_features and self.features.keeps_waiting(message):
+            return  # it comes here again with its features
         if not self._detector.admit(message.query):
             name = clean_text(message.query, limit=MAX_NAME)
             detail = f"embedding dropped: the embedder is not asked {name!r} (any more)"
@@ -199,8 +218,10 @@ class CameraDescriber:
             return
         stamp_ns, frame_id = to_ns(message.header.stamp), message.header.frame_id
         try:
-            vector = to_vector(message.data)
-            signal = self._model.signal(message.query, vector)
+            features = self.features.at(stamp_ns)
+            vector = self._model.answers.seen(message.query, to_vector(message.data), features)
+            signal = self._model.answers.signal(message.query, vector)
+            self._candidates.publish(message, vector)
             event = self._detector.update(
                 message.query,
                 stamp_ns,
@@ -234,7 +255,7 @@ class CameraDescriber:
         silence_s = self._node.parameters["silence_s"]
         self._detector = StateEventDetector(self._config, self._camera, silence_s)
         self._seqs: dict[str, int] = {}  # of the newest embedding, by query
-        self._tracker = StateTracker(self._model.decoder, self._model.min_similarity)  # worker's
+        self._tracker = StateTracker(self._model.answers, self._model.min_similarity)  # worker's
         self.standing.clear()
 
     def _named(self, text: str) -> str:
@@ -291,6 +312,7 @@ class CameraDescriber:
             return
         message = _segment_message(event, segment, words, seq)
         message.space_id = self._model.bundle.space_id
+        message.data = to_floats(self._model.answers.embedding(segment.embedding))
         self._segment_publisher.publish(message)
         self.segments.tick()
 
@@ -324,7 +346,6 @@ def _segment_message(
         score=words.score,
         cosine=words.cosine,
         normalized=True,
-        data=to_floats(segment.embedding),
         samples=segment.samples,
         seq=seq,
     )

@@ -58,11 +58,21 @@ def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[s
 
 @dataclass(frozen=True)
 class ClipEmbeddings:
-    """Unit vectors (dimension) by query for the clip from ``start_ns`` to ``end_ns``."""
+    """What the model makes of the clip from ``start_ns`` to ``end_ns``.
+
+    Attributes:
+        start_ns: stamp of its oldest frame.
+        end_ns: stamp of its newest frame.
+        vectors: unit vectors (dimension) by query.
+        features: float32 (F), what the trunk sees whatever is asked: its channels in the newest
+            frame, averaged over the image, and their change since the oldest frame. Empty if the
+            model has no trunk.
+    """
 
     start_ns: int
     end_ns: int
     vectors: Mapping[str, NDArray[np.float32]]
+    features: NDArray[np.float32]
 
     @property
     def is_finite(self) -> bool:
@@ -151,7 +161,7 @@ class ClipEmbedder:
         )
         by_query = [dict(zip(queries, vectors, strict=True)) for vectors in found]
         return {
-            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors)
+            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors, _pooled(clip))
             for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
         }
 
@@ -191,3 +201,11 @@ class ClipEmbedder:
             self._clips.pop(camera, None)
         else:
             self._clips[camera] = clip
+
+
+def _pooled(clip: Clip) -> NDArray[np.float32]:
+    oldest, newest = clip.frames[0], clip.frames[-1]
+    if newest.dtype == np.uint8:  # pixels: there is no trunk
+        return np.empty(0, dtype=np.float32)
+    before, now = oldest.mean(axis=(1, 2)), newest.mean(axis=(1, 2))
+    return np.concatenate([now, now - before], dtype=np.float32)
