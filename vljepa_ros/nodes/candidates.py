@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.publisher import Publisher
 
 from vljepa_msgs.msg import Candidates, Embedding
 from vljepa_ros.nodes.common import qos
@@ -38,13 +38,13 @@ class CandidatesPublisher:
         """
         self._node, self._topic, self._answers = node, topic, answers
         self._all = self._create(topic)
-        self._of: dict[str, Any] = {}  # LifecyclePublisher by query
+        self._of: dict[str, Publisher] = {}  # by query
 
     def set_queries(self, names: Iterable[str]) -> None:
         """Have topics for these queries alone."""
         wanted = {name for name in names if _TOKEN.fullmatch(name)}
         for gone in self._of.keys() - wanted:
-            self._node.destroy_lifecycle_publisher(self._of.pop(gone))
+            self._node.destroy_publisher(self._of.pop(gone))
         for new in sorted(wanted - self._of.keys()):
             self._of[new] = self._create(f"{self._topic}/{new}")
 
@@ -75,8 +75,8 @@ class CandidatesPublisher:
     def close(self) -> None:
         """Destroy the publishers."""
         self.set_queries(())
-        self._node.destroy_lifecycle_publisher(self._all)
+        self._node.destroy_publisher(self._all)
 
-    def _create(self, topic: str) -> Any:
-        profile = qos.reliable(_DEPTH)
-        return self._node.create_lifecycle_publisher(Candidates, topic, profile)
+    def _create(self, topic: str) -> Publisher:
+        # No lifecycle publisher: one that is made while the node is active would be silent.
+        return self._node.create_publisher(Candidates, topic, qos.reliable(_DEPTH))
