@@ -20,6 +20,7 @@ from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.clip_window import Clip, ClipWindow
 
 ONE_CAMERA = ("",)
+CHANGE_S = 0.8  # or the length of the clip, if that is shorter
 
 
 class NoClipError(ValueError):
@@ -65,8 +66,8 @@ class ClipEmbeddings:
         end_ns: stamp of its newest frame.
         vectors: unit vectors (dimension) by query.
         features: float32 (F), what the trunk sees whatever is asked: its channels in the newest
-            frame, averaged over the image, and their change since the oldest frame. Empty if the
-            model has no trunk.
+            frame, averaged over the image, and their change in the last :data:`CHANGE_S` seconds;
+            empty if the model has no trunk.
     """
 
     start_ns: int
@@ -118,6 +119,7 @@ class ClipEmbedder:
         shape = model.bundle.clip
         self._windows = {name: ClipWindow(shape.frames, shape.rate_hz) for name in cameras}
         self._clips: dict[str, Clip] = {}
+        self._back = min(max(1, round(CHANGE_S * shape.rate_hz)), shape.frames - 1)
         self.use_queries(queries)
 
     @property
@@ -161,7 +163,7 @@ class ClipEmbedder:
         )
         by_query = [dict(zip(queries, vectors, strict=True)) for vectors in found]
         return {
-            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors, _pooled(clip))
+            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors, _pooled(clip, self._back))
             for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
         }
 
@@ -203,9 +205,9 @@ class ClipEmbedder:
             self._clips[camera] = clip
 
 
-def _pooled(clip: Clip) -> NDArray[np.float32]:
-    oldest, newest = clip.frames[0], clip.frames[-1]
+def _pooled(clip: Clip, back: int) -> NDArray[np.float32]:
+    earlier, newest = clip.frames[-1 - back], clip.frames[-1]
     if newest.dtype == np.uint8:  # pixels: there is no trunk
         return np.empty(0, dtype=np.float32)
-    before, now = oldest.mean(axis=(1, 2)), newest.mean(axis=(1, 2))
+    before, now = earlier.mean(axis=(1, 2)), newest.mean(axis=(1, 2))
     return np.concatenate([now, now - before], dtype=np.float32)
