@@ -218,7 +218,7 @@ class CameraDescriber:
             return
         stamp_ns, frame_id = to_ns(message.header.stamp), message.header.frame_id
         try:
-            features = self.features.at(stamp_ns)
+            features = self.features.at(stamp_ns) if needs_features else None
             vector = self._model.answers.seen(message.query, to_vector(message.data), features)
             signal = self._model.answers.signal(message.query, vector)
             self._candidates.publish(message, vector)
