@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from std_msgs.msg import Header
 
 from vljepa_msgs import msg
+from vljepa_ros.nodes.candidates import CandidatesPublisher
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.complaints import DOUBTS, NO_EMBEDDER
 from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp, to_vector
@@ -23,14 +24,15 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, STATES_REPLACED, UNANSWERED
+from vljepa_ros.nodes.feature_stream import FeatureStream
 from vljepa_ros.nodes.standing_states import StandingStates
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.decoder import Decoder
+from vljepa_ros.runtime.example_answers import ExampleAnswers
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.queries import MAX_NAME, MAX_QUERIES
-from vljepa_ros.runtime.signals import Signal
-from vljepa_ros.runtime.state_tracker import Score, StateTracker, StateUpdate, Words
+from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate, Words
 from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.doubt import DoubtConfig
@@ -60,20 +62,20 @@ class DescriberModel:
     Attributes:
         bundle: whose space the embeddings must be of.
         decoder: finds the words.
-        signal: finds what is compared.
+        answers: the words, their score and the signal, from examples for queries that have some.
         min_similarity: returns the cosine below which the nearest phrase is not told.
-        score: finds how probable it is that words are right.
     """
 
     bundle: Bundle
     decoder: Decoder
-    signal: Signal
+    answers: ExampleAnswers
     min_similarity: Callable[[], float]
-    score: Score
 
     def can_answer(self, query: str) -> bool:
         """Return whether the decoder has words for a query."""
-        return not isinstance(self.decoder, PhraseBank) or self.decoder.can_answer(query)
+        if not isinstance(self.decoder, PhraseBank) or self.decoder.can_answer(query):
+            return True
+        return self.answers.answers(query)
 
     def can_describe(self, tally: Tally, space_id: str, dimension: int | None = None) -> bool:
         """Tell whether embeddings are of the bundle's space; count and log if they are not."""
@@ -121,6 +123,10 @@ class CameraDescriber:
         self._state_publisher = create(msg.StateDescription, f"{prefix}state", qos.latched(10))
         self._segment_publisher = create(msg.Segment, f"{prefix}segment", qos.reliable(100))
         self.standing = StandingStates(node, f"{prefix}states")
+        self._candidates = CandidatesPublisher(node, f"{prefix}candidates", model.answers)
+        self.features = FeatureStream(
+            node, camera, model.bundle.space_id, self._tally, self._on_embedding
+        )
         self.listener: Listener | None = None
         self._forget()
 
@@ -129,6 +135,7 @@ class CameraDescriber:
     def start(self) -> None:
         """Subscribe; the first embedding of each query begins its first state."""
         self._forget()
+        self.features.start()
         topic = f"embedder/{self._camera}/embedding" if self._camera else "embedder/embedding"
         self.listener = Listener(
             self._node, msg.Embedding, topic, self._on_embedding, qos.embeddings(), self._tally
@@ -139,11 +146,13 @@ class CameraDescriber:
         if self.listener is not None:
             self.listener.close()
             self.listener = None
+        self.features.stop()
         self.end_streams()
 
     def close(self) -> None:
         """Destroy the publishers."""
         self.standing.close()
+        self._candidates.close()
         for publisher in (self._state_publisher, self._segment_publisher):
             self._node.destroy_lifecycle_publisher(publisher)
 
@@ -165,6 +174,7 @@ class CameraDescriber:
     def set_queries(self, info: msg.ModelInfo) -> None:
         """End the states of queries that the embedder does not answer any more."""
         texts = {query.name: query.text for query in info.queries[:MAX_QUERIES]}
+        self._candidates.set_queries(texts)
         for event in self._detector.keep_only(texts):
             self._seqs.pop(event.query, None)
             self._enqueue(event)
@@ -183,6 +193,10 @@ class CameraDescriber:
             NothingToDescribeError: there is none; the message says why.
         """
         return self._detector.force(query)
+
+    def is_asked(self, query: str) -> bool:
+        """Tell whether the embedder answers a query, as far as that is known."""
+        return self._detector.is_asked(query)
 
     def values(self) -> dict[str, object]:
         """Return what a report says of this camera; rates are since the report before."""
@@ -211,6 +225,9 @@ class CameraDescriber:
     def _on_embedding(self, message: msg.Embedding) -> None:
         if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
             return
+        needs_features = self._model.answers.answers(message.query)
+        if needs_features and self.features.keeps_waiting(message):
+            return  # it comes here again with its features
         if not self._detector.admit(message.query):
             name = clean_text(message.query, limit=MAX_NAME)
             detail = f"embedding dropped: the embedder is not asked {name!r} (any more)"
@@ -222,8 +239,10 @@ class CameraDescriber:
             return
         stamp_ns, frame_id = to_ns(message.header.stamp), message.header.frame_id
         try:
-            vector = to_vector(message.data)
-            signal = self._model.signal(message.query, vector)
+            features = self.features.at(stamp_ns) if needs_features else None
+            vector = self._model.answers.seen(message.query, to_vector(message.data), features)
+            signal = self._model.answers.signal(message.query, vector)
+            self._candidates.publish(message, vector)
             event = self._detector.update(
                 message.query,
                 stamp_ns,
@@ -232,7 +251,8 @@ class CameraDescriber:
                 signal,
                 window_start_ns=to_ns(message.window_start),
                 heard_ns=self._now_ns(),
-                unfamiliarity=_share(message.unfamiliarity),
+                # The statistics know nothing of a scene that was taught by showing.
+                unfamiliarity=math.nan if needs_features else _share(message.unfamiliarity),
                 image_fault=ImageFault.of(message.image_fault),
             )
         except EmbeddingError as error:
@@ -261,7 +281,8 @@ class CameraDescriber:
             rules.change, self._camera, rules.silence_s, rules.doubt
         )
         self._seqs: dict[str, int] = {}  # of the newest embedding, by query
-        self._tracker = StateTracker(model.decoder, model.min_similarity, model.score)  # worker's
+        answers = model.answers
+        self._tracker = StateTracker(answers, model.min_similarity, answers.score)  # worker's
         self.standing.clear()
 
     def _named(self, text: str) -> str:
@@ -318,6 +339,7 @@ class CameraDescriber:
             return
         message = _segment_message(event, segment, words, seq)
         message.space_id = self._model.bundle.space_id
+        message.data = to_floats(self._model.answers.embedding(segment.embedding))
         self._segment_publisher.publish(message)
         self.segments.tick()
 
@@ -360,7 +382,6 @@ def _segment_message(event: StateEvent, segment: Segment, words: Words, seq: int
         unfamiliarity=segment.unfamiliarity,
         cosine=words.cosine,
         normalized=True,
-        data=to_floats(segment.embedding),
         samples=segment.samples,
         seq=seq,
     )

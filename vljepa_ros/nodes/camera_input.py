@@ -40,6 +40,7 @@ from vljepa_ros.nodes.diagnostic_keys import (
     IMAGES_WITHOUT_STAMP,
     STAMPS,
 )
+from vljepa_ros.nodes.visual_features import VisualFeaturesPublisher
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
 from vljepa_ros.stream.hysteresis import Hysteresis
@@ -81,6 +82,7 @@ class CameraInput:
         self._space_id, self._size = bundle.space_id, bundle.frame
         topic = f"~/{camera}/embedding" if camera else "~/embedding"
         self._publisher = node.create_lifecycle_publisher(Embedding, topic, qos.embeddings())
+        self._features = VisualFeaturesPublisher(node, camera, bundle.space_id)
         self._listener: Listener | None = None
         self._jumps: JumpHandle | None = None
 
@@ -138,6 +140,7 @@ class CameraInput:
     def close(self) -> None:
         """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)
+        self._features.close()
 
     def set_pace(self, pace: Mapping[str, float]) -> None:
         """Change the rate and the gap; the stream starts anew."""
@@ -165,6 +168,7 @@ class CameraInput:
             return
         header = Header(stamp=to_stamp(embedded.end_ns), frame_id=frame_id)
         window_start = to_stamp(embedded.start_ns)
+        self._features.publish(embedded, header)
         self._seqs = {query: self._seqs.get(query, -1) + 1 for query in embedded.vectors}
         for query, vector in embedded.vectors.items():
             self._publisher.publish(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -26,6 +27,7 @@ from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.describer_complaints import DescriberComplaints
+from vljepa_ros.nodes.example_services import ExampleServices
 from vljepa_ros.nodes.parameter_tables import DESCRIBER, DETECTOR
 from vljepa_ros.nodes.phrase_services import PhraseServices
 from vljepa_ros.nodes.query_phrases import QueryPhrases
@@ -36,6 +38,9 @@ from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.choose_decoder import choose_decoder
 from vljepa_ros.runtime.decoder import PHRASES
+from vljepa_ros.runtime.example_answers import ExampleAnswers
+from vljepa_ros.runtime.examples import Examples
+from vljepa_ros.runtime.examples_file import read_examples
 from vljepa_ros.runtime.none_of_these import answers_or_none
 from vljepa_ros.runtime.phrases import NoPhrasesError, PhraseBank
 from vljepa_ros.runtime.queries import QueryError
@@ -65,18 +70,22 @@ class Describer(ManagedNode):
         self.create_service(Describe, "~/describe", self._on_describe, callback_group=group)
         self._embedder = TextClient(self)
         self._phrase_services = PhraseServices(self, self._require_phrases)
+        self._example_services = ExampleServices(self, lambda: self._worker)
 
     def load(self) -> None:
         """Load what finds the words."""
         bundle = Bundle.load(self.parameters["bundle"] or default_bundle_path())
         phrases = PhraseBank.from_bundle(bundle, self.parameters["answer_from"])
-        decoder = self.parameters["decoder"]
+        file, space_id = self.parameters["examples_file"], bundle.space_id
+        examples = read_examples(Path(file), space_id) if file else Examples(space_id)
+        decoder = choose_decoder(self.parameters["decoder"], bundle, phrases)
+        score = Calibration.from_bundle(bundle, self.parameters["decoder"]).score
+        signal = self._choose_signal(phrases)
         self._model = DescriberModel(
             bundle=bundle,
-            decoder=choose_decoder(decoder, bundle, phrases),
-            signal=self._choose_signal(phrases),
+            decoder=decoder,
+            answers=ExampleAnswers(decoder, signal, score, phrases, examples),
             min_similarity=self._min_similarity,
-            score=Calibration.from_bundle(bundle, decoder).score,
         )
 
     def do_configure(self) -> None:
@@ -191,8 +200,11 @@ class Describer(ManagedNode):
 
     @property
     def _unanswered(self) -> list[str]:
-        """The queries that are asked and have no phrases."""
-        return self._phrases.unanswered if self._phrases else []
+        """The queries that are asked and have neither phrases nor examples."""
+        if self._phrases is None or self._model is None:
+            return []
+        answers = self._model.answers.answers
+        return [query for query in self._phrases.unanswered if not answers(query)]
 
     async def _on_describe(
         self, request: Describe.Request, response: Describe.Response

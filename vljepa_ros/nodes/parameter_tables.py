@@ -194,6 +194,12 @@ DESCRIBER = (
         "one empty name is a single camera without a name.",
         Change.UNCONFIGURED,
     ),
+    ParameterSpec(
+        "examples_file",
+        "",
+        "File of visual examples that answer queries, as save_examples writes it; empty is none.",
+        Change.UNCONFIGURED,
+    ),
     *DETECTOR,
     # A cut of the stream, at the defaults, takes 2.4 s without an embedding: 1.0 s of gap, and
     # 1.4 s until a clip is full again. That is no silence yet.

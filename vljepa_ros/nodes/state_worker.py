@@ -81,10 +81,15 @@ class StateWorker:
         Raises:
             NothingToDescribeError: there is none; the message says why.
         """
-        event = self._camera(camera).force(query)
+        event = self.camera(camera).force(query)
         return self._thread.call(partial(self._publish, event))
 
-    def _camera(self, name: str) -> CameraDescriber:
+    def camera(self, name: str) -> CameraDescriber:
+        """Return a camera; an empty name stands for the only one.
+
+        Raises:
+            NothingToDescribeError: the node is not active, or has no such camera.
+        """
         if not self._listening:
             raise NothingToDescribeError("the node is not active")
         if not name and len(self.cameras) == 1:

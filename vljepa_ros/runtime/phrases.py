@@ -51,7 +51,9 @@ class _Rows:
     embeddings: NDArray[np.float32]
 
 
-class _Compared(NamedTuple):
+class Compared(NamedTuple):
+    """The phrases that may answer a query, and how well each fits an embedding (N each)."""
+
     texts: tuple[str, ...]
     cosines: NDArray[np.float32]
     probabilities: NDArray[np.float32]
@@ -84,7 +86,7 @@ class PhraseBank:
         if rows.ndim != 2 or len(rows) != count or count == 0:
             raise ValueError(f"{count} phrases, but embeddings of shape {rows.shape}")
         self.logit_scale = logit_scale
-        self._dimension = rows.shape[1]
+        self._dimension = int(rows.shape[1])
         self._shares = answer_from == ALL
         self._lock = threading.Lock()
         self._rows = _split(texts, rows)
@@ -113,6 +115,11 @@ class PhraseBank:
         """The phrases of each query."""
         with self._lock:
             return {query: rows.texts for query, rows in self._rows.items()}
+
+    @property
+    def dimension(self) -> int:
+        """Length of the embeddings."""
+        return self._dimension
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
@@ -187,7 +194,7 @@ class PhraseBank:
             NoPhrasesError: the query has no phrases.
             ValueError: the embedding has another dimension or is not usable.
         """
-        compared = self._compared(query, embedding)
+        compared = self.compare(query, embedding)
         index = int(compared.cosines.argmax())
         score, cosine = compared.probabilities[index], compared.cosines[index]
         return Phrase(compared.texts[index], float(score), float(cosine))
@@ -199,16 +206,22 @@ class PhraseBank:
             NoPhrasesError: the query has no phrases.
             ValueError: the embedding has another dimension or is not usable.
         """
-        return self._compared(query, embedding).probabilities
+        return self.compare(query, embedding).probabilities
 
-    def _compared(self, query: str, embedding: ArrayLike) -> _Compared:
+    def compare(self, query: str, embedding: ArrayLike) -> Compared:
+        """Return how well each phrase fits ``embedding`` (dimension), an answer to ``query``.
+
+        Raises:
+            NoPhrasesError: the query has no phrases.
+            ValueError: the embedding has another dimension or is not usable.
+        """
         vector = self._row(embedding)
         with self._lock:
             rows = self._candidates(query)
         if rows is None:
             raise NoPhrasesError(query)
         cosines = rows.embeddings @ vector
-        return _Compared(rows.texts, cosines, softmax(self.logit_scale * cosines))
+        return Compared(rows.texts, cosines, softmax(self.logit_scale * cosines))
 
     def _candidates(self, query: str) -> _Rows | None:
         shared = self._all if self._shares and self._all.texts else None

@@ -114,7 +114,7 @@ NO_DESCRIBER = Complaint(
 OTHER_SPACE = Complaint(
     "embeddings of another space are refused",
     "the embedder runs another bundle than the describer",
-    "start both with the same `bundle`",
+    "start both with the same `bundle`, or set it on both (docs/robot.md, Another bundle)",
 )
 DECODER_FAILS = Complaint(
     "descriptions fail",
