@@ -135,6 +135,12 @@ OLD_STAMPS = Complaint(
     "own stamps",
     "compare the clocks; play bags with `ros2 bag play --clock` and set `use_sim_time:=true`",
 )
+NAMESAKES = Complaint(
+    "{} nodes are named {}",
+    "two launches run in one namespace: both publish on the same topics, and a parameter that is "
+    "set reaches one of them",
+    "end the other, or start one with another namespace or name",
+)
 
 COMPLAINTS = (
     UNCONFIGURED,
@@ -156,4 +162,5 @@ COMPLAINTS = (
     UNANSWERED,
     NO_STATE,
     OLD_STAMPS,
+    NAMESAKES,
 )
