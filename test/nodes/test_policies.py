@@ -49,6 +49,7 @@ SOMETIMES = {
 OF_EXAMPLES = {
     "/embedder/visual_features",
     "/describer/candidates",
+    "/describer/candidates/*",
     "/describer/show_examples",
     "/describer/list_examples",
     "/describer/remove_examples",
