@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from support.colour_bundle import colour_frame
+from support.film import PERIOD
 from support.ros import DEADLINE_S, Bench
 from vljepa_msgs.msg import States
 from vljepa_ros.nodes.common.complaints import NAMESAKES, NO_PUBLISHER, OTHER_SPACE, UNCONFIGURED
@@ -147,6 +149,14 @@ def test_processes_that_do_not_find_each_other_are_a_fault(
     assert "did not find each other" in only
 
 
+def test_lost_images_are_a_fault_unless_running_nodes_get_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check_transport, "_exchange", lambda *_: 3)
+    grades = {proven: list(check_loopback(proven=proven))[1].grade for proven in (False, True)}
+    assert grades == {False: Grade.FAIL, True: Grade.NOTE}
+
+
 def test_the_profile_of_the_shell_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in check_transport._PROFILES:
         monkeypatch.delenv(name, raising=False)
@@ -185,11 +195,11 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def filming(ros: Bench) -> Iterator[None]:
-    """Show red to whoever looks, ten times a second, with the stamps of the clock."""
-    camera = ros.camera()
+    """Show red to whoever looks, ten times a second, with even stamps from now on."""
+    camera, stamps = ros.camera(), count(ros.node.get_clock().now().nanoseconds, PERIOD)
 
     def shoot() -> None:
-        camera.send(colour_frame("red"), ros.node.get_clock().now().nanoseconds)
+        camera.send(colour_frame("red"), next(stamps))
 
     timer = ros.node.create_timer(0.1, shoot)
     camera.wait_matched()

@@ -15,10 +15,13 @@ from rclpy.executors import SingleThreadedExecutor as Single
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from support.colour_bundle import phrase
 from support.ros import DEADLINE_S, Bench
+from support.speaker import COUNTING, Speaker
 from support.told_states import Teller
 from vljepa_msgs.msg import StateDescription
 from vljepa_ros.client import AnswerError, NotSeenError, SceneClient, SceneError, scene_client
+from vljepa_ros.nodes.describer import Describer
 
 _S = 1_000_000_000
 EXECUTORS = [Single, MultiThreadedExecutor]
@@ -102,6 +105,18 @@ def test_a_callback_awaits_while_the_node_goes_on(
         teller.tell("open")
         asker.join(DEADLINE_S)
         assert [(one.success, one.message) for one in answers] == [(True, "open")]
+
+
+def test_a_real_describer_is_believed_until_it_sees_nothing_more(ros: Bench, bundle: str) -> None:
+    client = ros.add(Planner).client
+    describer = ros.add(Describer, bundle=bundle, **COUNTING)
+    Speaker(ros, describer).say("red", 4)
+    state = client.wait(
+        client.when(phrase("red"), query="colour", min_score=0.0, for_s=0.0, timeout_s=DEADLINE_S)
+    )
+    assert state.text == phrase("red")
+    assert ros.transition("describer", "deactivate")
+    ros.wait(lambda: not client.holds(phrase("red"), min_score=0.0, for_s=0.0), "it is over")
 
 
 def test_what_is_not_seen_in_time_is_an_error_that_says_what_is(

@@ -10,7 +10,6 @@ from vljepa_ros.nodes.doctor.ailments import OLD_IMAGES, REFUSED_IMAGES, SEVERAL
 from vljepa_ros.nodes.doctor.finding import Finding, fault, fine
 from vljepa_ros.nodes.doctor.observation import Observation, SeenTopic
 
-_ENOUGH = 0.8  # of what was sent
 _OLD_S = 5.0
 
 
@@ -35,7 +34,7 @@ def _faults(topic: str, images: SeenTopic) -> Iterator[Finding]:
         yield fault("images", REFUSED_IMAGES.told(topic, images.refusal))
     if images.stamps:
         yield fault("stamps", f"{topic}: {WRONG_STAMPS.told(images.stamps)}")
-    elif images.arrived_hz < _ENOUGH * images.sent_hz:
+    elif not images.comes_whole:
         facts = (f"{images.arrived_hz:.1f}", f"{images.sent_hz:.1f}")
         yield fault("images", f"{topic}: {IMAGES_LOST.told(*facts)}")
     if abs(images.age_s) > _OLD_S:

@@ -77,7 +77,9 @@ def _findings(given: argparse.Namespace) -> Iterator[Finding]:
     yield from check_shared_memory()
     seen = _observe(given.seconds)
     yield from check_bundle(given.bundle, compute=not seen.backends)
-    yield from check_loopback(max((one.size for one in seen.images.values()), default=0) or VGA)
+    size = max((one.size for one in seen.images.values()), default=0) or VGA
+    proven = any(one.comes_whole for one in seen.images.values())
+    yield from check_loopback(size, proven=proven)
     yield from judge(seen)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 ACTIVE = "active"
+_ENOUGH = 0.8  # of the images that were sent
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class SeenTopic:
     sent_hz: float = 0.0
     age_s: float = 0.0
     size: int = 0
+
+    @property
+    def comes_whole(self) -> bool:
+        """Whether enough of the images arrive."""
+        return not self.silence and self.arrived_hz >= _ENOUGH * self.sent_hz
 
 
 @dataclass(frozen=True)
