@@ -14,7 +14,7 @@ SETUP = { command -v $(PYTHON) > /dev/null || { echo '$(NO_PYTHON)' >&2; exit 1;
     $(PYTHON) scripts/setup_env.py --venv $(VENV) --distro $(DISTRO)
 RUN = scripts/with_env.sh $(VENV)
 .DEFAULT_GOAL := help
-.PHONY: help venv test-venv train-venv test test-slow lint fuzz soak demo build clean
+.PHONY: help venv test-venv train-venv test test-slow lint fuzz soak demo doctor build clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,14 @@ demo: venv ## replay the held-out recording, or yours: VIDEO=file | BAG=folder |
 	@$(RUN) python -m vljepa_ros.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)") \
 	    $(if $(BAG),--bag "$(BAG)") $(if $(CAMERA),--camera "$(CAMERA)")
 OUT ?= out
+
+# In the domain of this shell, with its discovery and its Fast DDS profile, which RUN shuts off.
+PROFILES = FASTRTPS_DEFAULT_PROFILES_FILE FASTDDS_DEFAULT_PROFILES_FILE
+MINE = $(foreach name,$(PROFILES),-u $(name)) ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-0} \
+    ROS_AUTOMATIC_DISCOVERY_RANGE=$${ROS_AUTOMATIC_DISCOVERY_RANGE:-SUBNET} ROS_LOCALHOST_ONLY=$${ROS_LOCALHOST_ONLY:-0} \
+    $(foreach name,$(PROFILES),$${$(name):+$(name)="$$$(name)"})
+doctor: venv ## look at installation, running nodes or a recording (BAG=folder | VIDEO=file): what is wrong, what to do
+	@$(RUN) env $(MINE) python -m vljepa_ros.nodes.doctor $(if $(BAG),--bag "$(BAG)") $(if $(VIDEO),--video "$(VIDEO)")
 
 build: venv ## colcon build of both packages into install/
 	@$(RUN) colcon build

@@ -46,6 +46,7 @@ setup(
     entry_points={
         "console_scripts": [
             *(f"{node} = {PACKAGE}.nodes.start:{node}" for node in NODES),
+            f"doctor = {PACKAGE}.nodes.doctor.examination:main",
             f"vljepa = {PACKAGE}.commands.main:main",
             f"build_engine = {PACKAGE}.commands.build_engine:main",
             f"jetson_report = {PACKAGE}.commands.jetson_report:main",

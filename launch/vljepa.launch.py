@@ -68,6 +68,11 @@ ARGUMENTS = {
     "queries_file": ("", f"YAML file of queries with their phrases; {_AS_FILE}"),
     "decoder": ("", f"What finds the words: phrases or sentences; {_AS_FILE}"),
     "cameras": ("", f"Names of several cameras, as left,right; {_AS_FILE}"),
+    "enclave": (
+        "",
+        "Security enclaves of the nodes: /vljepa gives the pipeline /vljepa/pipeline, as in "
+        "config/sros2; empty: none.",
+    ),
     "build_only": ("false", "Build the TensorRT engines of the bundle, start no node, and end."),
     "visualizer": ("false", "Also run the visualizer: overlay image and text markers."),
     "rviz": ("false", "Also run rviz2 with the visualizer's picture and markers."),
@@ -119,9 +124,12 @@ def _nodes(plan: Plan) -> list[Node]:
     given, common = plan.given, _common(plan)
     rviz = is_true(given, "rviz")
     if is_true(given, "use_composition"):
-        nodes = [Node(executable="pipeline", **common)]
+        nodes = [Node(executable="pipeline", **_secured("pipeline", common, given))]
     else:
-        nodes = [Node(executable=name, name=name, **common) for name in ("embedder", "describer")]
+        nodes = [
+            Node(executable=name, name=name, **_secured(name, common, given))
+            for name in ("embedder", "describer")
+        ]
     if rviz or is_true(given, "visualizer"):
         nodes += [_visualizer(plan, common, camera) for camera in plan.cameras or [""]]
     if rviz and not _is_installed("rviz2"):
@@ -143,6 +151,14 @@ def _common(plan: Plan) -> dict[str, Any]:
         "output": "screen",
         "emulate_tty": True,
     }
+
+
+def _secured(name: str, common: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
+    """Return ``common`` with the enclave of a node, if there are enclaves."""
+    if not given["enclave"]:
+        return common
+    enclave = f"{given['enclave'].rstrip('/')}/{name}"
+    return {**common, "arguments": [*common["arguments"], "--enclave", enclave]}
 
 
 def _build(plan: Plan) -> Node:
@@ -179,8 +195,9 @@ def _visualizer(plan: Plan, common: dict[str, Any], camera: str) -> Node:
         ("embedder/embedding", f"embedder/{camera}/embedding"),
     ]
     remappings = [*common["remappings"], *(of_camera if camera else [])]
-    started = {**common, "remappings": remappings}
-    return Node(executable="visualizer", name=visualizer_of(camera), **started)
+    name = visualizer_of(camera)
+    started = {**_secured(name, common, plan.given), "remappings": remappings}
+    return Node(executable="visualizer", name=name, **started)
 
 
 def _rviz(plan: Plan) -> Node:

@@ -51,6 +51,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         ROS,
     ),
     "nodes": ({"stream", "runtime", "recordings", "views"}, TORCH),
+    "client": (set(), TORCH | {"cv2", "numpy", "onnxruntime"}),
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "recordings"}, ROS | TORCH),
     "commands": (

@@ -137,6 +137,12 @@ OLD_STAMPS = Complaint(
     "own stamps",
     "compare the clocks; play bags with `ros2 bag play --clock` and set `use_sim_time:=true`",
 )
+NAMESAKES = Complaint(
+    "{} nodes are named {}",
+    "two launches run in one namespace: both publish on the same topics, and a parameter that is "
+    "set reaches one of them",
+    "end the other, or start one with another namespace or name",
+)
 
 UNFAMILIAR = Complaint(
     "the scene has been unfamiliar for {} s",
@@ -198,4 +204,5 @@ COMPLAINTS = (
     UNDEREXPOSED,
     OVEREXPOSED,
     OLD_STAMPS,
+    NAMESAKES,
 )

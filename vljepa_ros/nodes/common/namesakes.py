@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from rclpy.clock import Clock, ClockType
 
+from vljepa_ros.nodes.common.complaints import NAMESAKES
+
 if TYPE_CHECKING:
     from vljepa_ros.nodes.common.lifecycle import ManagedNode
 
@@ -40,11 +42,7 @@ class NamesakeWatch:
 
     def complaint(self) -> str:
         """Say that there are others, and what to do."""
-        return (
-            f"{self.others + 1} nodes are named {self._node.get_fully_qualified_name()} and "
-            "publish on the same topics; end the other, or start one with another namespace or "
-            "name"
-        )
+        return NAMESAKES.told(self.others + 1, self._node.get_fully_qualified_name())
 
     def _check(self) -> None:
         node = self._node
