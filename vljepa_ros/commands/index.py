@@ -83,7 +83,8 @@ def _work(
             report.take(outcome)
     finally:
         report.close()
-        print("\n".join(report.lines()), flush=True)
+        for line in report.lines():
+            print(line, flush=True)
     other = sum(outcome.fate is Fate.OTHER_SPACE for outcome in report.outcomes)
     if other:
         print(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -87,8 +88,9 @@ def _one_pool(
 
 
 def _begin(options: IndexOptions, news: Any, stop: Any) -> None:
-    """Remember what all jobs of this process need."""
+    """Remember what all jobs of this process need; Ctrl-C is for the one that began it."""
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = (options, news, stop)
 
 
