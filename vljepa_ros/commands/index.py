@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vljepa_ros.commands.main import CommandError
+from vljepa_ros.index.bag_out import BagOutError, write_bag
 from vljepa_ros.index.find_recordings import RecordingJob, find_recordings, jobs_of
 from vljepa_ros.index.index_job import Fate, IndexOptions, Outcome
 from vljepa_ros.index.index_report import IndexReport
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="work on this Ray cluster, whose machines see the same paths; 'local' starts one",
     )
     parser.add_argument(
+        "--bag-out",
+        type=Path,
+        metavar="DIR",
+        help="write the embeddings, states and segments of each recording as a rosbag2 into here",
+    )
+    parser.add_argument(
         "--reindex",
         action="store_true",
         help="index anew what another model indexed; its older index is removed at that",
@@ -67,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         for outcome in unreadable:
             report.take(outcome)
         _work(args, jobs, IndexOptions(args.store, str(bundle.root), reindex=args.reindex), report)
-    except (StoreError, SourceError) as error:
+        if args.bag_out:
+            _write_bags(Store.open(args.store), jobs, args.bag_out)
+    except (StoreError, SourceError, BagOutError) as error:
         raise CommandError(str(error)) from error
     return int(any(outcome.fate is Fate.UNREADABLE for outcome in report.outcomes))
 
@@ -121,6 +130,19 @@ def _jobs(
                 Outcome(RecordingJob(str(path), "", ""), Fate.UNREADABLE, str(error))
             )
     return jobs, unreadable
+
+
+def _write_bags(store: Store, jobs: Sequence[RecordingJob], folder: Path) -> None:
+    wanted = {job.id for job in jobs}
+    for recording in store.recordings():
+        bag = folder / recording.id
+        if recording.id not in wanted:
+            continue
+        if bag.exists():
+            print(f"{bag} is there already, and is left as it is")
+            continue
+        write_bag(store, recording, bag)
+        print(f"{bag}: {recording.path} {recording.topic}".rstrip())
 
 
 def _stored_paths(args: argparse.Namespace) -> list[str]:

@@ -31,7 +31,7 @@ def run_on_ray(
     """
     import ray
 
-    here = {"num_cpus": workers} if address == LOCAL else {}
+    here = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
     ray.init(address, log_to_driver=False, configure_logging=False, **here)
     try:
         remote = ray.remote(num_cpus=options.threads, max_retries=_TRIES_AGAIN)(_work)

@@ -114,11 +114,25 @@ class Store:
         return _in_order(found, recording, lambda state: state.stamp_ns)
 
     def ticks(
-        self, recording: StoredRecording, query: str, *, vectors: bool = False
+        self,
+        recording: StoredRecording,
+        query: str,
+        *,
+        vectors: bool = False,
+        span_ns: tuple[int, int] | None = None,
     ) -> StoredTicks:
-        """Return the embeddings of a query; their vectors only if asked for."""
+        """Return the embeddings of a query; their vectors only if asked for.
+
+        Args:
+            recording: one of this store's.
+            query: name of the query.
+            vectors: whether the vectors are wanted.
+            span_ns: stamps from the first to before the second; None is all.
+        """
         columns = [*_TICK_COLUMNS, "vector"] if vectors else _TICK_COLUMNS
         where = f"{_belongs(recording)} AND query = {quoted(query)}"
+        if span_ns is not None:
+            where += f" AND stamp_ns >= {span_ns[0]} AND stamp_ns < {span_ns[1]}"
         name = tables.name_of(tables.TICKS, recording.space_id)
         rows = self._arrow(name, where, columns)
         rows = rows.sort_by("stamp_ns") if rows.num_rows else rows
