@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import cv2
+import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from support.bags import images_topic, write_mcap
+from support.colour_bundle import build_colour_bundle, seal
 from support.recordings import bag_image, write_bag, write_folder, write_video
+from vljepa_ros.index import tables
 from vljepa_ros.index.store import Store
 from vljepa_ros.index.stored import StoredRecording
 
@@ -81,6 +86,69 @@ def test_only_the_topics_that_are_named_are_indexed(vljepa, store, tmp_path, cap
     assert [one.topic for one in recordings(store)] == ["/right"]
     assert vljepa("index", bag, "--topic", "/top") == 1
     assert "no image topic '/top'; its image topics are: /left" in capsys.readouterr().out
+
+
+def test_a_depth_topic_beside_the_colours_is_no_failure(vljepa, store, tmp_path, capsys) -> None:
+    stamps = [number * 100_000_000 + 1 for number in range(9)]
+    colours = [(stamp, bag_image("red", stamp)) for stamp in stamps]
+    depth = [(stamp, bag_image("red", stamp, "16UC1")) for stamp in stamps]
+    write_bag(tmp_path / "bag", colours, depth=depth)
+    assert vljepa("index", tmp_path / "bag") == 0
+    said = capsys.readouterr().out
+    assert "1 topics beside these without pictures" in said
+    assert "/a/depth" in said
+    assert [one.topic for one in recordings(store)] == ["/camera/image_raw"]
+    assert vljepa("index", tmp_path / "bag", "--topic", "/a/depth") == 1
+
+
+def test_a_full_disk_is_said_and_loses_nothing(
+    vljepa, store, tmp_path, capsys, monkeypatch
+) -> None:
+    vljepa("index", write_video(tmp_path / "a.mp4", ["red"] * 9))
+    before = recordings(store)
+    video = write_video(tmp_path / "b.mp4", ["red", "blue"] * 40)
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3_000_000))
+        assert vljepa("index", video) == 1
+    said = capsys.readouterr().err
+    assert f"{store} cannot be written: its disk is full (3 MB are left" in said
+    assert "What was indexed before is safe" in said
+    assert recordings(store) == before
+    assert vljepa("index", video) == 0
+    assert len(recordings(store)) == 2
+
+
+def test_a_store_of_a_later_release_is_refused(vljepa, store, tmp_path, capsys) -> None:
+    video = write_video(tmp_path / "a.mp4", ["red"] * 9)
+    schema = pa.schema([("id", pa.string())], metadata={tables.FORMAT_KEY: b"99"})
+    lancedb.connect(store).create_table(tables.RECORDINGS, schema=schema)
+    for words in (["index", video], ["search", "red"]):
+        assert vljepa(*words) == 1
+        assert "was written by a later release of vljepa_ros" in capsys.readouterr().err
+
+
+def test_another_model_is_said_and_reindexing_offered(
+    vljepa, store, tmp_path, capsys, monkeypatch
+) -> None:
+    video = write_video(tmp_path / "a.mp4", ["red"] * 9)
+    vljepa("index", video)
+    (before,) = recordings(store)
+    other = build_colour_bundle(tmp_path / "other")
+    seal(other, space_id="other-1")
+    monkeypatch.setattr(vljepa, "bundle", other)
+    capsys.readouterr()
+    assert vljepa("index", video) == 0
+    said = capsys.readouterr().out
+    assert "1 indexed before with another model" in said
+    assert "--reindex" in said
+    assert recordings(store) == [before]
+    assert vljepa("search", "the scene is red") == 1
+    assert "do not compare with texts of other-1" in capsys.readouterr().err
+    assert vljepa("index", "--reindex") == 0
+    (after,) = recordings(store)
+    assert (after.id, after.space_id) == (before.id, "other-1")
+    assert vljepa("search", "the scene is red") == 0
 
 
 def test_stamps_of_a_bag_are_kept(vljepa, store, tmp_path) -> None:

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         Store.open_or_create(args.store)
         paths = find_recordings(args.source or _stored_paths(args))
         jobs, unreadable = _jobs(paths, args.topic)
-        report = IndexReport(len(jobs) + len(unreadable))
+        report = IndexReport(len(jobs) + len(unreadable), named=bool(args.topic))
         for outcome in unreadable:
             report.take(outcome)
         _work(args, jobs, IndexOptions(args.store, str(bundle.root), reindex=args.reindex), report)
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             _write_bags(Store.open(args.store), jobs, args.bag_out)
     except (StoreError, SourceError, BagOutError) as error:
         raise CommandError(str(error)) from error
-    return int(any(outcome.fate is Fate.UNREADABLE for outcome in report.outcomes))
+    return int(report.has_failed)
 
 
 def _work(

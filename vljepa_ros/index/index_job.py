@@ -28,6 +28,7 @@ class Fate(Enum):
     KEPT = "indexed before"
     OTHER_SPACE = "indexed before with another model"
     BUSY = "being indexed by another process"
+    NO_PICTURES = "topics beside these without pictures that can be shown"
     UNREADABLE = "could not be indexed"
 
 

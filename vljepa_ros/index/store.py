@@ -10,6 +10,7 @@ that LanceDB knows, such as ``s3://bucket/index``.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -33,6 +34,8 @@ from vljepa_ros.stream.vectors import unit
 
 _T = TypeVar("_T")
 _MOST_ROWS = 1 << 30  # LanceDB returns ten rows if no limit is given
+_LEAST_FREE = 64_000_000  # bytes of the disk, more than what is written at once
+_SAFE = "What was indexed before is safe; the same command goes on with the rest"
 _MOST_TABLES = 10_000
 _TICK_COLUMNS = ["stamp_ns", "window_start_ns", "unfamiliarity", "image_fault"]
 
@@ -248,14 +251,27 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Name the store in what LanceDB raises meanwhile."""
+        """Name the store in what LanceDB raises meanwhile; do not begin on a full disk.
+
+        LanceDB may take note of a file of which the disk did not take the end.
+        """
+        self._check_room()
         try:
             yield
         except (OSError, RuntimeError, ValueError) as error:
             raise StoreError(
-                f"{self.location} cannot be written: {_cause(error)}. What was indexed before is "
-                "safe; the same command goes on with the rest"
+                f"{self.location} cannot be written: {_cause(error)}. {_SAFE}"
             ) from error
+
+    def _check_room(self) -> None:
+        if self.folder is None or not self.folder.exists():
+            return
+        free = shutil.disk_usage(self.folder).free
+        if free < _LEAST_FREE:
+            raise StoreError(
+                f"{self.location} cannot be written: its disk is full ({free / 1e6:.0f} MB are "
+                f"left, and {_LEAST_FREE / 1e6:.0f} MB are kept free). {_SAFE}"
+            )
 
     @classmethod
     def _connected(cls, location: str) -> Store:
