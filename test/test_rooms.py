@@ -52,7 +52,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     ),
     "nodes": ({"stream", "runtime", "recordings", "views"}, TORCH),
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
-    "evaluation": ({"stream", "runtime", "recordings"}, ROS | TORCH),
+    "evaluation": ({"stream", "runtime", "recordings", "index"}, ROS | TORCH),
     "index": ({"stream", "runtime", "recordings"}, ROS | TORCH),
     "commands": (
         {"stream", "runtime", "recordings", "model", "training", "evaluation", "index"},
