@@ -23,12 +23,14 @@ TASKS = {
     "retrieve": "text-to-video retrieval: 'caption' or 'captions' per line",
     "vqa": "questions with candidate answers: 'question', 'answers' and 'answer' per line",
     "caption": "CIDEr of the bank's nearest sentence: 'caption' or 'captions' per line",
+    "search": "text-to-moment retrieval in an index: 'caption' or 'captions' per line",
 }
 READERS: dict[str, Callable[[Path], list[Any]]] = {
     "classify": read_labels,
     "retrieve": read_captions,
     "vqa": read_questions,
     "caption": read_captions,
+    "search": read_captions,
 }
 
 
@@ -48,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     tasks.choices["caption"].add_argument(
         "--bank", type=Path, help="sentences to choose from, one per line; default: the bundle's"
+    )
+    tasks.choices["search"].add_argument(
+        "--store", required=True, help="folder of the index (vljepa index) that holds the clips"
     )
 
 
@@ -107,6 +112,8 @@ def _measure(
     sentences: list[str],
 ) -> Report:
     name, text = query
+    if args.task == "search":
+        return _search(args, model, items, name)
     if args.task == "classify":
         return measures.classification(
             model, args.clips, items, text, args.template, live=args.live
@@ -117,6 +124,18 @@ def _measure(
         return measures.question_answering(model, args.clips, items, live=args.live)
     bank = measures.sentence_bank(model, name, sentences) if sentences else None
     return measures.captioning(model, args.clips, items, name, text, bank, live=args.live)
+
+
+def _search(args: argparse.Namespace, model: VLJepa, items: list[Any], query: str) -> Report:
+    from vljepa_ros.evaluation.moments import moment_retrieval  # an index needs more packages
+    from vljepa_ros.index.store import Store, StoreError
+
+    space_id = model.bundle.space_id
+    try:
+        store = Store.open(args.store)
+        return moment_retrieval(store, space_id, model.embed_text, args.clips, items, query)
+    except StoreError as error:
+        raise CommandError(str(error)) from error
 
 
 def _sentences(file: Path) -> list[str]:

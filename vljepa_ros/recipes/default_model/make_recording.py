@@ -61,7 +61,7 @@ def main() -> None:
         for query, values in label_episode(BY_NAME[name], episode.signals()).items():
             labels[query] += [language.canonical(value) for value in values]
         episodes.append({"start": start, "end": len(frames) / FRAME_RATE_HZ, "task": name})
-    _write_video(frames, args.out / "recording.mp4")
+    write_video(frames, args.out / "recording.mp4")
     truth = {
         "rate_hz": FRAME_RATE_HZ,
         "queries": {name: _segments(values) for name, values in labels.items()},
@@ -83,7 +83,8 @@ def _segments(texts: Sequence[str]) -> list[dict[str, float | str]]:
     return segments
 
 
-def _write_video(frames: Sequence[NDArray[np.uint8]], path: Path) -> None:
+def write_video(frames: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Write RGB frames (H, W, 3) as a video at the rate of the episodes."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE_HZ))
         stream.height, stream.width = frames[0].shape[:2]
