@@ -53,13 +53,14 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "nodes": ({"stream", "runtime", "recordings", "views"}, TORCH),
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "recordings"}, ROS | TORCH),
+    "index": ({"stream", "runtime", "recordings"}, ROS | TORCH),
     "commands": (
-        {"stream", "runtime", "recordings", "model", "training", "evaluation"},
+        {"stream", "runtime", "recordings", "model", "training", "evaluation", "index"},
         ROS,
     ),
 }
 IMPORTED_BY_ALL = ("fields", "files", "shipped")
-WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "recordings", "evaluation")
+WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "recordings", "evaluation", "index")
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked
 # for, found or not: an import that is tried and forgiven would still count where it is installed.
