@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "train-decoder": ("train_decoder", "train a decoder of whole sentences for a model"),
     "export": ("export", "make a bundle for the nodes out of a model"),
     "evaluate": ("evaluate", "measure a bundle on annotated clips"),
+    "review": ("review", "show an index in the browser, and take corrections"),
 }
 
 MODEL_PACKAGES = {

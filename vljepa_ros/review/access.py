@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may talk to the server: pages of other sites may not, and other machines need a token.
 
-A browser lets any page send requests to this machine. Such a page may also get a name of its own to
+A browser lets any page send requests to this machine. Such a page may also make a name of its own
 mean 127.0.0.1 (DNS rebinding). So requests must name this machine, must not come from another
 site, and changes must come from our own page.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which segments a person should look at first, because a correction of them teaches most.
 
-How doubtful a segment is: how probably the model is wrong about it, by its own score, by how strange
-the scene looks, and by how often its text has been corrected so far. Of many segments with one
-text the second teaches less than the first, so it counts less.
+How doubtful a segment is: how probably the model is wrong about it, by its own score, by how
+strange the scene looks, and by how often its text has been corrected so far. Of many segments with
+one text the second teaches less than the first, so it counts less.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from vljepa_ros.review.corrections import Correction
 from vljepa_ros.review.reviewed_lane import LaneSegment
 
-_NEXT_OF_A_TEXT = 0.8  # what the next segment with the same text counts, relative to the one before
+_NEXT_OF_A_TEXT = (
+    0.8  # what the next segment with the same text counts, relative to the one before
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server of the review page: its files, a small JSON interface, images and videos.
 
-It is the standard library's: one person looks at one page. Every answer forbids the page to talk to any
-other machine.
+It is the standard library's: one person looks at one page. Every answer forbids the page to talk
+to any other machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from vljepa_ros.review.byte_range import UnsatisfiableRangeError, byte_range
 from vljepa_ros.review.corrections import CorrectionError, EditConflictError, parse_edit
 from vljepa_ros.review.reviewed_store import ReviewedStore
 from vljepa_ros.review.subtitles import FORMATS
-from vljepa_ros.stream.clean_text import TextError
 
 PAGE = Path(__file__).parent / "page"
 _MOST_POSTED = 1 << 20  # bytes
@@ -50,7 +49,6 @@ _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (CorrectionError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (StoreError, HTTPStatus.NOT_FOUND),
     (SourceError, HTTPStatus.NOT_FOUND),
-    (TextError, HTTPStatus.BAD_REQUEST),
     (FileNotFoundError, HTTPStatus.NOT_FOUND),
     (OSError, HTTPStatus.INSUFFICIENT_STORAGE),
     (ValueError, HTTPStatus.BAD_REQUEST),
@@ -128,7 +126,7 @@ class _Visit(BaseHTTPRequestHandler):
         asked = {key: values[-1] for key, values in parse_qs(address.query).items()}
         words = [unquote(word) for word in address.path.strip("/").split("/")]
         access = self.server.access
-        refusal = access.refusal(self.command, self.headers, asked.get("token", ""))
+        refusal = access.refusal(self.command, dict(self.headers.items()), asked.get("token", ""))
         if refusal:
             self.close_connection = True  # what was posted stays unread
             self._send(_problem(refusal, HTTPStatus.FORBIDDEN))
@@ -271,10 +269,10 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _problem(
-    text: str, status: HTTPStatus, headers: Mapping[str, str] | None = None
-) -> Answer:
-    return Answer(json.dumps({"problem": text}).encode(), "application/json", status, headers or {})
+def _problem(text: str, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(
+        json.dumps({"problem": text}).encode(), "application/json", status, headers or {}
+    )
 
 
 def _json(content: object) -> Answer:

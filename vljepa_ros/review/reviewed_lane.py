@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One query of a recording as a person sees it: the model's segments, and corrections over them."""
+"""One query of a recording as a person sees it: the model's segments under corrections."""
 
 from __future__ import annotations
 
@@ -49,10 +49,8 @@ def with_corrections(
     return sorted(lane, key=lambda segment: segment.start)
 
 
-def _uncovered(
-    segment: LaneSegment, corrections: Iterable[Correction]
-) -> Iterator[LaneSegment]:
-    """Yield the parts of a segment that no correction covers; the first one ends in it or later."""
+def _uncovered(segment: LaneSegment, corrections: Iterable[Correction]) -> Iterator[LaneSegment]:
+    """Yield the parts of a segment that no correction covers; all of these end after it begins."""
     begin = segment.start
     for one in corrections:
         if one.start >= segment.end:

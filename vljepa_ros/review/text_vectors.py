@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts as vectors of a bundle's space, for the search box; the bundle is read when it is needed."""
+"""Texts as vectors of a bundle's space, for the search box."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 // The form that corrects the segment under the playhead. It tells by the event "label" {text} what was
 // written, and by "do" {name} which button was pressed.
 
-import { clock, firstAfter, words } from "./times.js";
+import { describe } from "./segments.js";
 
 export class Editor extends EventTarget {
   constructor(form) {
@@ -37,20 +37,4 @@ export class Editor extends EventTarget {
   }
 
   focus() { this.input.focus(); this.input.select(); }
-}
-
-/** Return a segment in words: lane, times, who said it, and what the model said instead. */
-export function describe(lane, segment) {
-  const times = `${lane.name}, ${clock(segment.start)} to ${clock(segment.end)}`;
-  if (segment.gap) return `${times}: the model says nothing`;
-  if (!segment.corrected) return `${times}: the model says ${words(segment)}${sureness(segment)}`;
-  const middle = (segment.start + segment.end) / 2;
-  const said = lane.model[firstAfter(lane.model, middle)];
-  const before = said && said.start <= middle ? words(said) + sureness(said) : "nothing";
-  return `${times}: a person said ${words(segment)}; the model says ${before}`;
-}
-
-function sureness(segment) {
-  return (segment.score === null ? "" : `, score ${segment.score.toFixed(2)}`)
-    + (segment.unfamiliarity === null ? "" : `, unfamiliarity ${segment.unfamiliarity.toFixed(2)}`);
 }

@@ -3,8 +3,9 @@
 //
 // It tells what a person does by events: "seek" {time, lane}, "lane" {lane}, "move" {lane, number, edge, time}.
 
-import { clock, firstAfter, words } from "./times.js";
+import { clock, describe, firstAfter, segmentAt, words } from "./segments.js";
 
+const TEXT = "13px system-ui, sans-serif";
 const GUTTER = 118, AXIS = 22, LANE = 38, OVERVIEW = 18, MODEL = 7, GRIP = 5;
 const SHORTEST_VIEW = 0.5;  // seconds
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400];
@@ -104,6 +105,7 @@ export class Lanes extends EventTarget {
     const x = event.offsetX;
     if (!this.drag) {
       this.canvas.style.cursor = this.#edgeAt(x, event.offsetY) ? "ew-resize" : "default";
+      this.canvas.title = this.#hint(x, event.offsetY);
     } else if (this.drag.kind === "view") {
       const share = (x - GUTTER) / (this.width - GUTTER), width = this.view.end - this.view.start;
       this.#look(share * this.#whole() - width / 2, width);
@@ -123,6 +125,15 @@ export class Lanes extends EventTarget {
   }
 
   #tell(kind, detail) { this.dispatchEvent(new CustomEvent(kind, { detail })); }
+
+  /** Return what lies under the mouse in words. */
+  #hint(x, y) {
+    const lane = this.content.lanes[this.#laneAt(y)];
+    if (!lane || y < AXIS || y >= this.#height() - OVERVIEW) return "";
+    if (x < GUTTER) return lane.question;
+    const segment = segmentAt(lane, this.#timeAt(x), this.content.duration);
+    return segment.gap ? "" : describe(lane, segment);
+  }
 
   /** Return the end of a segment that can be gripped here, or null. */
   #edgeAt(x, y) {
@@ -163,7 +174,7 @@ export class Lanes extends EventTarget {
     const pen = this.pen, y = AXIS + LANE * number, chosen = number === this.lane;
     pen.font = `${chosen ? "600 " : ""}13px system-ui, sans-serif`;
     pen.fillStyle = chosen ? INK : PALE;
-    pen.fillText(shortened(pen, (chosen ? "▸ " : "  ") + lane.name, GUTTER - 12), 6, y + LANE / 2);
+    pen.fillText((chosen ? "▸ " : "  ") + ending(pen, lane.name, GUTTER - 26), 6, y + LANE / 2);
     pen.save();
     pen.beginPath();
     pen.rect(GUTTER, y, this.width - GUTTER, LANE);
@@ -206,12 +217,14 @@ export class Lanes extends EventTarget {
       pen.strokeRect(left + 1, top + 1, width - 2, height - 2);
     }
     const from = Math.max(left, GUTTER) + 5, room = right - from - 4;
-    if (room > 18) this.#write(shortened(pen, (segment.corrected ? "✎ " : "") + words(segment), room), from, top + height / 2);
+    const mark = segment.corrected ? "✎ " : "";
+    pen.font = TEXT;
+    if (room > 24) this.#write(mark + ending(pen, words(segment), room - pen.measureText(mark).width), from, top + height / 2);
   }
 
   #write(text, x, y) {
     const pen = this.pen;
-    pen.font = "13px system-ui, sans-serif";
+    pen.font = TEXT;
     pen.lineJoin = "round";
     pen.lineWidth = 3.5;
     pen.strokeStyle = GROUND;
@@ -289,16 +302,16 @@ export class Lanes extends EventTarget {
   }
 }
 
-/** Return as much of a text as fits into so many pixels. */
-function shortened(pen, text, room) {
+/** Return as much of the end of a text as fits into so many pixels: states differ there ("… is open"). */
+function ending(pen, text, room) {
   if (pen.measureText(text).width <= room) return text;
   const letters = [...text];
   let low = 0, high = letters.length;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (pen.measureText(letters.slice(0, middle).join("") + "…").width <= room) low = middle; else high = middle - 1;
+    if (pen.measureText("…" + letters.slice(-middle).join("")).width <= room) low = middle; else high = middle - 1;
   }
-  return low ? letters.slice(0, low).join("").trimEnd() + "…" : "";
+  return low > 2 ? "…" + letters.slice(-low).join("").trimStart() : "";
 }
 
 function hatching(pen) {

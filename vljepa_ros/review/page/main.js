@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The review page: puts its parts together. The segment under the playhead, in the chosen lane, is the one that is edited.
 
-import { describe, Editor } from "./editor.js";
+import { Editor } from "./editor.js";
 import { joined, labelled, moved, reverted, split, undone } from "./edits.js";
 import { listen } from "./keys.js";
 import { Lanes } from "./lanes.js";
@@ -10,7 +10,7 @@ import { Moments } from "./moments.js";
 import { Picture } from "./picture.js";
 import { SearchBox } from "./search_box.js";
 import { States } from "./states.js";
-import { clock, segmentAt } from "./times.js";
+import { clock, describe, segmentAt } from "./segments.js";
 
 const $ = (selector) => document.querySelector(selector);
 const TOUCHING = 0.002;

@@ -2,7 +2,7 @@
 // A list of moments with thumbnails: what a search found, or what is least certain.
 // It tells by the event "open" {recording, time, query} which was chosen.
 
-import { clock, words } from "./times.js";
+import { clock, words } from "./segments.js";
 
 export class Moments extends EventTarget {
   constructor(element, library) {

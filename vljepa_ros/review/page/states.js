@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of every query at a time, one row each. It tells by the event "lane" {lane} which was chosen.
 
-import { clock, segmentAt, words } from "./times.js";
+import { clock, segmentAt, words } from "./segments.js";
 
 export class States extends EventTarget {
   constructor(element) {

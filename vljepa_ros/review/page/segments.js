@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times in words, and segments by time. Segments of a lane are in the order of time and do not overlap.
+// Segments in words and by time. Those of a lane are in the order of time and do not overlap.
 
 /** Return seconds as 1:02.50, with so many decimals. */
 export function clock(seconds, decimals = 2) {
@@ -33,4 +33,20 @@ export function segmentAt(lane, time, duration) {
 /** Return the text of a segment for people. */
 export function words(segment) {
   return segment.text || (segment.corrected ? "nothing to say" : "no words");
+}
+
+/** Return a segment in words: lane, times, who said it, and what the model said instead. */
+export function describe(lane, segment) {
+  const times = `${lane.name}, ${clock(segment.start)} to ${clock(segment.end)}`;
+  if (segment.gap) return `${times}: the model says nothing`;
+  if (!segment.corrected) return `${times}: the model says ${words(segment)}${sureness(segment)}`;
+  const middle = (segment.start + segment.end) / 2;
+  const said = lane.model[firstAfter(lane.model, middle)];
+  const before = said && said.start <= middle ? words(said) + sureness(said) : "nothing";
+  return `${times}: a person said ${words(segment)}; the model says ${before}`;
+}
+
+function sureness(segment) {
+  return (segment.score === null ? "" : `, score ${segment.score.toFixed(2)}`)
+    + (segment.unfamiliarity === null ? "" : `, unfamiliarity ${segment.unfamiliarity.toFixed(2)}`);
 }
