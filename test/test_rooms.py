@@ -64,7 +64,15 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     ),
 }
 IMPORTED_BY_ALL = ("fields", "files", "shipped")
-WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "recordings", "evaluation", "index", "review")
+WITHOUT_TORCH_OR_ROS = (
+    "stream",
+    "runtime",
+    "views",
+    "recordings",
+    "evaluation",
+    "index",
+    "review",
+)
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked
 # for, found or not: an import that is tried and forgiven would still count where it is installed.

@@ -48,7 +48,7 @@ class Access:
             shown: token in the address, or "".
         """
         host = headers.get("Host", "")
-        if not self.token and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if not self.token and not is_loopback(_name(host)):
             return f"this server is for this machine only, and it is not called {host}"
         if self.token and not self._knows_token(headers, shown):
             return "open the address that `vljepa review` printed: it holds the token"
@@ -75,7 +75,15 @@ class Access:
         return self.is_token(shown) or (morsel is not None and self.is_token(morsel.value))
 
 
+def _name(host: str) -> str:
+    """Return the header ``Host`` without a port; "" if it makes no sense."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def _from_own_page(headers: Mapping[str, str], host: str) -> bool:
-    origin = headers.get("Origin")
+    origin = headers.get("Origin", f"http://{host}")
     is_json = headers.get("Content-Type", "").partition(";")[0].strip() == "application/json"
-    return is_json and (origin is None or urlsplit(origin).netloc == host)
+    return is_json and origin == f"http://{host}"

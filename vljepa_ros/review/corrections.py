@@ -147,9 +147,13 @@ class CorrectionsFile:
 
     def _write(self, lines: Sequence[dict[str, Any]]) -> None:
         ordered = sorted(lines, key=lambda line: (str(line["query"]), float(line["start"])))
-        with new_file(self.file) as stream:
-            for line in ordered:
-                stream.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        content = b"".join(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in ordered)
+        try:
+            with new_file(self.file) as stream:
+                stream.write(content)
+        except OSError as error:
+            error.filename = str(self.file)  # a full disk names no file
+            raise
 
     def _lines(self) -> list[tuple[str, Correction, dict[str, Any]]]:
         """Return query, correction and all fields of each line."""

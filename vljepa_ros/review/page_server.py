@@ -122,7 +122,11 @@ class _Visit(BaseHTTPRequestHandler):
         """Keep the terminal quiet."""
 
     def _answer(self, find: Callable[[list[str], Mapping[str, str]], Answer]) -> None:
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         asked = {key: values[-1] for key, values in parse_qs(address.query).items()}
         words = [unquote(word) for word in address.path.strip("/").split("/")]
         access = self.server.access
