@@ -23,7 +23,7 @@ venv: ## make the environment, or bring it up to date
 	@$(SETUP)
 
 test-venv:
-	@$(SETUP) --extra bindings $(if $(filter 1,$(TORCH)),--extra model)
+	@$(SETUP) --extra bindings --extra index $(if $(filter 1,$(TORCH)),--extra model)
 
 train-venv: ## the same with what training the default model needs
 	@$(SETUP) --extra model --extra simulation

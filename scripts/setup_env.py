@@ -28,7 +28,8 @@ import host_check
 from host_check import Choice, Unusable, base_python
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-EXTRAS = ("model", "simulation", "bindings")
+EXTRAS = ("model", "simulation", "bindings", "index")
+INDEX = ("index", "fleet")  # requirements of the extra of that name
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # Asks the environment's own Python for its C headers and numpy's.
 INCLUDES_QUERY = """
@@ -118,6 +119,13 @@ class Environment:
     def install_simulation(self) -> None:
         """Install the simulator that makes the training data."""
         self.pip("-r", _requirements("simulation"))
+
+    def install_index(self) -> None:
+        """Install what an index of recordings is kept in, and what spreads it over machines."""
+        lines = [word for name in INDEX for word in ("-r", _requirements(name))]
+        if self.choice.source == "installed":
+            lines = ["-c", _requirements("ros-installed"), *lines]
+        self.pip(*lines)
 
     def unpack_bindings(self) -> None:
         """Unpack the Python bindings of several TensorRT, each into a folder named by its version.
@@ -211,6 +219,10 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
         inputs = _digest([_requirements("simulation")])
         title = "installing the simulator"
         environment.step("simulation", inputs, title, environment.install_simulation)
+    if "index" in extras:
+        inputs = _digest([_requirements(name) for name in INDEX])
+        title = "installing what indexes recordings"
+        environment.step("index", inputs, title, environment.install_index)
     if "bindings" in extras:
         inputs = _digest([_requirements("tensorrt-bindings")])
         title = "unpacking TensorRT's Python bindings for the tests"

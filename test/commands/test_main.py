@@ -12,32 +12,61 @@ from pathlib import Path
 import pytest
 
 from vljepa_ros.commands import verify
-from vljepa_ros.commands.main import MODEL_PACKAGES, SUBCOMMANDS, main
+from vljepa_ros.commands.main import (
+    FLEET_PACKAGES,
+    INDEX_PACKAGES,
+    MODEL_PACKAGES,
+    SUBCOMMANDS,
+    main,
+)
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
 
-def without_torch(*words: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; sys.modules['torch'] = None; from vljepa_ros.commands.main import main; "
-    code += f"sys.exit(main({list(words)!r}))"
+def without(package: str, *words: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.modules[{package!r}] = None; "
+    code += f"from vljepa_ros.commands.main import main; sys.exit(main({list(words)!r}))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("command", ["import", "train", "train-decoder", "export", "verify"])
 def test_without_torch_a_command_says_what_to_install(command: str, tmp_path: Path) -> None:
     arguments = {"verify": [str(tmp_path)]}.get(command, ["--help"])
-    done = without_torch(command, *arguments)
+    done = without("torch", command, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     (said,) = done.stderr.splitlines()
     assert said.startswith(f"vljepa {command}: the Python package torch is missing.")
     assert "pip install 'torch' 'transformers>=5.20,<6' 'safetensors>=0.5'" in said
 
 
-def test_what_is_to_be_installed_is_what_the_requirements_say() -> None:
-    lines = (REQUIREMENTS / "model.txt").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("package", ["lancedb", "pyarrow"])
+@pytest.mark.parametrize("command", ["index", "search"])
+def test_without_a_store_a_command_says_what_to_install(
+    command: str, package: str, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    done = without(package, command, "drawer", "--store", str(tmp_path / "store"))
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"vljepa {command}: the Python package {package} is missing.")
+    assert "pip install 'lancedb>=0.40' 'pyarrow>=16' 'tqdm>=4.60'" in said
+
+
+@pytest.mark.parametrize(
+    ("packages", "file", "more"),
+    [
+        (MODEL_PACKAGES, "model.txt", {"torch"}),
+        (INDEX_PACKAGES, "index.txt", set()),
+        (FLEET_PACKAGES, "fleet.txt", set()),
+    ],
+)
+def test_what_is_to_be_installed_is_what_the_requirements_say(
+    packages: dict[str, str], file: str, more: set[str]
+) -> None:
+    lines = (REQUIREMENTS / file).read_text(encoding="utf-8").splitlines()
     listed = {line for line in lines if line and not line.startswith("#")}
-    named = {name + versions for name, versions in MODEL_PACKAGES.items()}
-    assert named == {*listed, "torch"}
+    named = {name + versions for name, versions in packages.items()}
+    assert named == listed | more
 
 
 def test_without_a_command_all_of_them_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,8 @@ SUBCOMMANDS = {
     "train-decoder": ("train_decoder", "train a decoder of whole sentences for a model"),
     "export": ("export", "make a bundle for the nodes out of a model"),
     "evaluate": ("evaluate", "measure a bundle on annotated clips"),
+    "index": ("index", "index recordings, so that they can be searched and reviewed"),
+    "search": ("search", "find moments of indexed recordings by their words"),
     "review": ("review", "show an index in the browser, and take corrections"),
 }
 
@@ -37,6 +39,18 @@ MODEL_PACKAGES = {
     "tqdm": ">=4.60",
 }
 """What commands that make models need (requirements/torch.txt, model.txt), and its versions."""
+
+INDEX_PACKAGES = {"lancedb": ">=0.40", "pyarrow": ">=16", "tqdm": ">=4.60"}
+"""What an index is kept in and shown with (requirements/index.txt), and its versions."""
+
+FLEET_PACKAGES = {"ray": ">=2.40"}
+"""What an index by many machines needs (requirements/fleet.txt), and its versions."""
+
+_USES = (
+    (MODEL_PACKAGES, "commands that make or read models"),
+    (INDEX_PACKAGES, "commands that index and search recordings"),
+    (FLEET_PACKAGES, "indexes by many machines"),
+)
 
 
 class CommandError(RuntimeError):
@@ -94,13 +108,14 @@ def _ended(command: str, sentence: str, status: int) -> int:
 def _missing(error: ImportError) -> str:
     """Return what to install if a module is missing or does not load."""
     package = (error.name or "").partition(".")[0]
-    if package not in (*MODEL_PACKAGES, "onnx"):  # onnxscript brings onnx
-        return f"{error}; install that package again (requirements/ lists what is needed)"
-    wanted = " ".join(f"'{name}{versions}'" for name, versions in MODEL_PACKAGES.items())
-    return (
-        f"the Python package {package} is missing. A robot does not need it, but commands that "
-        f"make or read models do. Install them in a venv: pip install {wanted}"
-    )
+    for packages, commands in _USES:
+        if package in packages or (package, packages) == ("onnx", MODEL_PACKAGES):
+            wanted = " ".join(f"'{name}{versions}'" for name, versions in packages.items())
+            return (
+                f"the Python package {package} is missing. A robot does not need it, but "
+                f"{commands} do. Install them in a venv: pip install {wanted}"
+            )
+    return f"{error}; install that package again (requirements/ lists what is needed)"
 
 
 def _sentence(error: Exception) -> str:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Index recordings with several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Any
+
+from vljepa_ros.index.find_recordings import RecordingJob
+from vljepa_ros.index.index_job import Fate, IndexOptions, Outcome, run_job
+
+Told = Callable[[RecordingJob, float], None]
+"""Is told the seconds of a recording that are done."""
+
+_TRIES = 3  # before a recording is blamed for the death of its process
+_worker: tuple[IndexOptions, Any, Any] | None = None  # options, queue of news, event to stop
+
+
+class _StoppedError(RuntimeError):
+    """The user stopped the index."""
+
+
+def run_here(jobs: Sequence[RecordingJob], options: IndexOptions, told: Told) -> Iterator[Outcome]:
+    """Yield what becomes of the recordings, one after the other in this process."""
+    for job in jobs:
+        yield run_job(job, options, partial(told, job))
+
+
+def run_in_processes(
+    jobs: Sequence[RecordingJob], options: IndexOptions, workers: int, told: Told
+) -> Iterator[Outcome]:
+    """Yield what becomes of the recordings, in the order in which they are done.
+
+    If a process dies, what it worked on is done again by another one.
+    """
+    context = multiprocessing.get_context("spawn")  # LanceDB does not survive a fork
+    news, stop = context.Queue(), context.Event()
+    listener = threading.Thread(target=_listen, args=(news, told), daemon=True)
+    listener.start()
+    waiting, deaths = list(jobs), Counter[RecordingJob]()
+    try:
+        while waiting:
+            with ProcessPoolExecutor(
+                workers, context, initializer=_begin, initargs=(options, news, stop)
+            ) as pool:
+                yield from _one_pool(pool, workers, waiting, deaths, stop)
+    finally:
+        news.put(None)
+        listener.join()
+
+
+def _one_pool(
+    pool: ProcessPoolExecutor,
+    workers: int,
+    waiting: list[RecordingJob],
+    deaths: Counter[RecordingJob],
+    stop: Any,
+) -> Iterator[Outcome]:
+    """Take jobs from those that wait, until none is left or a process dies."""
+    running: dict[Future[Outcome], RecordingJob] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.pop(0)
+                running[pool.submit(_work, job)] = job
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                outcome = done.result()
+                del running[done]
+                yield outcome
+    except BrokenProcessPool:
+        for job in running.values():
+            deaths[job] += 1
+            if deaths[job] < _TRIES:
+                waiting.append(job)
+            else:
+                cause = f"the process that read it died {_TRIES} times: is there enough memory?"
+                yield Outcome(job, Fate.UNREADABLE, cause)
+    except BaseException:
+        stop.set()
+        raise
+
+
+def _begin(options: IndexOptions, news: Any, stop: Any) -> None:
+    """Remember what all jobs of this process need."""
+    global _worker
+    _worker = (options, news, stop)
+
+
+def _work(job: RecordingJob) -> Outcome:
+    """Index a recording in a process of the pool."""
+    assert _worker is not None, "the pool began it"
+    options, news, stop = _worker
+
+    def progress(seconds: float) -> None:
+        news.put((job, seconds))
+        if stop.is_set():
+            raise _StoppedError
+
+    return run_job(job, options, progress)
+
+
+def _listen(news: Any, told: Told) -> None:
+    while (one := news.get()) is not None:
+        told(*one)

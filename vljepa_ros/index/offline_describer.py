@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The describer of a recording: embeddings in, states and segments in words out.
+
+It runs the classes that the describer node runs. Nothing is live here, so no event waits for the
+decoder or is merged with another one, and a stream ends where its recording does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.clip_embedder import ClipEmbeddings
+from vljepa_ros.runtime.decoder import Description
+from vljepa_ros.runtime.phrases import PhraseBank
+from vljepa_ros.runtime.signals import ANSWERS, choose_signal
+from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate
+from vljepa_ros.stream.change import ChangeConfig, Reason
+from vljepa_ros.stream.segment import Segment
+from vljepa_ros.stream.state_events import StateEvent, StateEventDetector
+from vljepa_ros.stream.vectors import EmbeddingError
+
+SILENCE_S = 3.0  # the describer's default
+
+
+@dataclass(frozen=True)
+class ToldState:
+    """A state that is news.
+
+    Attributes:
+        query: name of the query.
+        stamp_ns: of the embedding at which it was told.
+        update: the state in words.
+        distance: as in StateDescription.msg.
+    """
+
+    query: str
+    stamp_ns: int
+    update: StateUpdate
+    distance: float
+
+
+@dataclass(frozen=True)
+class ToldSegment:
+    """A segment that is over.
+
+    Attributes:
+        query: name of the query.
+        seq: number among the segments of the query, from 0.
+        segment: its times and its mean.
+        words: for all of it.
+        unfamiliarity: mean over it (0..1); NaN if it is not known.
+    """
+
+    query: str
+    seq: int
+    segment: Segment
+    words: Description
+    unfamiliarity: float = math.nan
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """Unit vector (dimension)."""
+        return self.segment.embedding
+
+
+Told = ToldState | ToldSegment
+
+
+class OfflineDescriber:
+    """Follows one recording; its rules are the defaults of the describer node."""
+
+    def __init__(self, phrases: PhraseBank, problems: Counter[str]) -> None:
+        """Begin before the first clip.
+
+        Args:
+            phrases: answers of the queries; queries without phrases are not described.
+            problems: counts what could not be described.
+        """
+        self._phrases, self._problems = phrases, problems
+        self._signal = choose_signal(ANSWERS, phrases)
+        self._detector = StateEventDetector(ChangeConfig(), silence_s=SILENCE_S)
+        self._tracker = StateTracker(phrases)
+
+    def take(self, clip: ClipEmbeddings) -> Iterator[Told]:
+        """Yield what the next clip makes known."""
+        for query, vector in clip.vectors.items():
+            if not self._phrases.can_answer(query):
+                continue
+            try:
+                event = self._detector.update(
+                    query,
+                    clip.end_ns,
+                    vector,
+                    "",
+                    self._signal(query, vector),
+                    window_start_ns=clip.start_ns,
+                )
+            except EmbeddingError:
+                self._problems["embedding refused"] += 1
+                continue
+            if event is not None:
+                yield from self._told(event)
+
+    def finish(self) -> Iterator[Told]:
+        """Yield what is known when the recording ends."""
+        for event in self._detector.finish():
+            yield from self._told(event)
+
+    def _told(self, event: StateEvent) -> Iterator[Told]:
+        try:
+            update = self._tracker.update(event)
+            if update is not None:
+                yield ToldState(event.query, event.stamp_ns, update, _distance(event, update))
+        except (ValueError, BackendError):
+            self._problems["descriptions failed"] += 1
+        yield from self._segments(event.query, self._tracker.take_closed(event.query))
+
+    def _segments(self, query: str, closed: Sequence[tuple[int, Segment]]) -> Iterator[Told]:
+        for seq, segment in closed:
+            try:
+                words = self._tracker.describe(query, segment.embedding)
+            except (ValueError, BackendError):
+                self._problems["segments lost"] += 1
+            else:
+                yield ToldSegment(query, seq, segment, words)
+
+
+def _distance(event: StateEvent, update: StateUpdate) -> float:
+    first = update.reason is Reason.FIRST or event.decode is None
+    return 0.0 if first or event.decode is None else event.decode.distance
