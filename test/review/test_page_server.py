@@ -13,11 +13,9 @@ import pytest
 
 from support.full_disk import full_disk
 from support.review_site import get, post, serving, small_review
-from support.small_store import Part
 from vljepa_ros.index.store import Store
 from vljepa_ros.review.page_server import PAGE, ReviewServer
 from vljepa_ros.review.reviewed_store import ReviewedStore
-from vljepa_ros.review.text_vectors import TextVectors
 
 GREEN = {"start": 3.0, "end": 6.0, "label": "dark green"}
 EDIT = {"query": "colour", "start": 3.0, "end": 6.0, "seen": [], "spans": [GREEN]}
@@ -102,6 +100,16 @@ def test_a_frame_is_the_one_that_is_shown_at_its_time(reader: ReviewServer) -> N
         assert image.reshape(-1, 3).mean(axis=0).argmax() == channel
 
 
+def test_a_thumbnail_is_the_picture_of_the_segment_or_else_of_the_recording(
+    reader: ReviewServer,
+) -> None:
+    _, kept = get(reader, "/api/thumbnail/film?query=colour&t=4.5")
+    recording = reader.store.recording("film")
+    assert kept == Store.open(reader.store.folder).thumbnail(recording, "colour", 1)
+    _, frame = get(reader, "/api/thumbnail/film?query=nobody&t=4.5")
+    assert frame == get(reader, "/api/frame/film?width=160&t=4.5")[1]
+
+
 def test_a_text_finds_moments(reader: ReviewServer) -> None:
     found = content(reader, "/api/search?text=a%20green%20scene")
     assert {moment["recording"] for moment in found} == {"film"}
@@ -114,7 +122,7 @@ def test_another_model_s_vectors_are_not_compared(
     tmp_path: Path, colour_bundle: Path, default_bundle: Path
 ) -> None:
     store = small_review(tmp_path, colour_bundle)
-    other = ReviewedStore(Store.open(store.folder), TextVectors(default_bundle))
+    other = ReviewedStore(Store.open(store.folder), default_bundle)
     with serving(other) as server:
         answer, body = get(server, "/api/search?text=red")
         assert answer.status == 404
@@ -183,16 +191,6 @@ def test_another_address_asks_for_the_token(tmp_path: Path, colour_bundle: Path)
 def test_a_port_that_is_taken_says_what_to_do(reader: ReviewServer) -> None:
     with pytest.raises(OSError, match="--port"):
         ReviewServer(reader.store, "127.0.0.1", reader.server_address[1])
-
-
-def test_ten_thousand_segments(tmp_path: Path, colour_bundle: Path) -> None:
-    parts = [Part(0.1 * n, 0.1 * (n + 1), f"text {n % 40}", 0.5) for n in range(10_000)]
-    with serving(small_review(tmp_path, colour_bundle, {"colour": parts})) as server:
-        assert len(content(server, "/api/recordings/film")["lanes"][0]["shown"]) == 10_000
-        edit = {**EDIT, "spans": [GREEN, {"start": 5.0, "end": 6.0, "label": ""}]}
-        edit["spans"][0] = {**GREEN, "end": 5.0}
-        lane = post(server, "/api/corrections/film", edit)[1]["lane"]
-        assert len(lane["shown"]) == 10_000 - 30 + 2
 
 
 def test_a_recording_that_is_gone_is_named(server: ReviewServer, tmp_path: Path) -> None:

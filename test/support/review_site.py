@@ -16,7 +16,6 @@ from support.small_store import Part, store_recording
 from vljepa_ros.index.store import Store
 from vljepa_ros.review.page_server import ReviewServer
 from vljepa_ros.review.reviewed_store import ReviewedStore
-from vljepa_ros.review.text_vectors import TextVectors
 from vljepa_ros.runtime.bundle import Bundle
 
 SECONDS = 12
@@ -47,7 +46,7 @@ def small_review(
     video = write_browser_video(folder / "film.mp4")
     place = {"space_id": known.space_id, "dimension": known.dimension}
     store_recording(folder / "store", video, lanes, **place)
-    return ReviewedStore(Store.open(folder / "store"), TextVectors(bundle))
+    return ReviewedStore(Store.open(folder / "store"), bundle)
 
 
 @contextmanager

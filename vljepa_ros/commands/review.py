@@ -13,7 +13,6 @@ from vljepa_ros.index.store import Store, StoreError
 from vljepa_ros.review.page_file import write_page
 from vljepa_ros.review.page_server import ReviewServer
 from vljepa_ros.review.reviewed_store import ReviewedStore
-from vljepa_ros.review.text_vectors import TextVectors
 
 _PORT = 8746
 
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         OSError: the address cannot be listened on, or the file cannot be written.
     """
     try:
-        store = ReviewedStore(Store.open(args.store), TextVectors(args.bundle))
+        store = ReviewedStore(Store.open(args.store), args.bundle)
         if args.export:
             write_page(store, args.export, args.recording or "")
             print(f"{args.export} is written")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,15 @@ from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.stream.images import ImageError, decode_image
 
-_KEPT = 300  # pictures, a few megabytes
 _QUALITY = 80
 
 
 class FramePictures:
-    """Pictures of recordings by time; those that were asked for lately are kept."""
+    """Pictures of recordings by time. The recording that was asked for last stays open."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._pictures: OrderedDict[tuple[Path, str, int, int], bytes] = OrderedDict()
+        """Begin with none open."""
+        self._open: tuple[tuple[Path, str], Source, ExitStack] | None = None
         self._one_at_a_time = threading.Lock()  # decoding more at once would only swap cores
 
     def jpeg(self, path: Path, topic: str, time_s: float, width: int) -> bytes:
@@ -40,15 +39,19 @@ class FramePictures:
         Raises:
             SourceError: the recording cannot be read.
         """
-        key = (path, topic, round(time_s * 1000), width)
         with self._one_at_a_time:
-            if key not in self._pictures:
-                with opened_clip(path, topic) as source:
-                    self._pictures[key] = jpeg(_shown_at(source, time_s), width)
-                if len(self._pictures) > _KEPT:
-                    self._pictures.popitem(last=False)
-            self._pictures.move_to_end(key)
-            return self._pictures[key]
+            return jpeg(_shown_at(self._source(path, topic), time_s), width)
+
+    def _source(self, path: Path, topic: str) -> Source:
+        if self._open is not None and self._open[0] == (path, topic) and path.exists():
+            return self._open[1]
+        if self._open is not None:
+            self._open[2].close()
+            self._open = None
+        closing = ExitStack()
+        source = closing.enter_context(opened_clip(path, topic))
+        self._open = ((path, topic), source, closing)
+        return source
 
 
 def rgb(frame: SourceFrame) -> NDArray[np.uint8]:

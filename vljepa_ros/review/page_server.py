@@ -31,7 +31,7 @@ from vljepa_ros.review.subtitles import FORMATS
 PAGE = Path(__file__).parent / "page"
 _MOST_POSTED = 1 << 20  # bytes
 _CHUNK = 1 << 18
-_WIDEST = 1280
+_WIDEST, _NARROW = 1280, 160
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -160,6 +160,8 @@ class _Visit(BaseHTTPRequestHandler):
                 return _json(self.server.store.doubtful())
             case ["api", "frame", recording]:
                 return self._frame(recording, asked)
+            case ["api", "thumbnail", recording]:
+                return self._thumbnail(recording, asked)
             case ["api", "video", recording]:
                 return self._video_state(recording)
             case ["video", recording]:
@@ -193,12 +195,16 @@ class _Visit(BaseHTTPRequestHandler):
 
     def _frame(self, recording: str, asked: Mapping[str, str]) -> Answer:
         store = self.server.store
-        time_s, width = float(asked.get("t", "0")), int(asked.get("width", str(_WIDEST)))
-        if not (0 <= time_s < 1e9 and 1 <= width <= _WIDEST):
-            raise ValueError("t is seconds from the first image, width at most 1280")
-        picture = store.jpeg(store.recording(recording), time_s, width)
-        headers = {"Cache-Control": "private, max-age=600"}
-        return Answer(picture, "image/jpeg", headers=headers)
+        width = int(asked.get("width", str(_WIDEST)))
+        if not 1 <= width <= _WIDEST:
+            raise ValueError(f"width is at most {_WIDEST}")
+        return _picture(store.jpeg(store.recording(recording), _time(asked), width))
+
+    def _thumbnail(self, recording: str, asked: Mapping[str, str]) -> Answer:
+        store, time_s = self.server.store, _time(asked)
+        found = store.recording(recording)
+        kept = store.thumbnail(found, asked.get("query", ""), time_s)
+        return _picture(kept or store.jpeg(found, time_s, _NARROW))
 
     def _video_state(self, recording: str) -> Answer:
         found = self.server.store.recording(recording)
@@ -277,6 +283,18 @@ def _problem(text: str, status: HTTPStatus, headers: Mapping[str, str] | None = 
     return Answer(
         json.dumps({"problem": text}).encode(), "application/json", status, headers or {}
     )
+
+
+def _picture(jpeg: bytes) -> Answer:
+    headers = {"Cache-Control": "private, max-age=600"}
+    return Answer(jpeg, "image/jpeg", headers=headers)
+
+
+def _time(asked: Mapping[str, str]) -> float:
+    time_s = float(asked.get("t", "0"))
+    if not 0 <= time_s < 1e9:
+        raise ValueError("t is seconds from the first image")
+    return time_s
 
 
 def _json(content: object) -> Answer:

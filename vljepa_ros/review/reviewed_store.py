@@ -7,6 +7,7 @@ Everything comes out as plain lists and objects for JSON.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -21,7 +22,7 @@ from vljepa_ros.review.corrections import CorrectionError, CorrectionsFile, Edit
 from vljepa_ros.review.doubtful import ReviewedLane, most_doubtful
 from vljepa_ros.review.frame_pictures import FramePictures
 from vljepa_ros.review.reviewed_lane import LaneSegment, with_corrections
-from vljepa_ros.review.text_vectors import TextVectors
+from vljepa_ros.review.store_texts import StoreTexts
 from vljepa_ros.views.colours import StateColours
 
 UNFAMILIAR = 0.5
@@ -40,8 +41,12 @@ class ReviewedStore:
         pictures: single images of its recordings.
     """
 
-    def __init__(self, store: Store, texts: TextVectors) -> None:
-        """Take an open store, and what embeds texts.
+    def __init__(self, store: Store, bundle: Path | None = None) -> None:
+        """Take an open store.
+
+        Args:
+            store: may grow meanwhile.
+            bundle: folder of the bundle that embeds texts; None is the shipped one.
 
         Raises:
             StoreError: the store is not a folder on this machine.
@@ -53,7 +58,7 @@ class ReviewedStore:
         self.folder = store.folder
         self.pictures = FramePictures()
         self._store = store
-        self._texts = texts
+        self._texts = StoreTexts(store, bundle)
         self._segments = lru_cache(_KEPT_RECORDINGS)(self._read_segments)
 
     def recordings(self) -> list[dict[str, Any]]:
@@ -121,13 +126,12 @@ class ReviewedStore:
         """Return the moments that fit a text best.
 
         Raises:
-            StoreError: no model is there for the store's vectors; the message says what to do.
+            StoreError: the bundle cannot be used, or indexed nothing here.
             TextError: there is nothing to look for.
         """
-        vector, space_id = self._texts.of(text, {one.space_id for one in self._store.recordings()})
         return [
             _moment(hit.recording, hit.segment.query, _plain(hit.segment), hit.cosine)
-            for hit in self._store.search(vector, space_id, limit=_FOUND)
+            for hit in self._texts.found(text, _FOUND)
         ]
 
     def doubtful(self) -> list[dict[str, Any]]:
@@ -138,6 +142,12 @@ class ReviewedStore:
             _moment(recordings[one.recording], one.query, one.segment, one.doubt)
             for one in most_doubtful(lanes, _DOUBTFUL)
         ]
+
+    def thumbnail(self, recording: StoredRecording, query: str, time_s: float) -> bytes:
+        """Return the picture of what the model said of a time; empty if there is none."""
+        model = self._segments(recording.id, recording.run).get(query, ())
+        number = bisect_right(model, time_s, key=lambda one: one.start) - 1
+        return self._store.thumbnail(recording, query, number) if number >= 0 else b""
 
     def jpeg(self, recording: StoredRecording, time_s: float, width: int) -> bytes:
         """Return the image of a recording that is shown at a time; raises SourceError."""
@@ -169,7 +179,9 @@ class ReviewedStore:
         del run  # tells one indexing of the recording from another
         found: dict[str, list[LaneSegment]] = {}
         for segment in self._store.segments(self.recording(recording_id)):
-            found.setdefault(segment.query, []).append(_plain(segment))
+            found.setdefault(segment.query, []).append(
+                _plain(segment)
+            )  # number `seq` of its query
         return found
 
     def _lane(self, recording: StoredRecording, lane: ReviewedLane) -> dict[str, Any]:

@@ -36,6 +36,10 @@ export class ServerLibrary {
     return `api/frame/${encodeURIComponent(id)}?t=${time.toFixed(3)}&width=${width}`;
   }
 
+  thumbnailAddress(id, query, time) {
+    return `api/thumbnail/${encodeURIComponent(id)}?query=${encodeURIComponent(query)}&t=${time.toFixed(3)}`;
+  }
+
   exportAddress(id, ending) { return `api/export/${encodeURIComponent(id)}.${ending}`; }
 }
 
@@ -66,6 +70,8 @@ export class EmbeddedLibrary {
     const url = this.content.videos[id] ?? "";
     return { ready: url !== "", progress: 0, url, problem: url ? "" : "pictures only" };
   }
+
+  thumbnailAddress(id, query, time) { return this.frameAddress(id, time); }
 
   frameAddress(id, time) {
     const posters = this.content.posters[id] ?? [];

@@ -39,7 +39,7 @@ export class Moments extends EventTarget {
     const image = row.appendChild(new Image());
     image.loading = "lazy";
     image.alt = "";
-    image.src = this.library.frameAddress(moment.recording, (moment.start + moment.end) / 2, 160);
+    image.src = this.library.thumbnailAddress(moment.recording, moment.query, (moment.start + moment.end) / 2);
     const text = row.appendChild(document.createElement("span"));
     text.appendChild(document.createElement("b")).textContent = words(moment);
     const number = moment.value === null ? "" : ` · ${value} ${moment.value.toFixed(2)}`;
