@@ -23,8 +23,8 @@ def test_low_scores_come_first() -> None:
 
 
 def test_an_unfamiliar_scene_is_doubtful_whatever_the_score() -> None:
-    strange = LaneSegment(0, 1, "strange", 0.9, unfamiliarity=0.95)
-    assert texts(lane(strange, LaneSegment(1, 2, "usual", 0.6, 0.05))) == ["strange", "usual"]
+    strange = LaneSegment(0, 1, "strange", 0.9, unfamiliarity=0.995)
+    assert texts(lane(strange, LaneSegment(1, 2, "usual", 0.6, 0.9))) == ["strange", "usual"]
 
 
 def test_a_text_that_was_often_wrong_is_doubtful() -> None:

@@ -18,7 +18,7 @@ from support.small_store import Part
 from vljepa_ros.review.page_file import write_page
 from vljepa_ros.review.page_server import ReviewServer
 
-CHROMIUM = shutil.which("chromium") or ""
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 pytestmark = pytest.mark.skipif(
     not CHROMIUM, reason="the page is not tried: no chromium (sudo apt install chromium)"
 )

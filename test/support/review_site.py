@@ -23,7 +23,7 @@ LANES: Mapping[str, Sequence[Part]] = {
     "colour": [
         Part(0.0, 3.0, "red", 0.9, 0.1),
         Part(3.0, 6.0, "green", 0.3, 0.1),
-        Part(6.0, 9.0, "抽屉是开着的", 0.8, 0.9),
+        Part(6.0, 9.0, "抽屉是开着的", 0.8, 0.999),
         Part(9.0, 12.0, "blue", 0.7, 0.1),
     ],
     "brightness": [Part(0.0, 9.0, "bright", 0.95), Part(9.0, 12.0, "", 0.0)],

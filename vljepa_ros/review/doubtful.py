@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from vljepa_ros.review.corrections import Correction
 from vljepa_ros.review.reviewed_lane import LaneSegment
 
+_STRANGE = 0.98  # unfamiliarity up to which known scenes are common
 _NEXT_OF_A_TEXT = (
     0.8  # what the next segment with the same text counts, relative to the one before
 )
@@ -64,7 +65,8 @@ def most_doubtful(lanes: Iterable[ReviewedLane], limit: int) -> list[Doubtful]:
     ranked = []
     for one in found:
         text = (one.query, one.segment.text)
-        ranked.append((one.doubt * _NEXT_OF_A_TEXT ** seen[text], one))
+        ranked.append((one.doubt * _STRANGE = 0.98  # unfamiliarity up to which known scenes are common
+_NEXT_OF_A_TEXT ** seen[text], one))
         seen[text] += 1
     ranked.sort(key=lambda pair: -pair[0])
     return [one for _, one in ranked[:limit]]
@@ -73,7 +75,7 @@ def most_doubtful(lanes: Iterable[ReviewedLane], limit: int) -> list[Doubtful]:
 def _doubt(segment: LaneSegment, wrong_rate: float | None) -> float:
     right = segment.score or 0.0
     if segment.unfamiliarity is not None:
-        right *= 1 - segment.unfamiliarity
+        right *= min(1.0, (1 - segment.unfamiliarity) / (1 - _STRANGE))
     if wrong_rate is not None:
         right *= 1 - wrong_rate
     return 1 - right

@@ -25,11 +25,11 @@ from vljepa_ros.review.reviewed_lane import LaneSegment, with_corrections
 from vljepa_ros.review.store_texts import StoreTexts
 from vljepa_ros.views.colours import StateColours
 
-UNFAMILIAR = 0.5
-"""A scene that is at least so unfamiliar is hatched."""
+UNFAMILIAR = 0.99
+"""What is more unfamiliar is hatched: one of a hundred known clips is (StateDescription.msg)."""
 _FOUND = 24  # results of a search
 _DOUBTFUL = 60
-_KEPT_RECORDINGS = 8
+_KEPT_RECORDINGS = 256
 _GAP = 1.5  # usual intervals between clips; what is further apart is not one stretch
 
 
@@ -201,7 +201,7 @@ class ReviewedStore:
             return []
         ticks = self._store.ticks(recording, next(iter(recording.queries)))
         times = (ticks.stamps_ns - recording.start_ns) / 1e9
-        return list(_stretches(times, ticks.unfamiliarity >= UNFAMILIAR))
+        return list(_stretches(times, ticks.unfamiliarity > UNFAMILIAR))
 
 
 def _stretches(times: Any, marked: Any) -> Iterator[tuple[float, float]]:

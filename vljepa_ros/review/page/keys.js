@@ -15,6 +15,9 @@ export function listen(bindings, dialog) {
     event.preventDefault();
     run();
   });
+  document.addEventListener("click", (event) => {  // a button that the mouse pressed gives the keys back
+    if (event.detail && !dialog.open) event.target.closest("button, a")?.blur();
+  });
   dialog.querySelector("tbody").replaceChildren(...bindings.map(row));
 }
 

@@ -302,16 +302,20 @@ export class Lanes extends EventTarget {
   }
 }
 
-/** Return as much of the end of a text as fits into so many pixels: states differ there ("… is open"). */
+/**
+ * Return as many of the last words of a text as fit into so many pixels, because states differ there ("… is open").
+ * Of scripts without spaces, as many letters.
+ */
 function ending(pen, text, room) {
   if (pen.measureText(text).width <= room) return text;
-  const letters = [...text];
-  let low = 0, high = letters.length;
+  const pieces = text.includes(" ") ? text.split(" ") : [...text], between = text.includes(" ") ? " " : "";
+  const last = (count) => "…" + between + pieces.slice(-count).join(between);
+  let low = 0, high = pieces.length;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (pen.measureText("…" + letters.slice(-middle).join("")).width <= room) low = middle; else high = middle - 1;
+    if (pen.measureText(last(middle)).width <= room) low = middle; else high = middle - 1;
   }
-  return low > 2 ? "…" + letters.slice(-low).join("").trimStart() : "";
+  return low ? last(low) : "";
 }
 
 function hatching(pen) {
