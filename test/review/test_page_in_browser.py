@@ -253,10 +253,18 @@ def test_the_exported_page_needs_nothing_else(
 
 
 def test_ten_thousand_segments_stay_fast(tmp_path: Path, colour_bundle: Path, visit: Any) -> None:
-    parts = [Part(0.1 * n, 0.1 * (n + 1), f"text {n % 40}", 0.5) for n in range(10_000)]
-    with serving(small_review(tmp_path, colour_bundle, {"colour": parts})) as server:
+    store = small_review(tmp_path, colour_bundle, {"colour": [Part(0.0, 1000.0, "red")]})
+    line = {"clip": "film.mp4", "query": "colour"}
+    texts = [
+        {"start": n / 10, "end": (n + 1) / 10, "label": f"text {n % 40}"} for n in range(10_000)
+    ]
+    (store.folder / "corrections").mkdir()
+    (store.folder / "corrections" / "film.jsonl").write_text(
+        "".join(json.dumps({**line, **text}) + "\n" for text in texts)
+    )
+    with serving(store) as server:
         page = visit(f"{server.address}#t=500.05&query=colour")
-        now(page, "text 0")
+        now(page, "✎ text 0")
         spent = page.evaluate(
             """async () => {
                  const canvas = document.querySelector("canvas"), begin = performance.now();

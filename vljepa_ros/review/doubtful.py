@@ -16,9 +16,7 @@ from vljepa_ros.review.corrections import Correction
 from vljepa_ros.review.reviewed_lane import LaneSegment
 
 _STRANGE = 0.98  # unfamiliarity up to which known scenes are common
-_NEXT_OF_A_TEXT = (
-    0.8  # what the next segment with the same text counts, relative to the one before
-)
+_NEXT_OF_A_TEXT = 0.8  # what the next segment with a text counts, relative to the one before
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,7 @@ def most_doubtful(lanes: Iterable[ReviewedLane], limit: int) -> list[Doubtful]:
     ranked = []
     for one in found:
         text = (one.query, one.segment.text)
-        ranked.append((one.doubt * _STRANGE = 0.98  # unfamiliarity up to which known scenes are common
-_NEXT_OF_A_TEXT ** seen[text], one))
+        ranked.append((one.doubt * _NEXT_OF_A_TEXT ** seen[text], one))
         seen[text] += 1
     ranked.sort(key=lambda pair: -pair[0])
     return [one for _, one in ranked[:limit]]
