@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -155,27 +156,32 @@ class CorrectionsFile:
             error.filename = str(self.file)  # a full disk names no file
             raise
 
-    def _lines(self) -> list[tuple[str, Correction, dict[str, Any]]]:
+    def _lines(self) -> Sequence[tuple[str, Correction, dict[str, Any]]]:
         """Return query, correction and all fields of each line."""
-        lines = []
-        for number, text in enumerate(self._content().splitlines(), start=1):
-            if not text.strip():
-                continue
-            try:
-                value = json.loads(text)
-                lines.append((FieldReader(value).text("query").strip(), _correction(value), value))
-            except (ValueError, RecursionError) as error:
-                raise CorrectionError(
-                    f"{self.file}, line {number}: {error}. Nothing is written to this file until "
-                    "the line is mended or removed"
-                ) from error
-        return lines
+        return _parsed(self.file, self._content())
 
     def _content(self) -> bytes:
         try:
             return self.file.read_bytes()
         except FileNotFoundError:
             return b""
+
+
+@lru_cache(maxsize=64)
+def _parsed(file: Path, content: bytes) -> Sequence[tuple[str, Correction, dict[str, Any]]]:
+    lines = []
+    for number, text in enumerate(content.splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+            lines.append((FieldReader(value).text("query").strip(), _correction(value), value))
+        except (ValueError, RecursionError) as error:
+            raise CorrectionError(
+                f"{file}, line {number}: {error}. Nothing is written to this file until the line "
+                "is mended or removed"
+            ) from error
+    return lines
 
 
 def _overlaps(query: str, one: Correction, edit: Edit) -> bool:

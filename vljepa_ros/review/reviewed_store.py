@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -106,13 +105,14 @@ class ReviewedStore:
             OSError: they cannot be written.
         """
         recording = self.recording(recording_id)
-        if edit.query not in (lane.query for lane in self._lanes(recording)):
+        corrections = self.corrections(recording)
+        if edit.query not in {*recording.queries, *corrections.by_query()}:
             raise CorrectionError(f"{recording_id} was not asked {edit.query!r}")
-        self.corrections(recording).apply(edit)
+        corrections.apply(edit)
         lanes = self._lanes(recording)
         changed = next(lane for lane in lanes if lane.query == edit.query)
         return {
-            "revision": self.corrections(recording).revision(),
+            "revision": corrections.revision(),
             "lane": self._lane(recording, changed),
             "colours": _colours(lanes, self._texts.phrases(recording.space_id)),
         }
@@ -190,9 +190,9 @@ class ReviewedStore:
             "name": lane.query,
             "question": recording.queries.get(lane.query, ""),
             "phrases": list(phrases),
-            "shown": [asdict(one) for one in lane.shown],
-            "model": [asdict(one) for one in lane.model] if lane.corrections else [],
-            "corrections": [asdict(one) for one in lane.corrections],
+            "shown": [vars(one) for one in lane.shown],
+            "model": [vars(one) for one in lane.model] if lane.corrections else [],
+            "corrections": [vars(one) for one in lane.corrections],
         }
 
     def _unfamiliar(self, recording: StoredRecording) -> list[tuple[float, float]]:
@@ -230,7 +230,7 @@ def _moment(
         "name": Path(recording.path).name,
         "query": query,
         "value": value,
-        **asdict(segment),
+        **vars(segment),
     }
 
 
