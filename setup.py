@@ -38,7 +38,11 @@ setup(
     maintainer="vljepa_ros maintainers",
     maintainer_email="maintainers@users.noreply.r-seed-b9b3b1cf.example",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.views": ["fonts/*"]},
+    package_data={
+        PACKAGE: ["py.typed"],
+        f"{PACKAGE}.review": ["page/*"],
+        f"{PACKAGE}.views": ["fonts/*"],
+    },
     data_files=shared_files(),
     python_requires=">=3.10",
     install_requires=["setuptools"],

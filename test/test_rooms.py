@@ -55,13 +55,25 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "recordings", "index"}, ROS | TORCH),
     "index": ({"stream", "runtime", "recordings"}, ROS | TORCH),
+    "review": ({"stream", "runtime", "recordings", "views", "index"}, ROS | TORCH),
     "commands": (
-        {"stream", "runtime", "recordings", "model", "training", "evaluation", "index"},
+        {
+            *("stream", "runtime", "recordings", "model", "training", "evaluation", "index"),
+            "review",
+        },
         ROS,
     ),
 }
 IMPORTED_BY_ALL = ("fields", "files", "shipped")
-WITHOUT_TORCH_OR_ROS = ("stream", "runtime", "views", "recordings", "evaluation", "index")
+WITHOUT_TORCH_OR_ROS = (
+    "stream",
+    "runtime",
+    "views",
+    "recordings",
+    "evaluation",
+    "index",
+    "review",
+)
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked
 # for, found or not: an import that is tried and forgiven would still count where it is installed.

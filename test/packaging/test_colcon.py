@@ -64,5 +64,5 @@ def test_the_code_is_installed_with_its_data(installed: Path) -> None:
     code = next(installed.glob("lib/python3*/site-packages/vljepa_ros"))
     source = ROOT / "vljepa_ros"
     for path in source.rglob("*"):
-        if path.suffix in {".py", ".typed", ".ttf"}:
+        if path.suffix in {".py", ".typed", ".ttf", ".html", ".css", ".js"}:
             assert (code / path.relative_to(source)).is_file(), path

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "evaluate": ("evaluate", "measure a bundle on annotated clips"),
     "index": ("index", "index recordings, so that they can be searched and reviewed"),
     "search": ("search", "find moments of indexed recordings by their words"),
+    "review": ("review", "show an index in the browser, and take corrections"),
 }
 
 MODEL_PACKAGES = {

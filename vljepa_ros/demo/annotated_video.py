@@ -15,7 +15,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.demo.mp4 import Mp4Writer
+from vljepa_ros.recordings.mp4 import Mp4Writer
 from vljepa_ros.views.board import BoardView
 from vljepa_ros.views.overlay import OverlayPainter
 

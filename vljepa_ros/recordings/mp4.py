@@ -19,9 +19,15 @@ _OPTIONS = {"preset": "veryfast", "crf": "22"}
 class Mp4Writer:
     """Write pictures of one even size; the file is made with the first of them."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the path of the file."""
+    def __init__(self, path: Path, key_every: int = 250) -> None:
+        """Take the path of the file.
+
+        Args:
+            path: is written over if it exists.
+            key_every: images from one at which decoding can begin to the next, at most.
+        """
         self._path = path.absolute()  # FFmpeg takes what stands before a colon for a protocol
+        self._options = {**_OPTIONS, "g": str(key_every)}
         self._container: Any = None
         self._stream: Any = None
         self._shape: tuple[int, ...] = ()
@@ -49,7 +55,7 @@ class Mp4Writer:
     def _open(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._container = av.open(str(self._path), "w", options={"movflags": "+faststart"})
-        self._stream = self._container.add_stream("libx264", rate=30, options=_OPTIONS)
+        self._stream = self._container.add_stream("libx264", rate=30, options=self._options)
         self._stream.height, self._stream.width = shape[:2]
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = _TIME_BASE

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The form that corrects the segment under the playhead. It tells by the event "label" {text} what was
+// written, and by "do" {name} which button was pressed.
+
+import { describe } from "./segments.js";
+
+export class Editor extends EventTarget {
+  constructor(form) {
+    super();
+    this.about = form.querySelector(".about");
+    this.input = form.querySelector("input");
+    this.list = form.querySelector("datalist");
+    this.key = "";
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.dispatchEvent(new CustomEvent("label", { detail: { text: this.input.value.trim() } }));
+      this.input.blur();
+    });
+    form.addEventListener("click", (event) => {
+      const name = event.target.dataset?.do;
+      if (name) this.dispatchEvent(new CustomEvent("do", { detail: { name } }));
+    });
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") { this.key = ""; this.input.blur(); this.dispatchEvent(new Event("leave")); }
+    });
+  }
+
+  /** Show a segment of a lane, unless somebody is just writing. */
+  show(lane, segment) {
+    const key = `${lane.name} ${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${lane.corrections.length}`;
+    if (key === this.key || document.activeElement === this.input) return;
+    this.key = key;
+    this.about.textContent = describe(lane, segment);
+    this.input.value = segment.text;
+    const known = new Set([...lane.phrases, ...lane.corrections.map((one) => one.label)]);
+    this.list.replaceChildren(...[...known].filter(Boolean).map((text) => new Option(text, text)));
+  }
+
+  focus() { this.input.focus(); this.input.select(); }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A list of moments with thumbnails: what a search found, or what is least certain.
+// It tells by the event "open" {recording, time, query} which was chosen.
+
+import { clock, words } from "./segments.js";
+
+export class Moments extends EventTarget {
+  constructor(element, library) {
+    super();
+    this.element = element;
+    this.library = library;
+    this.moments = [];
+    this.place = -1;
+  }
+
+  /** Show moments {recording, name, query, start, end, text, value}; `value` says what theirs means. */
+  show(moments, value, empty) {
+    this.moments = moments;
+    this.place = -1;
+    const rows = moments.map((moment, place) => this.#row(moment, place, value));
+    this.element.replaceChildren(...(rows.length ? rows : [paragraph(empty)]));
+  }
+
+  say(text) { this.element.replaceChildren(paragraph(text)); }
+
+  /** Open the moment after the one that was opened last. */
+  openNext() { if (this.moments.length) this.#open((this.place + 1) % this.moments.length); }
+
+  #open(place) {
+    this.place = place;
+    const { recording, query, start, end } = this.moments[place];
+    const time = (start + Math.min(end, start + 1)) / 2;
+    this.dispatchEvent(new CustomEvent("open", { detail: { recording, query, time } }));
+  }
+
+  #row(moment, place, value) {
+    const row = document.createElement("button");
+    row.className = "moment";
+    const image = row.appendChild(new Image());
+    image.loading = "lazy";
+    image.alt = "";
+    image.src = this.library.thumbnailAddress(moment.recording, moment.query, (moment.start + moment.end) / 2);
+    const text = row.appendChild(document.createElement("span"));
+    text.appendChild(document.createElement("b")).textContent = words(moment);
+    const number = moment.value === null ? "" : ` · ${value} ${moment.value.toFixed(2)}`;
+    text.appendChild(document.createElement("small")).textContent =
+      `${moment.query} · ${clock(moment.start, 1)} – ${clock(moment.end, 1)}${number}`;
+    text.appendChild(document.createElement("small")).textContent = moment.name;
+    row.addEventListener("click", () => this.#open(place));
+    return row;
+  }
+}
+
+function paragraph(text) {
+  return Object.assign(document.createElement("p"), { textContent: text });
+}

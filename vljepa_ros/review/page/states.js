@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of every query at a time, one row each. It tells by the event "lane" {lane} which was chosen.
+
+import { clock, segmentAt, words } from "./segments.js";
+
+export class States extends EventTarget {
+  constructor(element) {
+    super();
+    this.element = element;
+    this.rows = [];
+  }
+
+  /** Show the state of each lane at a time; one lane is chosen. */
+  show({ lanes, colours, duration }, time, chosen) {
+    if (this.rows.length !== lanes.length) this.#build(lanes.length);
+    lanes.forEach((lane, number) => {
+      const segment = segmentAt(lane, time, duration);
+      this.#fill(this.rows[number], lane, segment, colours, number === chosen);
+    });
+  }
+
+  #build(count) {
+    this.rows = Array.from({ length: count }, (_, lane) => {
+      const row = document.createElement("button");
+      row.className = "state";
+      for (const name of ["name", "text", "score", "bar"]) {
+        row[name + "Part"] = row.appendChild(Object.assign(document.createElement("span"), { className: name }));
+      }
+      row.fillPart = row.barPart.appendChild(document.createElement("i"));
+      row.addEventListener("click", () => this.dispatchEvent(new CustomEvent("lane", { detail: { lane } })));
+      return row;
+    });
+    this.element.replaceChildren(...this.rows);
+  }
+
+  #fill(row, lane, segment, colours, chosen) {
+    const score = segment.score ?? null;
+    const key = `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen}`;
+    if (row.key === key) return;  // sixty times a second
+    row.key = key;
+    row.setAttribute("aria-pressed", String(chosen));
+    row.title = `${lane.question} Since ${clock(segment.start)}, until ${clock(segment.end)}`;
+    row.namePart.textContent = lane.name;
+    row.textPart.textContent = (segment.corrected ? "✎ " : "") + (segment.gap ? "–" : words(segment));
+    row.scorePart.textContent = score === null ? "" : score.toFixed(2);
+    row.fillPart.style.width = `${100 * (segment.corrected ? 1 : score ?? 0)}%`;
+    row.fillPart.style.background = colours[segment.text] ?? "none";
+  }
+}
