@@ -22,6 +22,7 @@ from torch import nn
 from vljepa_ros import __version__
 from vljepa_ros.files import new_folder
 from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.directory import CONFIG
 from vljepa_ros.model.export.contents import Choices, Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.graphs import (
@@ -34,6 +35,7 @@ from vljepa_ros.model.export.graphs import (
 from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.export.parity import Parity
 from vljepa_ros.model.export.precision import lower_precision
+from vljepa_ros.model.export.stored_trunk import StoredTrunk
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
@@ -111,7 +113,7 @@ def _write(
     clips: NDArray[np.uint8],
     choices: Choices,
 ) -> Bundle:
-    trunk = FrameEncoder() if model.config.x_encoder.trunk else None
+    trunk = _trunk(model.config, contents)
     graphs = _write_graphs(model, trunk, contents.decoder, out, choices)
     texts = EncodedTexts(model, contents)
     bank = np.concatenate([texts.embedding(text).numpy() for text in contents.all_phrases])
@@ -120,6 +122,7 @@ def _write(
     np.save(out / _PHRASES["embeddings"], bank)
     phrases = {name: list(group) for name, group in contents.phrases.items()}
     _write_json(out / _PHRASES["texts"], phrases)
+    _write_json(out / CONFIG, model.config.to_dict())
     queries = _write_queries(model, texts, out, contents, choices)
     fields = {**_about(model), "query_tokens": queries, "graphs": graphs}
     fields |= {"parity": parity.errors, "reference": _REFERENCE}
@@ -134,15 +137,21 @@ def _write(
     return write_manifest(out, fields)
 
 
+def _trunk(config: ModelConfig, contents: Contents) -> FrameEncoder | StoredTrunk | None:
+    if not config.x_encoder.trunk:
+        return None
+    return FrameEncoder() if contents.trunk is None else StoredTrunk(contents.trunk)
+
+
 def _write_graphs(
     model: VLJepaModel,
-    trunk: FrameEncoder | None,
+    trunk: FrameEncoder | StoredTrunk | None,
     decoder: YDecoder | None,
     out: Path,
     choices: Choices,
 ) -> dict[str, str]:
     graphs = {"x_encoder": x_encoder_graph(model), "predictor": predictor_graph(model)}
-    if trunk is not None:
+    if isinstance(trunk, FrameEncoder):
         graphs["frame_encoder"] = frame_encoder_graph(trunk, model.config)
     if choices.text_encoder:
         graphs["y_encoder"] = y_encoder_graph(model)
@@ -152,6 +161,9 @@ def _write_graphs(
     for name, file in files.items():
         int8 = choices.int8_weights and name == "y_encoder"
         write_graph(graphs[name], out / file, int8=int8)
+    if isinstance(trunk, StoredTrunk):
+        files["frame_encoder"] = "frame_encoder.onnx"
+        shutil.copyfile(trunk.file, out / files["frame_encoder"])
     return files
 
 
@@ -182,7 +194,7 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
     return {
         "name": config.name,
         "version": __version__,
-        "space_id": f"{config.name}-{config.embedding}-{_digest(model.y_encoder)}",
+        "space_id": f"{config.name}-{config.embedding}-{_digest(model)}",
         "dimension": config.embedding,
         "logit_scale": round(model.scale.item(), 4),
         "frame": {"height": config.frame_pixels, "width": config.frame_pixels},
@@ -196,7 +208,7 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
 
 
 def _digest(module: nn.Module) -> str:
-    """Return what tells one embedding space from another: a digest of what embeds texts."""
+    """Return what tells one embedding space from another: a digest of all weights."""
     state: Mapping[str, torch.Tensor] = module.state_dict()
     digest = hashlib.sha256()
     for name in sorted(state):
