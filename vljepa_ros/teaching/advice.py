@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vljepa_ros.teaching.figures import LabelFigures, QueryFigures
-from vljepa_ros.teaching.measure import NO_CLIP, MeasuredRecording
+from vljepa_ros.teaching.measured_recording import NO_CLIP, MeasuredRecording
+from vljepa_ros.teaching.query_figures import LabelFigures, QueryFigures
 from vljepa_ros.teaching.taught_recording import UNLABELLED
 
 FEW_RECORDINGS = 5  # that teach a label; more of them help most below this

@@ -192,7 +192,9 @@ def _table(file: Path, wanted: set[str] | None = None) -> list[dict[str, Any]]:
     except ImportError as error:
         raise RowError("its tables need a package: pip install pyarrow") from error
     try:
-        columns = [name for name in parquet.read_schema(file).names if not wanted or name in wanted]
+        columns = [
+            name for name in parquet.read_schema(file).names if not wanted or name in wanted
+        ]
         rows: list[dict[str, Any]] = parquet.read_table(file, columns=columns).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise RowError(f"{file} cannot be read ({error})") from error

@@ -27,7 +27,6 @@ class Contents:
         query_tokenizer: that of the table of query tokens; None if the model has no table.
         licences: licence by part.
         decoder: the Y-Decoder; None if the model has none.
-        trunk: graph of the frozen image trunk, which is copied; None writes torch's.
     """
 
     queries: Mapping[str, str]
@@ -36,7 +35,6 @@ class Contents:
     query_tokenizer: Path | None
     licences: Mapping[str, str]
     decoder: YDecoder | None = None
-    trunk: Path | None = None
 
     @property
     def all_phrases(self) -> list[str]:

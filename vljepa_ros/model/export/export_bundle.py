@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from vljepa_ros import __version__
 from vljepa_ros.files import new_folder
@@ -35,7 +34,6 @@ from vljepa_ros.model.export.graphs import (
 from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.export.parity import Parity
 from vljepa_ros.model.export.precision import lower_precision
-from vljepa_ros.model.export.stored_trunk import StoredTrunk
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
@@ -113,7 +111,7 @@ def _write(
     clips: NDArray[np.uint8],
     choices: Choices,
 ) -> Bundle:
-    trunk = _trunk(model.config, contents)
+    trunk = FrameEncoder() if model.config.x_encoder.trunk else None
     graphs = _write_graphs(model, trunk, contents.decoder, out, choices)
     texts = EncodedTexts(model, contents)
     bank = np.concatenate([texts.embedding(text).numpy() for text in contents.all_phrases])
@@ -137,21 +135,15 @@ def _write(
     return write_manifest(out, fields)
 
 
-def _trunk(config: ModelConfig, contents: Contents) -> FrameEncoder | StoredTrunk | None:
-    if not config.x_encoder.trunk:
-        return None
-    return FrameEncoder() if contents.trunk is None else StoredTrunk(contents.trunk)
-
-
 def _write_graphs(
     model: VLJepaModel,
-    trunk: FrameEncoder | StoredTrunk | None,
+    trunk: FrameEncoder | None,
     decoder: YDecoder | None,
     out: Path,
     choices: Choices,
 ) -> dict[str, str]:
     graphs = {"x_encoder": x_encoder_graph(model), "predictor": predictor_graph(model)}
-    if isinstance(trunk, FrameEncoder):
+    if trunk is not None:
         graphs["frame_encoder"] = frame_encoder_graph(trunk, model.config)
     if choices.text_encoder:
         graphs["y_encoder"] = y_encoder_graph(model)
@@ -161,9 +153,6 @@ def _write_graphs(
     for name, file in files.items():
         int8 = choices.int8_weights and name == "y_encoder"
         write_graph(graphs[name], out / file, int8=int8)
-    if isinstance(trunk, StoredTrunk):
-        files["frame_encoder"] = "frame_encoder.onnx"
-        shutil.copyfile(trunk.file, out / files["frame_encoder"])
     return files
 
 
@@ -194,7 +183,7 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
     return {
         "name": config.name,
         "version": __version__,
-        "space_id": f"{config.name}-{config.embedding}-{_digest(model)}",
+        "space_id": space_id(model),
         "dimension": config.embedding,
         "logit_scale": round(model.scale.item(), 4),
         "frame": {"height": config.frame_pixels, "width": config.frame_pixels},
@@ -207,10 +196,10 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
     }
 
 
-def _digest(module: nn.Module) -> str:
-    """Return what tells one embedding space from another: a digest of all weights."""
-    state: Mapping[str, torch.Tensor] = module.state_dict()
+def space_id(model: VLJepaModel) -> str:
+    """Return what tells one embedding space from another: it holds a digest of all weights."""
+    state: Mapping[str, torch.Tensor] = model.state_dict()
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    return f"{model.config.name}-{model.config.embedding}-{digest.hexdigest()[:12]}"

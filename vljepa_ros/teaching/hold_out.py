@@ -25,7 +25,7 @@ _Text = tuple[str, int]  # a query and the number of its text
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitLessons:
     """Lessons that are taught and lessons that are held out, of the same queries and texts."""
 
     taught: Lessons
@@ -63,7 +63,7 @@ def group_by(rule: str) -> Callable[[LabelRow], str]:
     return group
 
 
-def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> Split:
+def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitLessons:
     """Hold out some groups; a single group is taught and nothing is held out.
 
     Args:
@@ -78,7 +78,7 @@ def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> Split:
     chosen = _named(lessons, held_out) if held_out else _chosen(lessons, seed)
     taught = tuple(one for one in lessons.recordings if one.group not in chosen)
     rest = tuple(one for one in lessons.recordings if one.group in chosen)
-    return Split(replace(lessons, recordings=taught), replace(lessons, recordings=rest))
+    return SplitLessons(replace(lessons, recordings=taught), replace(lessons, recordings=rest))
 
 
 def _named(lessons: Lessons, rule: str) -> set[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.evaluation.ranks import majority, mean_per_class
-from vljepa_ros.teaching.measure import NO_CLIP, Answers, MeasuredRecording
+from vljepa_ros.teaching.measured_recording import NO_CLIP, Answers, MeasuredRecording
 from vljepa_ros.teaching.taught_recording import UNLABELLED, TaughtRecording
 
 NEAR = 2  # images by which a border of a label may be off
@@ -125,7 +125,9 @@ def query_figures(
     )
 
 
-def moments(measured: MeasuredRecording, query: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def moments(
+    measured: MeasuredRecording, query: str
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return label and found text (m, each) of the labelled images that end a clip."""
     labels, found = measured.recording.labels[query], measured.answers[query].found
     used = judged(measured, query)

@@ -7,8 +7,7 @@ the figures are those of the robot, with the clips that it sees there.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +60,12 @@ class MeasuredRecording:
     Attributes:
         recording: what was looked at.
         answers: by the name of the query.
-        features: visual features (n, F) of each image; NaN before the first clip.
+        unfamiliarity: of the clip that ends with each image (n); NaN before the first clip.
     """
 
     recording: TaughtRecording
     answers: Mapping[str, Answers]
-    features: NDArray[np.float32]
+    unfamiliarity: NDArray[np.float32]
 
     @property
     def seconds(self) -> float:
@@ -76,10 +75,7 @@ class MeasuredRecording:
 
 
 def measure(
-    model: VLJepa,
-    questions: Mapping[str, str],
-    recording: TaughtRecording,
-    should_stop: Callable[[], bool] = lambda: False,
+    model: VLJepa, questions: Mapping[str, str], recording: TaughtRecording
 ) -> MeasuredRecording:
     """Run a bundle over a recording.
 
@@ -87,29 +83,22 @@ def measure(
         model: a loaded bundle whose phrases are the texts of the lessons.
         questions: the queries that are asked.
         recording: its images and labels.
-        should_stop: asked before each image; what is left has no clip then.
 
     Raises:
         BackendError: the model failed.
     """
     images = len(recording.stamps_s)
     readers = {query: _Reader(model, query, images) for query in questions}
-    features: dict[int, NDArray[np.float32]] = {}
+    unfamiliarity = np.full(images, np.nan, np.float32)
     detector = StateEventDetector(ChangeConfig())
     for index, seen in _embedded(model, questions, recording):
-        if should_stop():
-            break
-        features[index] = seen.features
+        unfamiliarity[index] = seen.unfamiliarity
         for query, reader in readers.items():
             reader.take(index, seen, detector)
     for event in detector.finish():
         readers[event.query].tell(event)
-    table = np.full((images, _width(features)), np.nan, np.float32)
-    for index, row in features.items():
-        table[index] = row
-    return MeasuredRecording(
-        recording, {query: reader.answers for query, reader in readers.items()}, table
-    )
+    answers = {query: reader.answers for query, reader in readers.items()}
+    return MeasuredRecording(recording, answers, unfamiliarity)
 
 
 def _embedded(
@@ -121,10 +110,6 @@ def _embedded(
         frame = Frame(round(stamp * _NS) + _NS, "", np.asarray(recording.frames[index]), False)
         if seen := embedder.add({"": frame}).get(""):
             yield index, seen
-
-
-def _width(features: Mapping[int, NDArray[np.float32]]) -> int:
-    return len(next(iter(features.values()))) if features else 0
 
 
 class _Reader:
@@ -141,9 +126,7 @@ class _Reader:
 
     @property
     def answers(self) -> Answers:
-        return Answers(
-            self._found, self._shares, self._margins, tuple(self._told), self._decodes
-        )
+        return Answers(self._found, self._shares, self._margins, tuple(self._told), self._decodes)
 
     def take(self, index: int, seen: ClipEmbeddings, detector: StateEventDetector) -> None:
         """Take the embedding of the clip that ends with an image."""
@@ -172,13 +155,3 @@ class _Reader:
         if update is not None and event.decode is not None:
             time_s, since_s = ((ns - _NS) / _NS for ns in (event.stamp_ns, update.since_ns))
             self._told.append(Told(time_s, since_s, update.text))
-
-
-def unfamiliarities(
-    of: Callable[[NDArray[np.float32]], float], measured: MeasuredRecording
-) -> NDArray[np.float32]:
-    """Return the unfamiliarity of the clip at each image (n); NaN before the first clip."""
-    values = [
-        of(row) if row.size and np.isfinite(row).all() else math.nan for row in measured.features
-    ]
-    return np.array(values, np.float32)
