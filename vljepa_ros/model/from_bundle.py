@@ -101,7 +101,7 @@ def config_of(bundle: Bundle) -> ModelConfig:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RebuiltAgreement:
     """Least cosines of what a model computes with what its bundle must compute."""
 
     clip: float
@@ -109,7 +109,7 @@ class Agreement:
 
 
 @torch.no_grad()
-def agreement(model: VLJepaModel, runtime: VLJepa) -> Agreement:
+def agreement(model: VLJepaModel, runtime: VLJepa) -> RebuiltAgreement:
     """Compare a rebuilt model with its bundle, on the bundle's own clip and some of its phrases.
 
     Args:
@@ -135,7 +135,9 @@ def agreement(model: VLJepaModel, runtime: VLJepa) -> Agreement:
     assert runtime.bundle.tokenizer is not None, "a bundle with a y_encoder has its tokenizer"
     tokens = load_tokenizer(runtime.bundle, runtime.bundle.tokenizer, _longest(model))
     said = np.stack([_embedded(model, tokens.of(texts[n])) for n in some])
-    found = Agreement(_least(seen, reference.embeddings), _least(said, phrases.embeddings[some]))
+    found = RebuiltAgreement(
+        _least(seen, reference.embeddings), _least(said, phrases.embeddings[some])
+    )
     if not min(found.clip, found.texts) >= SAME:  # also if it is not a number
         raise CheckpointError(
             f"the model that was rebuilt from {runtime.bundle.root} does not compute what the "

@@ -128,7 +128,5 @@ def _told_apart(rows: Sequence[LabelRow], faults: list[LabelFault]) -> Iterator[
             yield row
         elif row.query not in said:
             said.add(row.query)
-            cause = (
-                f"the query {row.query!r} has the text {row.text!r} only: nothing to tell apart"
-            )
+            cause = f"the query {row.query!r} has the text {row.text!r} only"
             faults.append(LabelFault(row.place, cause))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels from a table: CSV with a heading, separated by commas, semicolons or tabs.
 
-Two kinds are read. In one, a row has ``file``, ``start``, ``end`` and ``text``; a row without times
-is about the whole recording. A table without the column ``file`` is about the recording that it is
-named after. In the other, a row has ``file``, ``time`` and ``text``, which holds
-until the next row of that file; an empty text says that nothing is true there.
+Two kinds are read. In one, a row has ``file``, ``start``, ``end`` and ``text``; a row without
+times is about the whole recording. In the other, a row has ``file``, ``time`` and ``text``, which
+holds until the next row of that file; an empty text says that nothing is true there. A table
+without the column ``file`` is about the recording that it is named after.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labels from subtitles: SubRip (``.srt``) and WebVTT (``.vtt``), written with any player's editor.
+"""Labels from subtitles: SubRip (``.srt``) and WebVTT (``.vtt``), from any subtitle editor.
 
-``pick_01.srt`` is about the recording ``pick_01``; ``pick_01.held.srt`` answers the query ``held``.
-In WebVTT the voice of a cue, ``<v held>``, names its query too, as the review page writes it. Only
-cues are read: identifiers, settings, styles and notes are left alone, and other tags are removed.
+``pick_01.srt`` is about the recording ``pick_01``, and ``pick_01.held.srt`` answers the query
+``held``. In WebVTT the voice of a cue, ``<v held>``, names its query too, as the review page
+writes it. Only cues are read: identifiers, settings, styles and notes are left alone, and other
+tags are removed.
 """
 
 from __future__ import annotations

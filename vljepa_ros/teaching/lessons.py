@@ -2,8 +2,8 @@
 """Labelled recordings to lessons: the images that a robot's model would have seen, with labels.
 
 Images pass the gate of the embedder's callback and its preprocessing, so a recording at 30 Hz is
-taught at the rate of the model's stream. Images are kept as files in a folder, in the model's size,
-and mapped: an hour of recordings needs no hour of memory, and the next run does not decode again.
+taught at the rate of the model's stream. Images are kept as files, in the model's size, and
+mapped: an hour of recordings needs no hour of memory, and the next run does not decode again.
 """
 
 from __future__ import annotations

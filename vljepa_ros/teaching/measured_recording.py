@@ -35,7 +35,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Answers:
+class StreamAnswers:
     """What was found for one query of one recording.
 
     Attributes:
@@ -64,7 +64,7 @@ class MeasuredRecording:
     """
 
     recording: TaughtRecording
-    answers: Mapping[str, Answers]
+    answers: Mapping[str, StreamAnswers]
     unfamiliarity: NDArray[np.float32]
 
     @property
@@ -93,7 +93,7 @@ def measure(
     detector = StateEventDetector(ChangeConfig())
     for index, seen in _embedded(model, questions, recording):
         unfamiliarity[index] = seen.unfamiliarity
-        for query, reader in readers.items():
+        for reader in readers.values():
             reader.take(index, seen, detector)
     for event in detector.finish():
         readers[event.query].tell(event)
@@ -125,8 +125,10 @@ class _Reader:
         self._shares, self._margins = (np.zeros(images, np.float32) for _ in range(2))
 
     @property
-    def answers(self) -> Answers:
-        return Answers(self._found, self._shares, self._margins, tuple(self._told), self._decodes)
+    def answers(self) -> StreamAnswers:
+        return StreamAnswers(
+            self._found, self._shares, self._margins, tuple(self._told), self._decodes
+        )
 
     def take(self, index: int, seen: ClipEmbeddings, detector: StateEventDetector) -> None:
         """Take the embedding of the clip that ends with an image."""

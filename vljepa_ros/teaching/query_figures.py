@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.evaluation.ranks import majority, mean_per_class
-from vljepa_ros.teaching.measured_recording import NO_CLIP, Answers, MeasuredRecording
+from vljepa_ros.teaching.measured_recording import NO_CLIP, MeasuredRecording, StreamAnswers
 from vljepa_ros.teaching.taught_recording import UNLABELLED, TaughtRecording
 
 NEAR = 2  # images by which a border of a label may be off
@@ -241,7 +241,7 @@ def _delays(
     return delays, len(delays) / states if states else math.nan
 
 
-def _told_at(answers: Answers, state: _State, texts: Sequence[str]) -> float | None:
+def _told_at(answers: StreamAnswers, state: _State, texts: Sequence[str]) -> float | None:
     """Return when a state was told; a little early counts as at once."""
     last = min(state.end, state.begin + _LATE_S)
     for told in answers.told:

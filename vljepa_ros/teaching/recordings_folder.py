@@ -54,7 +54,7 @@ class RecordingsFolder:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a path looks like a video or a bag; folders of images are named by whoever means one."""
+    """Whether a path looks like a video or a bag; a folder of images looks like any other."""
     if path.is_dir():
         return (path / METADATA).is_file()
     inside_bag = (path.parent / METADATA).is_file()

@@ -73,7 +73,7 @@ def sealed(root: Path, **changes: Any) -> Bundle:
 
 
 def _licences(base: Bundle) -> dict[str, str]:
-    """Return the licences of the base, which say of what was trained that it was taught further."""
+    """Return the licences of the base; those of what was trained say so."""
     trained = {"x_encoder", "predictor", "y_encoder"}
     return {
         part: licence.removesuffix(_FURTHER) + _FURTHER if part in trained else licence

@@ -29,7 +29,7 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
 
 _OF_THE_BASE = ("y_decoder", "words", "known_clips", "calibration")
-"""What is true of the base alone: its decoder reads another space, its statistics are of others."""
+"""What is true of the base alone: its decoder reads another space."""
 
 
 def write_further(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen image trunk of a bundle as it lies there: a graph that is copied and never rebuilt."""
+"""The frozen image trunk of a bundle: a graph that is copied and never rebuilt."""
 
 from __future__ import annotations
 
