@@ -46,6 +46,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "runtime": ({"stream"}, (ROS - {"ament_index_python"}) | TORCH),
     "model": ({"stream", "runtime"}, ROS),
     "training": ({"stream", "runtime", "model", "recordings"}, ROS),
+    "teaching": (
+        {"stream", "runtime", "model", "recordings", "training", "evaluation"},
+        ROS,
+    ),
     "recipes": (
         {"stream", "runtime", "model", "recordings", "training", "evaluation"},
         ROS,
@@ -54,7 +58,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "recordings"}, ROS | TORCH),
     "commands": (
-        {"stream", "runtime", "recordings", "model", "training", "evaluation"},
+        {"stream", "runtime", "recordings", "model", "training", "evaluation", "teaching"},
         ROS,
     ),
 }
