@@ -7,6 +7,7 @@ What comes out is compared with what the bundle says it must compute.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from vljepa_ros.fields import FieldError
 from vljepa_ros.model.checkpoints.tensors import CheckpointError
 from vljepa_ros.model.config import ConfigError, ModelConfig
 from vljepa_ros.model.directory import CONFIG
-from vljepa_ros.model.export.graphs import predictor_graph, x_encoder_graph, y_encoder_graph
+from vljepa_ros.model.export.graphs import Graph, predictor_graph, x_encoder_graph, y_encoder_graph
 from vljepa_ros.model.graph_weights import GraphWeights
 from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.presets import PRESETS
@@ -31,6 +32,13 @@ from vljepa_ros.stream.vectors import unit
 
 SAME = 0.9999
 """The least cosine of what the rebuilt model computes with what the bundle must compute."""
+
+PARTS: Mapping[str, Callable[[VLJepaModel], Graph]] = {
+    "x_encoder": x_encoder_graph,
+    "predictor": predictor_graph,
+    "y_encoder": y_encoder_graph,
+}
+"""The parts of a model that a bundle holds as graphs with weights that can be trained."""
 
 _SOME_TEXTS = 16  # phrases that are compared: a wrong weight shows in each of them
 
@@ -47,8 +55,9 @@ def model_from_bundle(bundle: Bundle) -> VLJepaModel:
     """
     _check_whole(bundle)
     model = VLJepaModel(config_of(bundle))
-    for name, weights in graph_weights(model, bundle).items():
-        getattr(model, name).load_state_dict(weights.read(), strict=False)
+    for part in PARTS:
+        weights = graph_weights(model, bundle, part).read()
+        getattr(model, part).load_state_dict(weights, strict=False)
     if model.config.queries_from == "table":
         assert bundle.query_tokens is not None and bundle.query_tokens.table is not None
         rows = np.load(bundle.root / bundle.query_tokens.table.rows)
@@ -57,26 +66,17 @@ def model_from_bundle(bundle: Bundle) -> VLJepaModel:
     return model.eval()
 
 
-def graph_weights(model: VLJepaModel, bundle: Bundle) -> dict[str, GraphWeights]:
-    """Return the weights in the bundle's graphs of each part of a model that they are of.
+def graph_weights(model: VLJepaModel, bundle: Bundle, part: str) -> GraphWeights:
+    """Return the weights in a bundle's graph of a part of a model with the same layers.
 
     Raises:
-        CheckpointError: a graph is not that of such a model.
+        CheckpointError: the graph is not that of such a part.
         BundleError: a file of the bundle is damaged.
     """
-    parts = {
-        "x_encoder": x_encoder_graph,
-        "predictor": predictor_graph,
-        "y_encoder": y_encoder_graph,
-    }
-    found = {}
-    for name, graph in parts.items():
-        try:
-            stored = stored_graph(bundle, name)
-            found[name] = GraphWeights(getattr(model, name), graph(model), stored)
-        except CheckpointError as error:
-            raise CheckpointError(f"{bundle.root / bundle.graphs[name]}: {error}") from error
-    return found
+    try:
+        return GraphWeights(getattr(model, part), PARTS[part](model), stored_graph(bundle, part))
+    except CheckpointError as error:
+        raise CheckpointError(f"{bundle.root / bundle.graphs[part]}: {error}") from error
 
 
 def config_of(bundle: Bundle) -> ModelConfig:

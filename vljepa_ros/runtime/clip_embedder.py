@@ -58,11 +58,23 @@ def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[s
 
 @dataclass(frozen=True)
 class ClipEmbeddings:
-    """Unit vectors (dimension) by query for the clip from ``start_ns`` to ``end_ns``."""
+    """What the model says of a clip, and what it sees in it.
+
+    Attributes:
+        start_ns: stamp of the oldest frame.
+        end_ns: stamp of the newest frame.
+        vectors: unit vectors (dimension) by query.
+        unfamiliarity: share, 0..1, of known clips that look less strange (:mod:`.unfamiliarity`);
+            NaN if the bundle has no statistics.
+        features: what is seen before any query (:mod:`.clip_features`); of the same length for
+            all clips of a model.
+    """
 
     start_ns: int
     end_ns: int
     vectors: Mapping[str, NDArray[np.float32]]
+    unfamiliarity: float
+    features: NDArray[np.float32]
 
     @property
     def is_finite(self) -> bool:
@@ -146,13 +158,18 @@ class ClipEmbedder:
         if not clips:
             return {}
         queries = self._queries
-        found = self._model.embed_clips(
+        found = self._model.see_clips(
             [clip.frames for clip in clips.values()], list(queries.values())
         )
-        by_query = [dict(zip(queries, vectors, strict=True)) for vectors in found]
         return {
-            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors)
-            for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
+            camera: ClipEmbeddings(
+                clip.start_ns,
+                clip.end_ns,
+                dict(zip(queries, vectors, strict=True)),
+                self._model.known_clips.of(seen),
+                seen,
+            )
+            for (camera, clip), vectors, seen in zip(clips.items(), *found, strict=True)
         }
 
     def ask(self, question: str, answers: Sequence[str], camera: str = "") -> ClipAnswer:

@@ -68,7 +68,7 @@ def _cause(label: LabelFigures) -> str:
     if not label.taught_recordings:
         return "it is in held-out recordings only"
     if not label.moments:
-        return f"no held-out recording has it, so it was not measured ({where})"
+        return f"no held-out clip ends in it, so it was not measured ({where})"
     if label.recall < WEAK:
         return f"found at {label.recall:.0%} of its moments ({where})"
     if label.taught_recordings < FEW_RECORDINGS and label.recall < GOOD:

@@ -53,13 +53,14 @@ def _read(
     place: Path, recordings: RecordingsFolder, camera: str
 ) -> Iterator[LabelRow | LabelFault]:
     try:
-        if place.is_dir():
+        if not place.exists():
+            yield LabelFault(Place(place), "does not exist")
+        elif place.is_dir():
             yield from _read_folder(place, recordings, camera)
         elif place.suffix.lower() in _READERS:
             yield from _READERS[place.suffix.lower()](place, recordings)
         else:
-            cause = f"is no file of labels: {KINDS} are" if place.exists() else "does not exist"
-            yield LabelFault(Place(place), cause)
+            yield LabelFault(Place(place), f"is no file of labels: {KINDS} are")
     except OSError as error:
         yield LabelFault(Place(place), f"cannot be read: {error.strerror or error}")
 

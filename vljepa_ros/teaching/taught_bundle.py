@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.further_bundle import write_further
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import MANIFEST, Bundle, write_manifest
@@ -41,7 +42,7 @@ def write_taught(
         OSError: a file cannot be written.
     """
     model.eval().config = replace(model.config, name=name)
-    clips = list(islice(first_clips(lessons, base), _PARITY_CLIPS))
+    clips = list(islice(first_clips(lessons, model.config), _PARITY_CLIPS))
     none = np.empty((0, base.clip.frames, base.frame.height, base.frame.width, 3), np.uint8)
     return write_further(
         model,
@@ -54,10 +55,10 @@ def write_taught(
     )
 
 
-def first_clips(lessons: Lessons, bundle: Bundle) -> Iterator[NDArray[np.uint8]]:
+def first_clips(lessons: Lessons, config: ModelConfig) -> Iterator[NDArray[np.uint8]]:
     """Yield the first clip (T, H, W, 3) of each recording that is long enough for one."""
     for recording in lessons.recordings:
-        window = ClipWindow(bundle.clip.frames, bundle.clip.rate_hz)
+        window = ClipWindow(config.clip_frames, config.clip_rate_hz)
         for stamp, frame in zip(recording.stamps_s, recording.frames, strict=True):
             window.push(round(stamp * _NS) + _NS, np.asarray(frame))
             if (clip := window.clip()) is not None:

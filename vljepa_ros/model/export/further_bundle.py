@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model that was trained further, in the graphs of the bundle that it was rebuilt from.
+"""A model that was trained further as a bundle, out of the one that it was rebuilt from.
 
-The graphs stay as they are but for their numbers, and the frozen trunk is copied. So nothing is
-exported anew, which takes seconds and not minutes, and every graph is still compared with torch.
+Graphs whose layers are the same get other numbers, which takes a second. Those with other layers
+are exported anew. The frozen trunk is copied. Every graph is compared with torch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ import onnx
 from numpy.typing import NDArray
 
 from vljepa_ros import __version__
+from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import CONFIG
 from vljepa_ros.model.export.contents import Contents, EncodedTexts
 from vljepa_ros.model.export.export_bundle import space_id
 from vljepa_ros.model.export.export_error import ExportError
+from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.export.parity import Parity
 from vljepa_ros.model.export.stored_trunk import StoredTrunk
-from vljepa_ros.model.from_bundle import graph_weights
+from vljepa_ros.model.from_bundle import PARTS, config_of, graph_weights
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
 
@@ -78,25 +81,33 @@ def write_further(
 
 
 def _write_graphs(model: VLJepaModel, base: Bundle, out: Path) -> None:
-    for name, weights in graph_weights(model, base).items():
-        weights.write(getattr(model, name).state_dict())
+    for name in PARTS:
         file = base.graphs[name]
-        beside = base.holds_weights_of(file)
-        onnx.save(
-            weights.stored,
-            out / file,
-            save_as_external_data=beside,
-            location=file + EXTERNAL if beside else None,
-        )
+        if _same_layers(name, model.config, config_of(base)):
+            weights = graph_weights(model, base, name)
+            weights.write(getattr(model, name).state_dict())
+            _save(weights.stored, out / file, beside=base.holds_weights_of(file))
+        else:
+            write_graph(PARTS[name](model), out / file)
+    copied = [base.tokenizer]
     if not base.pixels:
-        shutil.copyfile(
-            base.root / base.graphs["frame_encoder"], out / base.graphs["frame_encoder"]
-        )
-    tokenizers = [base.tokenizer]
+        copied.append(base.graphs["frame_encoder"])
     if base.query_tokens is not None and base.query_tokens.table is not None:
-        tokenizers += [base.query_tokens.table.tokenizer, base.query_tokens.table.rows]
-    for name in filter(None, tokenizers):
+        copied += [base.query_tokens.table.tokenizer, base.query_tokens.table.rows]
+    for name in filter(None, copied):
         shutil.copyfile(base.root / name, out / name)
+
+
+def _same_layers(part: str, ours: ModelConfig, theirs: ModelConfig) -> bool:
+    """Whether a part has the same layers in two models; the Predictor reads the X-Encoder's."""
+    if part == "y_encoder":
+        return ours.y_encoder == theirs.y_encoder
+    return replace(ours, name="", clip_rate_hz=1) == replace(theirs, name="", clip_rate_hz=1)
+
+
+def _save(stored: onnx.ModelProto, file: Path, *, beside: bool) -> None:
+    location = file.name + EXTERNAL if beside else None
+    onnx.save(stored, file, save_as_external_data=beside, location=location)
 
 
 def _contents(
@@ -122,10 +133,13 @@ def _kept(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _about(model: VLJepaModel, contents: Contents, parity: Parity) -> dict[str, Any]:
+    config = model.config
     return {
-        "name": model.config.name,
+        "name": config.name,
         "version": __version__,
         "space_id": space_id(model),
+        "clip": {"frames": config.clip_frames, "rate_hz": config.clip_rate_hz},
+        "stream_rate_hz": config.stream_rate_hz,
         "logit_scale": round(model.scale.item(), 4),
         "queries": dict(contents.queries),
         "licences": dict(contents.licences),
