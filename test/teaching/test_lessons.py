@@ -92,6 +92,14 @@ def test_no_group_is_on_both_sides() -> None:
     assert (len(taught), len(held_out), taught & held_out) == (3, 1, set())
 
 
+def test_what_says_when_to_stop_is_neither_taught_nor_measured() -> None:
+    split = split_lessons(lessons(*((f"g{n}", [0, 1, 2]) for n in range(20))))
+    parts = (split.taught, split.checked, split.held_out)
+    names = [{one.name for one in part.recordings} for part in parts]
+    assert [len(one) for one in names] == [13, 2, 5]
+    assert len(set.union(*names)) == 20
+
+
 def test_every_text_is_taught_if_that_is_possible() -> None:
     rare = lessons(("x", [0, 1, 2]), *((f"g{n}", [0, 1]) for n in range(9)))
     for seed in range(5):

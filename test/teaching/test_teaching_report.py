@@ -142,7 +142,7 @@ class _Tags(HTMLParser):
 def report(*queries: QueryFigures) -> TeachingReport:
     needed = tuple(needs(queries))
     calibration = calibration_figures("action", np.array([0.2, 0.8]), np.array([False, True]))
-    part = TaughtPart("one.mp4", "one.mp4", 2.0, True, "/data/one.mp4", "")
+    part = TaughtPart("one.mp4", "one.mp4", 2.0, "held out", "/data/one.mp4", "")
     one = measured([0] * 10 + [1] * 10, [0] * 20)
     return TeachingReport(
         name="my <robot>",

@@ -12,7 +12,12 @@ from vljepa_ros.teaching.hold_out import SplitLessons
 from vljepa_ros.teaching.label_row import Footage, LabelFault
 from vljepa_ros.teaching.query_figures import image_seconds
 from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
-from vljepa_ros.teaching.teaching_report import TaughtPart
+from vljepa_ros.teaching.teaching_report import (
+    CHECKED,
+    HELD_OUT,
+    TAUGHT,
+    TaughtPart,
+)
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,13 @@ class Material:
 
     def parts(self) -> Iterator[TaughtPart]:
         """Yield the recordings as a report names them."""
-        held_out = {one.name for one in self.split.held_out.recordings}
+        roles = {one.name: HELD_OUT for one in self.split.held_out.recordings}
+        roles |= {one.name: CHECKED for one in self.split.checked.recordings}
         for one, footage in zip(self.recordings, self.footage, strict=True):
             seconds = float(one.stamps_s[-1] - one.stamps_s[0])
             path = str(footage.path.resolve())
             yield TaughtPart(
-                one.name, one.group, seconds, one.name in held_out, path, footage.topic
+                one.name, one.group, seconds, roles.get(one.name, TAUGHT), path, footage.topic
             )
 
     def labelled_s(self) -> float:

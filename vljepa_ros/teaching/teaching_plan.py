@@ -102,7 +102,7 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     fitted = fit(
         model,
         material.taught,
-        material.split.held_out,
+        material.split.checked,
         runtime,
         plan.work,
         watch.step("learn"),
