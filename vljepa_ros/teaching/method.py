@@ -29,7 +29,7 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.query_encoder import QueryTokens
 from vljepa_ros.teaching.evidence_fit import EvidenceFit, fit_evidence
 from vljepa_ros.teaching.light_trainer import LightTrainer, TaughtTexts
-from vljepa_ros.teaching.taught_clips import ClipShape, TaughtClips
+from vljepa_ros.teaching.taught_clips import ClipCut, TaughtClips
 from vljepa_ros.teaching.taught_recording import Lessons
 from vljepa_ros.teaching.trunk_cache import TrunkCache
 
@@ -212,7 +212,7 @@ class _Material:
         stop: Event,
     ) -> None:
         rate = settings.rate_hz or config.clip_rate_hz
-        self._shape, self._settings = ClipShape(config.clip_frames, _DENSE), settings
+        self._shape, self._settings = ClipCut(config.clip_frames, _DENSE), settings
         self._on_progress, self._stop = on_progress, stop
         probe = np.zeros((1, config.frame_pixels, config.frame_pixels, 3), np.uint8)
         probe[..., 0, 0, :] = 255

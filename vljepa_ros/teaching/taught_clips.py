@@ -20,7 +20,7 @@ _MOST_WEIGHT = 4.0
 
 
 @dataclass(frozen=True)
-class ClipShape:
+class ClipCut:
     """``frames`` frames, each ``stride`` frames of the cached features after the one before."""
 
     frames: int
@@ -45,7 +45,7 @@ class TaughtClips:
         self,
         lessons: Lessons,
         seen: Sequence[tuple[int, SeenRecording]],
-        shape: ClipShape,
+        shape: ClipCut,
     ) -> None:
         """Take recordings.
 
