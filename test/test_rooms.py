@@ -46,6 +46,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "runtime": ({"stream"}, (ROS - {"ament_index_python"}) | TORCH),
     "model": ({"stream", "runtime"}, ROS),
     "training": ({"stream", "runtime", "model", "recordings"}, ROS),
+    "teaching": (
+        {"stream", "runtime", "model", "recordings", "training", "evaluation"},
+        ROS,
+    ),
     "recipes": (
         {"stream", "runtime", "model", "recordings", "training", "evaluation"},
         ROS,
@@ -59,7 +63,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "commands": (
         {
             *("stream", "runtime", "recordings", "model", "training", "evaluation", "index"),
-            "review",
+            *("review", "teaching"),
         },
         ROS,
     ),

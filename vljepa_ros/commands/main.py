@@ -17,6 +17,7 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle_files import BundleError
 
 SUBCOMMANDS = {
+    "teach": ("teach", "make a bundle that knows your robot, from labelled recordings"),
     "import": ("import_", "put a model together from public checkpoints"),
     "inspect": ("inspect_", "show what is in a checkpoint, a model or a bundle"),
     "verify": ("verify", "check that a model or a bundle is complete and computes what it should"),

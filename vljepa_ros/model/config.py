@@ -77,6 +77,8 @@ class XEncoderConfig:
             each (V-JEPA 2.1); without it an image is repeated to fill a tubelet.
         motion: tubelets are seen as their mean and the differences of their frames.
         trunk: a frozen network that each frame passes first; "" is none.
+        evidence: numbers that a linear map reads off the whole clip. They follow the visual
+            tokens as one more token, which the Predictor adds to its answer; 0 is none.
     """
 
     grid: int = 256
@@ -92,17 +94,20 @@ class XEncoderConfig:
     image_tokens: bool = False
     motion: bool = False
     trunk: str = ""
+    evidence: int = 0
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "channels", "patch", "width", "depth", "heads", "mlp")
         _sizes(self, "grid", at_most=_MOST_PIXELS)
         _sizes(self, "tubelet", at_most=_MOST_FRAMES)
-        _sizes(self, "position_grid", at_least=0)
+        _sizes(self, "position_grid", "evidence", at_least=0)
         _divides(self, "grid", "patch")
         _divides(self, "width", "heads")
         _one_of(self, "rotary", ROTARIES)
         _one_of(self, "trunk", ("", *TRUNKS))
+        if self.evidence > self.width:
+            raise ConfigError(f"evidence {self.evidence} does not fit into width {self.width}")
         if self.head_width < 6 or self.head_width % 2:
             raise ConfigError(f"head width {self.head_width}: it must be even and at least 6")
 
@@ -113,7 +118,8 @@ class XEncoderConfig:
 
     def tokens(self, frames: int) -> int:
         """Return the number of visual tokens of a clip of ``frames`` frames."""
-        return max(1, frames // self.tubelet) * (self.grid // self.patch) ** 2
+        patches = max(1, frames // self.tubelet) * (self.grid // self.patch) ** 2
+        return patches + (self.evidence > 0)
 
 
 @dataclass(frozen=True)

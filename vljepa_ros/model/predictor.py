@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.evidence import EvidenceAnswer
 from vljepa_ros.model.layers import Attention, Block, GatedMlp, RmsNorm
 from vljepa_ros.model.rotary import Rotary, sequence_tables
 from vljepa_ros.model.x_encoder import TokenMask
@@ -42,6 +43,9 @@ class Predictor(nn.Module):
         )
         self.norm = norm()
         self.out = nn.Linear(c.width, config.embedding)
+        self.takes_evidence = config.x_encoder.evidence > 0
+        if self.takes_evidence:
+            self.evidence = EvidenceAnswer(config)
 
     def forward(
         self,
@@ -55,7 +59,8 @@ class Predictor(nn.Module):
         ``query_mask`` is True on real tokens. Visual tokens that were dropped leave
         their positions empty: the others and the query keep theirs.
         """
-        count = visual.shape[1] if token_mask is None else token_mask.total
+        tokens = visual.shape[1] - self.takes_evidence
+        count = tokens if token_mask is None else token_mask.total
         rotary = self.rotary(count + query_tokens.shape[2], visual.device)
         seen, asked = rotary.part(0, count), rotary.part(count, count + query_tokens.shape[2])
         if token_mask is not None:
@@ -72,6 +77,8 @@ class Predictor(nn.Module):
     ) -> Tensor:
         """Do what :meth:`forward` does, with the rotary tables of both kinds of tokens."""
         run = self._joint if self.config.joint else self._shared
+        if self.takes_evidence:
+            visual, evidence = visual[:, :-1], visual[:, -1]
         clips = visual.shape[0]
         query = self.query_in(query_tokens).expand(clips, -1, -1, -1)
         mask = mask.expand(clips, -1, -1)
@@ -80,7 +87,10 @@ class Predictor(nn.Module):
         total, count = (self.norm(q) * weight).sum(-2), weight.sum(-2)
         if self.config.pool_visual:
             total, count = total + self.norm(x).sum(-2), count + x.shape[-2]
-        return normalize(self.out(total / count), dim=-1)
+        answer = self.out(total / count)
+        if self.takes_evidence:
+            answer = self.evidence(answer, evidence, query_tokens, mask)
+        return normalize(answer, dim=-1)
 
     def _joint(
         self, visual: Tensor, query: Tensor, mask: Tensor, seen: Rotary, asked: Rotary

@@ -36,7 +36,7 @@ class VLJepaModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.x_encoder = XEncoder(config.x_encoder)
+        self.x_encoder = XEncoder(config.x_encoder, config.clip_frames)
         self.predictor = Predictor(config)
         self.y_encoder = YEncoder(config.y_encoder, config.embedding)
         if config.queries_from == "table":

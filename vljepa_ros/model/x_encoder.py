@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vljepa_ros.model.config import XEncoderConfig
+from vljepa_ros.model.evidence import ClipEvidence
 from vljepa_ros.model.layers import Attention, Block, GeluMlp
 from vljepa_ros.model.rotary import Rotary, axial_tables
 
@@ -66,7 +67,8 @@ class TubeletEmbedding(nn.Module):
 class XEncoder(nn.Module):
     """Clips (B, T, C, H, W), normalised pixels or features, to visual tokens (B, N, width)."""
 
-    def __init__(self, config: XEncoderConfig) -> None:
+    def __init__(self, config: XEncoderConfig, frames: int = 0) -> None:
+        """Make the layers; ``frames`` is how many the evidence is read off, if there is any."""
         super().__init__()
         self.config = config
         self.embedding = TubeletEmbedding(config, config.tubelet)
@@ -84,6 +86,8 @@ class XEncoder(nn.Module):
             for _ in range(config.depth)
         )
         self.norm = norm()
+        if config.evidence:
+            self.evidence = ClipEvidence(config, frames)
 
     def forward(self, clip: Tensor, token_mask: TokenMask | None = None) -> Tensor:
         """Encode clips of any size; only the tokens of ``token_mask``, if some are dropped.
@@ -96,7 +100,7 @@ class XEncoder(nn.Module):
         if token_mask is not None:
             x = x.gather(1, token_mask.ids_keep[..., None].expand(-1, -1, x.shape[-1]))
             rotary = rotary.rows(token_mask.ids_keep)
-        return self.encode(x, rotary)
+        return self.with_evidence(self.encode(x, rotary), clip)
 
     def embed(self, clip: Tensor) -> Tensor:
         """Return the patches (B, N, width), in (time, row, column) order.
@@ -125,6 +129,10 @@ class XEncoder(nn.Module):
         for block in self.blocks:
             x = block(x, rotary)
         return self.norm(x)
+
+    def with_evidence(self, tokens: Tensor, clip: Tensor) -> Tensor:
+        """Add the evidence of the clip as the last token, if there is any."""
+        return torch.cat([tokens, self.evidence(clip)], 1) if self.config.evidence else tokens
 
     def _check(self, clip: Tensor) -> None:
         c = self.config

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from threading import Event
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -13,7 +14,13 @@ class Interrupts:
     """Inside the block the first Ctrl-C or SIGTERM only sets ``asked``; a second one ends."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.event = Event()
+        """Set when somebody asked; for work that takes an event."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked."""
+        return self.event.is_set()
 
     def __enter__(self) -> Interrupts:
         """Take over the signals."""
@@ -31,7 +38,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.event.set()
         signal.signal(number, self._before[signal.Signals(number)])
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from vljepa_ros import __version__
 from vljepa_ros.files import new_folder
 from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.directory import CONFIG
 from vljepa_ros.model.export.contents import Choices, Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.graphs import (
@@ -124,6 +124,7 @@ def _write(
     np.save(out / _PHRASES["embeddings"], bank)
     phrases = {name: list(group) for name, group in contents.phrases.items()}
     _write_json(out / _PHRASES["texts"], phrases)
+    _write_json(out / CONFIG, model.config.to_dict())
     queries = _write_queries(model, texts, out, contents, choices)
     fields = {**_about(model), "query_tokens": queries, "graphs": graphs}
     fields |= {"parity": parity.errors, "reference": _REFERENCE}
@@ -186,7 +187,7 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
     return {
         "name": config.name,
         "version": __version__,
-        "space_id": f"{config.name}-{config.embedding}-{_digest(model.y_encoder)}",
+        "space_id": space_id(model),
         "dimension": config.embedding,
         "logit_scale": round(model.scale.item(), 4),
         "frame": {"height": config.frame_pixels, "width": config.frame_pixels},
@@ -199,10 +200,10 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
     }
 
 
-def _digest(module: nn.Module) -> str:
-    """Return what tells one embedding space from another: a digest of what embeds texts."""
-    state: Mapping[str, torch.Tensor] = module.state_dict()
+def space_id(model: VLJepaModel) -> str:
+    """Return what tells one embedding space from another: it holds a digest of all weights."""
+    state: Mapping[str, torch.Tensor] = model.state_dict()
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    return f"{model.config.name}-{model.config.embedding}-{digest.hexdigest()[:12]}"

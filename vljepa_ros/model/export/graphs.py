@@ -136,7 +136,8 @@ class _Seeing(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         clip = normalised(clip) if self.pixels else clip
-        return self.encoder.encode(self.encoder.embed(clip), Rotary(self.cos, self.sin))
+        tokens = self.encoder.encode(self.encoder.embed(clip), Rotary(self.cos, self.sin))
+        return self.encoder.with_evidence(tokens, clip)
 
 
 class _Predicting(nn.Module):
@@ -145,7 +146,8 @@ class _Predicting(nn.Module):
     def __init__(self, predictor: Predictor, count: int, length: int) -> None:
         super().__init__()
         self.predictor, self.count = predictor, count
-        rotary = predictor.rotary(count + length, torch.device("cpu"))
+        self.count -= predictor.takes_evidence
+        rotary = predictor.rotary(self.count + length, torch.device("cpu"))
         self.register_buffer("cos", rotary.cos)
         self.register_buffer("sin", rotary.sin)
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vljepa_ros.model.export.contents import Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
+from vljepa_ros.model.export.stored_trunk import StoredTrunk
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.vljepa import VLJepaModel
@@ -39,7 +40,7 @@ class Parity:
         self,
         folder: Path,
         model: VLJepaModel,
-        trunk: FrameEncoder | None,
+        trunk: FrameEncoder | StoredTrunk | None,
         contents: Contents,
         clips: NDArray[np.uint8],
     ) -> None:

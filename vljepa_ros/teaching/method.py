@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teaching a model what labelled recordings of one's own robot show.
+
+The trunk stays as it is and sees every recording in a few variations, once
+(:mod:`.trunk_cache`). On that stand two things that learn: a linear reading of the clip in closed
+form (:mod:`.evidence_fit`), and the light parts of the model, X-Encoder and Predictor, which learn
+beside what the reading finds on recordings that it was not taught on (:mod:`.light_trainer`).
+Texts stay where the Y-Encoder puts them.
+
+The same call continues after a stop: what the trunk saw and the last checkpoint lie in a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.runtime.query_encoder import QueryTokens
+from vljepa_ros.teaching.evidence_fit import EvidenceFit, fit_evidence
+from vljepa_ros.teaching.light_trainer import LightTrainer, TaughtTexts
+from vljepa_ros.teaching.taught_clips import ClipCut, TaughtClips
+from vljepa_ros.teaching.taught_recording import Lessons
+from vljepa_ros.teaching.trunk_cache import TrunkCache
+
+_TRUNK_SHARE = 0.5  # of the progress; what the trunk costs and what learning costs is alike
+_DENSE = 2  # clips end at twice the rate of their frames
+
+
+class Runtime(Protocol):
+    """What stays as it is: the trunk and the text side of the bundle that is taught further."""
+
+    def encode_frames(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return feature maps (B, C, h, w) of RGB images."""
+
+    def encode_query(self, text: str) -> QueryTokens:
+        """Return the tokens of a query."""
+
+    def embed_text(self, text: str) -> NDArray[np.float32]:
+        """Return the unit embedding of a text."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a model is taught; the defaults are what measured best.
+
+    Attributes:
+        rate_hz: of the frames of a clip. Eight frames at 2.5 Hz reach back 2.8 s: what a robot
+            does now shows in what it did before. 0 leaves the model's own rate.
+        copies: variations of every recording, beside the recording as it is.
+        most_frames: frames that the trunk is to see; fewer variations are made of much material.
+        steps: of the light parts; 0 leaves them as they are.
+        batch: clips of a step.
+        learning_rate: the highest one.
+        weight_decay: of matrices.
+        average_decay: of the averaged weights, which are what is kept.
+        kept_tokens: share of the visual tokens that a step sees.
+        gain_noise: standard deviation of the logarithm of each channel's gain, per clip.
+        smoothing: share of the truth that is given to the other texts of a query.
+        check_every: steps between two looks at the held-out recordings.
+        patience: looks without a gain before it ends.
+        seed: of every draw.
+    """
+
+    rate_hz: float = 2.5
+    copies: int = 8
+    most_frames: int = 60_000
+    steps: int = 200
+    batch: int = 32
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.05
+    average_decay: float = 0.97
+    kept_tokens: float = 0.6
+    gain_noise: float = 0.15
+    smoothing: float = 0.1
+    check_every: int = 50
+    patience: int = 3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A taught model.
+
+    Attributes:
+        model: in evaluation mode, with the best weights that were found.
+        history: figures of each look: ``step``, ``loss``, and ``held_out``, the mean recall over
+            the texts on held-out recordings, if there are any.
+    """
+
+    model: VLJepaModel
+    history: tuple[Mapping[str, float], ...]
+
+
+class TeachError(ValueError):
+    """A model or recordings cannot be taught with; the text says why."""
+
+
+def fit(
+    model: VLJepaModel,
+    taught: Lessons,
+    held_out: Lessons,
+    runtime: Runtime,
+    work_dir: Path,
+    on_progress: Callable[[float], None],
+    stop: Event,
+    settings: FitSettings | None = None,
+) -> Fitted:
+    """Teach a model.
+
+    Args:
+        model: it is left as it is.
+        taught: recordings to learn from.
+        held_out: recordings that say when to end. They are no test afterwards; without any all
+            steps are taken.
+        runtime: the bundle that the model was rebuilt from.
+        work_dir: keeps what the trunk saw, and the checkpoint.
+        on_progress: told which share of the work is done, 0..1.
+        stop: if it is set, the best that was found so far is returned.
+        settings: None is the defaults.
+
+    Raises:
+        TeachError: the model has no frozen trunk, or there is nothing to learn.
+    """
+    settings = settings or FitSettings()
+    if not model.config.x_encoder.trunk:
+        raise TeachError("only a model on a frozen image trunk can be taught from few recordings")
+    texts = taught_texts(taught, runtime)
+    material = _Material(model.config, runtime, work_dir, settings, on_progress, stop)
+    clips = material.clips(taught, material.copies(taught))
+    evidence = fit_evidence(
+        clips, [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
+    )
+    new = with_evidence(model, settings, evidence, texts)
+    checked = material.clips(held_out, 0) if held_out.recordings else None
+    mark = _mark(settings, model, taught, held_out)
+    trainer = LightTrainer(new, clips, evidence.honest, texts, checked, settings)
+    history = trainer.run(
+        work_dir / f"fit_{mark}.pt",
+        lambda done: on_progress(_TRUNK_SHARE + (1 - _TRUNK_SHARE) * done),
+        stop,
+    )
+    first = {"step": 0.0, "evidence": evidence.accuracy}
+    return Fitted(new.eval(), (first, *history))
+
+
+def taught_texts(lessons: Lessons, runtime: Runtime) -> TaughtTexts:
+    """Return the queries' tokens and the embeddings of their texts."""
+    asked = [runtime.encode_query(question) for question in lessons.questions.values()]
+    texts = [text for query in lessons.questions for text in lessons.texts[query]]
+    return TaughtTexts(
+        tokens=torch.from_numpy(np.stack([one.tokens for one in asked])),
+        mask=torch.from_numpy(np.stack([one.mask for one in asked])),
+        embeddings=torch.from_numpy(np.stack([runtime.embed_text(text) for text in texts])),
+        sizes=tuple(len(lessons.texts[query]) for query in lessons.questions),
+    )
+
+
+def with_evidence(
+    model: VLJepaModel, settings: FitSettings, evidence: EvidenceFit, texts: TaughtTexts
+) -> VLJepaModel:
+    """Return a copy of a model that reads the evidence, at the rate of the settings."""
+    config = model.config
+    count = evidence.reading.bias.size
+    if count > config.x_encoder.width:
+        raise TeachError(
+            f"{count} texts are too many for this model: at most {config.x_encoder.width}"
+        )
+    new = VLJepaModel(
+        replace(
+            config,
+            clip_rate_hz=settings.rate_hz or config.clip_rate_hz,
+            x_encoder=replace(config.x_encoder, evidence=count),
+        )
+    )
+    kept = {
+        name: value
+        for name, value in model.state_dict().items()
+        if not name.startswith(("x_encoder.evidence.", "predictor.evidence."))
+    }
+    new.load_state_dict(kept, strict=False)
+    with torch.no_grad():
+        new.x_encoder.evidence.read.weight.copy_(torch.from_numpy(evidence.reading.weight.T))
+        new.x_encoder.evidence.read.bias.copy_(torch.from_numpy(evidence.reading.bias))
+        answer = new.predictor.evidence
+        answer.choose.weight.copy_(texts.choosing())
+        answer.choose.bias.zero_()
+        answer.step.weight.copy_(texts.steps() / float(model.scale))
+    return new
+
+
+class _Material:
+    """What the trunk saw, and how far it is."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        runtime: Runtime,
+        work_dir: Path,
+        settings: FitSettings,
+        on_progress: Callable[[float], None],
+        stop: Event,
+    ) -> None:
+        rate = settings.rate_hz or config.clip_rate_hz
+        self._shape, self._settings = ClipCut(config.clip_frames, _DENSE), settings
+        self._on_progress, self._stop = on_progress, stop
+        probe = np.zeros((1, config.frame_pixels, config.frame_pixels, 3), np.uint8)
+        probe[..., 0, 0, :] = 255
+        mark = hashlib.sha256(np.float32(runtime.encode_frames(list(probe))).tobytes())
+        self._cache = TrunkCache(
+            work_dir / "trunk", _Frames(runtime), mark.hexdigest(), _DENSE * rate
+        )
+
+    def copies(self, lessons: Lessons) -> int:
+        """Return how many variations of much or little material are made."""
+        frames = sum(self._cache.count(each) for each in lessons.recordings)
+        return max(1, min(self._settings.copies, self._settings.most_frames // max(frames, 1) - 1))
+
+    def clips(self, lessons: Lessons, copies: int) -> TaughtClips:
+        """Return the clips of recordings in some variations.
+
+        After a stop only what was computed before is there, at least one recording.
+        """
+        jobs = [(n, copy) for copy in range(copies + 1) for n in range(len(lessons.recordings))]
+        seen = []
+        for done, (n, copy) in enumerate(jobs):
+            recording = lessons.recordings[n]
+            if copy and self._stop.is_set() and self._cache.missing(recording, copy):
+                continue
+            seen.append((n, self._cache.get(recording, copy)))
+            self._on_progress(_TRUNK_SHARE * (done + 1) / len(jobs))
+        return TaughtClips(lessons, seen, self._shape)
+
+
+class _Frames:
+    """The trunk for a batch of frames (n, h, w, 3)."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._runtime.encode_frames(list(frames))
+
+
+def _mark(settings: FitSettings, model: VLJepaModel, taught: Lessons, held_out: Lessons) -> str:
+    """Return a text that changes with all that a checkpoint depends on."""
+    found = hashlib.sha256(json.dumps(asdict(settings)).encode())
+    for lessons in (taught, held_out):
+        found.update(json.dumps([dict(lessons.questions), dict(lessons.texts)]).encode())
+        for recording in lessons.recordings:
+            found.update(recording.name.encode() + recording.stamps_s.tobytes())
+            for query in lessons.texts:
+                found.update(recording.labels[query].tobytes())
+    for part in (model.x_encoder, model.predictor):
+        for value in part.state_dict().values():
+            found.update(value.numpy().tobytes())
+    return found.hexdigest()[:16]

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From labels and recordings to a bundle with a report: all steps, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+
+from vljepa_ros.files import check_replaceable, new_folder
+from vljepa_ros.model.from_bundle import agreement, model_from_bundle
+from vljepa_ros.runtime.bundle import BUNDLE, Bundle
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.queries import parse_queries
+from vljepa_ros.stream.preprocess import CROP
+from vljepa_ros.teaching.advice import moments_to_label, needs, verdict
+from vljepa_ros.teaching.check_labels import CheckedLabels, check_labels, listed
+from vljepa_ros.teaching.hold_out import group_by, split_lessons
+from vljepa_ros.teaching.known_scenes import add_known_scenes, calibrations, strange_share
+from vljepa_ros.teaching.label_row import LabelFault
+from vljepa_ros.teaching.lessons import Seen, make_lessons
+from vljepa_ros.teaching.material import Material
+from vljepa_ros.teaching.measured_recording import measure
+from vljepa_ros.teaching.method import fit
+from vljepa_ros.teaching.query_figures import query_figures
+from vljepa_ros.teaching.read_labels import label_rows
+from vljepa_ros.teaching.recordings_folder import RecordingsFolder
+from vljepa_ros.teaching.report_page import report_page
+from vljepa_ros.teaching.taught_bundle import sealed, write_taught
+from vljepa_ros.teaching.teaching_report import PAGE, REPORT, TeachingReport
+from vljepa_ros.teaching.watch import Progress, Watch
+
+
+class UnusableLabelsError(ValueError):
+    """Labels cannot be used; ``faults`` lists them."""
+
+    def __init__(self, faults: Sequence[LabelFault]) -> None:
+        """Keep the faults."""
+        super().__init__(f"{len(faults)} labels cannot be used")
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True)
+class TeachingPlan:
+    """What is to be taught.
+
+    Attributes:
+        bundle: what is taught further.
+        labels: files and folders of labels.
+        recordings: folder of the recordings that they name.
+        out: folder of the bundle to write; its name is the bundle's.
+        work: folder of what is kept for the next run.
+        queries: queries of one's own as ``name: text``, or names of the bundle's. The first one is
+            that of labels that name none; without any it is the bundle's first.
+        group: what recordings are held out together (:func:`~.hold_out.group_by`).
+        held_out: which of them (:func:`~.hold_out.split_lessons`).
+        camera: key of the video of a LeRobot dataset.
+        image_fit: how images are brought to the model's size.
+        keep: folders with labels and recordings that are taught and not measured.
+        skip_unusable: whether labels that cannot be used are left out.
+        threads: compute threads.
+    """
+
+    bundle: Path
+    labels: tuple[Path, ...]
+    recordings: Path
+    out: Path
+    work: Path
+    queries: tuple[str, ...] = ()
+    group: str = ""
+    held_out: str = ""
+    camera: str = ""
+    image_fit: str = CROP
+    keep: tuple[Path, ...] = ()
+    skip_unusable: bool = False
+    threads: int = 1
+
+
+def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingReport:
+    """Do all of it, and write the bundle when everything is there.
+
+    Args:
+        plan: what is to be taught.
+        on_progress: told how far it is.
+        stop: if it is set while the model learns, the best model so far is taken.
+
+    Raises:
+        UnusableLabelsError: labels cannot be used; nothing was written.
+        CheckpointError: the bundle cannot be taught.
+        SourceError: a recording can no longer be read.
+        OccupiedError: the place of the bundle is taken by something else.
+        ValueError: the plan cannot be followed.
+    """
+    check_replaceable(plan.out, BUNDLE)
+    watch = Watch(on_progress)
+    runtime = VLJepa.load(plan.bundle, threads=plan.threads)
+    material = _material(plan, runtime.bundle, watch, stop)
+    model = model_from_bundle(runtime.bundle)
+    agreement(model, runtime)
+    fitted = fit(
+        model,
+        material.taught,
+        material.split.checked,
+        runtime,
+        plan.work,
+        watch.step("learn"),
+        stop,
+    )
+    with new_folder(plan.out, BUNDLE) as part:
+        watch.begin("write the bundle")
+        write_taught(fitted.model, runtime.bundle, material.taught, part, plan.out.name)
+        report = _measured(plan, part, material, watch)
+        report = replace(report, base=runtime.bundle.name, history=tuple(fitted.history))
+        (part / REPORT).write_text(report.as_json(), encoding="utf-8")
+        (part / PAGE).write_text(report_page(report), encoding="utf-8")
+        sealed(part)
+    return report
+
+
+def questions_of(bundle: Bundle, entries: Sequence[str]) -> dict[str, str]:
+    """Return the text of every query that may be taught, by name.
+
+    Args:
+        bundle: what is taught further; its queries are known.
+        entries: ``name: text`` of one's own queries, and names of known ones.
+
+    Raises:
+        QueryError: an entry is not valid.
+    """
+    own = parse_queries(entries, bundle.queries) if entries else {}
+    return {**bundle.queries, **own}
+
+
+def first_name(entries: Sequence[str]) -> str:
+    """Return the name of the first of some queries, or "" if there is none."""
+    return entries[0].partition(":")[0].strip() if entries else ""
+
+
+def _material(plan: TeachingPlan, bundle: Bundle, watch: Watch, stop: Event) -> Material:
+    """Read and check the labels, decode the recordings, and hold some out."""
+    watch.begin("read the labels")
+    questions = questions_of(bundle, plan.queries)
+    default = first_name(plan.queries) or next(iter(bundle.queries))
+    checked = _checked(plan.labels, plan.recordings, plan, questions, default)
+    kept = [_checked((each,), each, plan, questions, default) for each in plan.keep]
+    faults = tuple(fault for one in (checked, *kept) for fault in one.faults)
+    if faults and not plan.skip_unusable:
+        raise UnusableLabelsError(faults)
+    own, others = checked.rows, tuple(row for one in kept for row in one.rows)
+    if not own:
+        raise ValueError("no label can be used")
+    seen = Seen.by(bundle, plan.image_fit)
+    progress = watch.step("decode the recordings")
+
+    def decoded(done: int, total: int) -> None:
+        progress(done / total)
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    rows = (*own, *others)
+    lessons = make_lessons(
+        rows, questions, seen, plan.work / "frames", group_by(plan.group), decoded
+    )
+    measured = len({row.footage for row in own})
+    split = split_lessons(
+        replace(lessons, recordings=lessons.recordings[:measured]), plan.held_out
+    )
+    footage = tuple(dict.fromkeys(row.footage for row in rows))
+    return Material(split, lessons.recordings, measured, footage, faults)
+
+
+def _checked(
+    labels: Sequence[Path],
+    recordings: Path,
+    plan: TeachingPlan,
+    questions: Mapping[str, str],
+    default: str,
+) -> CheckedLabels:
+    rows, faults = label_rows(labels, RecordingsFolder(recordings), plan.camera)
+    found = check_labels(rows, questions, default)
+    return CheckedLabels(found.rows, (*faults, *found.faults))
+
+
+def _measured(
+    plan: TeachingPlan, folder: Path, material: Material, watch: Watch
+) -> TeachingReport:
+    """Run the new bundle over the held-out recordings as a robot would, and judge it."""
+    watch.begin("find out what is familiar")
+    bundle, notes = add_known_scenes(Bundle.load(folder), material.taught, material.split.held_out)
+    progress = watch.step("measure")
+    runtime = VLJepa.load(folder, threads=plan.threads)
+    held_out = material.split.held_out
+    found = []
+    for recording in held_out.recordings:
+        found.append(measure(runtime, held_out.questions, recording))
+        progress(len(found) / len(held_out.recordings))
+    figures = tuple(
+        query_figures(query, question, held_out.texts[query], material.taught.recordings, found)
+        for query, question in held_out.questions.items()
+    )
+    needed = needs(figures)
+    return TeachingReport(
+        name=bundle.name,
+        space_id=bundle.space_id,
+        base="",
+        made=datetime.now().astimezone().isoformat(timespec="minutes"),
+        verdict=verdict(figures, needed),
+        queries=figures,
+        calibration=tuple(calibrations(found, held_out)),
+        unfamiliar=strange_share(found),
+        needs=tuple(needed),
+        moments=tuple(moments_to_label(found, held_out.texts)),
+        recordings=tuple(material.parts()),
+        labelled_s=material.labelled_s(),
+        took_s=watch.took_s(),
+        notes=(*notes, *(f"left out: {line}" for line in listed(material.faults))),
+    )
