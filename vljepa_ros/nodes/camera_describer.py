@@ -162,10 +162,10 @@ class CameraDescriber:
     def set_queries(self, info: msg.ModelInfo) -> None:
         """End the states of queries that the embedder does not answer any more."""
         texts = {query.name: query.text for query in info.queries[:MAX_QUERIES]}
-        self._candidates.set_queries(texts)
         for event in self._detector.keep_only(texts):
             self._seqs.pop(event.query, None)
             self._enqueue(event)
+        self._candidates.set_queries(texts)
 
     def set_rules(self, config: ChangeConfig, silence_s: float) -> None:
         """Take new rules for when a state changes and when it ends."""
