@@ -117,6 +117,14 @@ class FieldReader:
             raise self._wrong(key, "a number", value)
         return number
 
+    def number_list(self, key: str) -> list[float]:
+        """Return a list of finite numbers."""
+        values = self._get(key)
+        numbers = [_finite(value) for value in values] if isinstance(values, list) else [None]
+        if None in numbers:
+            raise self._wrong(key, "a list of numbers", values)
+        return [number for number in numbers if number is not None]
+
     def number_or_none(self, key: str) -> float | None:
         """Return a finite number, or None if the field is null."""
         return None if self._get(key) is None else self.number(key)

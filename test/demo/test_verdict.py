@@ -13,8 +13,8 @@ from vljepa_ros.demo.record import EmbeddingRecord, RunRecord, StateRecord
 from vljepa_ros.demo.verdict import why_no_state
 
 MS = 1_000_000
-STATE = StateRecord("action", "it moves", "", 0.9, 0.0, "first", 0, 0, 0, 0)
-EMBEDDING = EmbeddingRecord("action", "space", 4, None, 0, 0, 0)
+STATE = StateRecord("action", "it moves", "", 0.9, 0.9, None, "", 0.0, "first", 0, 0, 0, 0)
+EMBEDDING = EmbeddingRecord("action", "space", 4, None, None, 0, 0, 0, 0)
 LONG = RunRecord(
     "a.mp4",
     clip_s=0.7,

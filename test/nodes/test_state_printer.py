@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from support.ros import Bench
-from vljepa_msgs.msg import StateDescription
+from vljepa_msgs.msg import Embedding, StateDescription
 from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.state_printer import StatePrinter
 
@@ -19,8 +19,10 @@ def test_new_states_are_printed_and_repeated_ones_are_not(
         states.publish(StateDescription(query="door", text=text, score=0.87))
     look = StateDescription(query="door", text="it is open", reason=StateDescription.FORCED)
     lost = StateDescription(query="door", previous_text="shut", reason=StateDescription.LOST)
-    again = StateDescription(query="door", text="", score=0.87)
-    for state in (look, lost, again):
+    covered = StateDescription(query="door", reason=StateDescription.UNFAMILIAR)
+    covered.image_fault = Embedding.COVERED
+    again = StateDescription(query="door", text="")
+    for state in (look, lost, covered, covered, again):
         states.publish(state)
     ros.add(StatePrinter)
     printed = ""
@@ -35,7 +37,8 @@ def test_new_states_are_printed_and_repeated_ones_are_not(
     assert lines == [
         "door: it is open (87%)",
         "door: it is shut (87%)",
-        "door: none of these (87%)",
+        "door: none of these",
         "door: nothing is seen any more; it was: shut",
-        "door: none of these (87%)",
+        "door: ? lens covered",
+        "door: none of these",
     ]

@@ -29,6 +29,11 @@ def clips(place: int, count: int = 5, seed: int = 0) -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
+def halved(query: str, share: float, unfamiliarity: float) -> float:
+    """Stand for a calibration."""
+    return share / 2.0
+
+
 @pytest.fixture
 def examples() -> Examples:
     it = Examples("space")
@@ -40,7 +45,7 @@ def examples() -> Examples:
 @pytest.fixture
 def answers(examples: Examples) -> ExampleAnswers:
     bank = PhraseBank({"state": ["phrase"], "other": ["words"]}, np.eye(DIMENSION)[:2], 10.0)
-    return ExampleAnswers(bank, choose_signal("answers", bank), bank, examples)
+    return ExampleAnswers(bank, choose_signal("answers", bank), halved, bank, examples)
 
 
 def test_two_texts_answer_a_query_and_one_does_not(examples: Examples) -> None:
@@ -130,6 +135,11 @@ def test_a_query_without_examples_is_answered_by_the_decoder(answers: ExampleAns
     candidates = answers.candidates("other", EMBEDDING)
     assert candidates is not None and candidates.texts == ("words",)
     assert answers.candidates("unknown", EMBEDDING) is None
+
+
+def test_an_answer_from_examples_has_no_calibration(answers: ExampleAnswers) -> None:
+    assert answers.score("state", 0.8, 1.0) == 0.8
+    assert answers.score("other", 0.8, 1.0) == 0.4
 
 
 def test_a_state_that_began_with_examples_has_words_after_they_went(

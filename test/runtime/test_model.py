@@ -351,7 +351,7 @@ def tokens_of_the_queries_stay(copy: Path) -> None:
         np.stack([query.tokens for query in queries]),
         np.stack([query.mask for query in queries]),
     )
-    Reference(clip, found[0]).save(copy / "reference.npz")
+    Reference(clip, found.embeddings[0]).save(copy / "reference.npz")
     seal(copy)
 
 

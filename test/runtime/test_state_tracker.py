@@ -111,7 +111,7 @@ def test_a_state_names_the_one_before_it(tracker: StateTracker) -> None:
         20,
         1,
     )
-    assert 0.99 < second.score <= 1.0
+    assert 0.99 < second.words.score <= 1.0
 
 
 def test_a_change_to_the_same_words_is_no_news(tracker: StateTracker) -> None:
@@ -224,8 +224,8 @@ def test_a_stream_that_ends_takes_its_state_away_once(tracker: StateTracker) -> 
     lost = tracker.update(end)
     assert lost is not None
     assert (lost.reason, lost.text, lost.previous_text) == (Reason.LOST, "", "the door is closed")
-    assert (lost.since_ns, lost.seq, lost.score) == (30, 2, 0.0)
-    assert math.isnan(lost.cosine)
+    assert (lost.since_ns, lost.seq, lost.words.score) == (30, 2, 0.0)
+    assert math.isnan(lost.words.cosine)
     assert tracker.texts == {}
     assert tracker.update(end) is None
     again = update(tracker, Reason.FIRST, OPEN, 40)
@@ -260,10 +260,14 @@ def test_what_no_phrase_resembles_is_none_of_these() -> None:
     threshold = 0.7
     tracker = StateTracker(bank, lambda: threshold)
     first = update(tracker, Reason.FIRST, unit(OPEN + 0.5 * DARK), 10)
-    assert (first.text, first.cosine) == ("open", pytest.approx(2 / 5**0.5))
+    assert (first.text, first.words.cosine) == ("open", pytest.approx(2 / 5**0.5))
     none = update(tracker, Reason.CHANGE, unit(OPEN + 2 * DARK), 20, segment(10, 20, OPEN))
     assert (none.text, none.previous_text) == ("", "open")
-    assert (none.cosine, none.score > 0.5) == (pytest.approx(5**-0.5), True)
+    assert (none.words.cosine, none.words.share > 0.5, none.words.score) == (
+        pytest.approx(5**-0.5),
+        True,
+        0.0,
+    )
     assert update(tracker, Reason.CHANGE, CLOSED, 30, segment(20, 30, DARK)).previous_text == ""
     assert [it.text for it in described(tracker)] == ["open", ""]
     threshold = 0.3

@@ -55,6 +55,13 @@ def colour_frame(colour: str, height: int = SIZE, width: int = SIZE) -> NDArray[
     return np.full((height, width, 3), COLOURS[colour], dtype=np.uint8)
 
 
+def scene_frame(colour: str) -> NDArray[np.uint8]:
+    """Return a frame of a colour with a grey thing in it: without, the lens would be covered."""
+    frame = colour_frame(colour)
+    frame[: SIZE // 4, : SIZE // 4] = 128
+    return frame
+
+
 def phrase(word: str) -> str:
     """Return the phrase of the bank for one of COLOURS or LEVELS."""
     return f"the scene is {word}"

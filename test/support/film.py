@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-from support.colour_bundle import colour_frame
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from support.colour_bundle import scene_frame
 from support.ros import Camera, Inbox
 from vljepa_ros.nodes.common.conversions import to_ns
 
@@ -18,9 +23,15 @@ class Film:
     """Sends one frame after the other, each when the one before it has been embedded."""
 
     def __init__(
-        self, camera: Camera, embeddings: Inbox, start_ns: int = START, frame_id: str = "camera"
+        self,
+        camera: Camera,
+        embeddings: Inbox,
+        start_ns: int = START,
+        frame_id: str = "camera",
+        picture: Callable[[str], NDArray[np.uint8]] = scene_frame,
     ) -> None:
         self.next_ns = start_ns
+        self._picture = picture
         self._camera = camera
         self._embeddings = embeddings
         self._frame_id = frame_id
@@ -49,7 +60,7 @@ class Film:
     def shoot(self, colour: str) -> int:
         """Send one frame and return its stamp, without waiting for anything."""
         stamp = self.next_ns
-        self._camera.send(colour_frame(colour), stamp, self._frame_id)
+        self._camera.send(self._picture(colour), stamp, self._frame_id)
         self.next_ns += PERIOD
         return stamp
 

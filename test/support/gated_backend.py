@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support.ros import DEADLINE_S
-from vljepa_ros.runtime.backend import BackendError
+from vljepa_ros.runtime.backend import BackendError, ClipOutputs
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 
@@ -67,11 +67,12 @@ class _GatedBackend(OnnxBackend):
             raise BackendError("the test lets it fail")
         return super().encode_frames(frames)
 
-    def embed(self, *arrays: Any) -> NDArray[np.float32]:
-        embeddings = super().embed(*arrays)
+    def embed(self, *arrays: Any) -> ClipOutputs:
+        embedded = super().embed(*arrays)
+        embeddings = embedded.embeddings
         spoilt = range(len(embeddings)) if self._gate.not_finite else self._gate.not_finite_clips
         embeddings[[clip for clip in spoilt if clip < len(embeddings)]] = np.nan
-        return embeddings
+        return embedded
 
     def close(self) -> None:
         super().close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,14 @@ class Speaker:
         space_id: str = SPACE,
         window_start_ns: int = 0,
         seq: int = 0,
+        unfamiliarity: float = math.nan,
+        image_fault: int = Embedding.NO_FAULT,
     ) -> int:
         """Publish one vector, wait until it has been taken, and return its stamp."""
         stamp, taken = self.next_ns, self._taken()
         message = Embedding(space_id=space_id, query=query, data=to_floats(vector), seq=seq)
         message.window_start = to_stamp(window_start_ns)
+        message.unfamiliarity, message.image_fault = unfamiliarity, image_fault
         message.header.stamp = to_stamp(stamp)
         message.header.frame_id = "front"
         self._publisher.publish(message)

@@ -184,3 +184,15 @@ def test_a_score_that_is_no_probability_is_bounded(score: float, shown: float) -
     board = StateBoard()
     board.add_state("a", StateView("one", 0, score))
     assert board.view(0).queries[0].states[-1].score == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("", "? lens covered"), ("it is open", "? it is open (lens covered)")]
+)
+def test_what_cannot_be_trusted_says_why(text: str, shown: str) -> None:
+    board = StateBoard()
+    board.add_state("a", StateView("it is open", 0, 0.5))
+    board.add_state("a", StateView(text, SECOND, 0.0, doubt="lens covered"))
+    board.add_state("a", StateView("it is open", 2 * SECOND, 0.5))
+    states = board.view(3 * SECOND).queries[0].states
+    assert [one.text for one in states] == ["it is open", shown, "it is open"]

@@ -10,6 +10,7 @@ import pytest
 
 from vljepa_ros.views.board import BoardView, QueryView, StateView
 from vljepa_ros.views.colours import StateColours
+from vljepa_ros.views.doubts import DOUBTED
 from vljepa_ros.views.overlay import OverlayPainter
 
 SECOND = 1_000_000_000
@@ -214,3 +215,30 @@ def test_a_low_score_lights_less_of_the_meter() -> None:
     ]
     assert lit[1] - lit[0] == pytest.approx(2 / 5 * (lit[2] - lit[0]))
     assert lit[2] > lit[0] + 50
+
+
+def stripes(drawn: np.ndarray) -> int:
+    """How often a column of the panel changes to and from the colour of a doubt."""
+    marks = (drawn == DOUBTED).all(axis=2)
+    return int(np.count_nonzero(marks[1:] != marks[:-1], axis=0).max())
+
+
+@pytest.mark.parametrize(("text", "score"), [("", 0.0), ("reaching", 0.3)])
+def test_what_cannot_be_trusted_is_striped(text: str, score: float) -> None:
+    painter, image = OverlayPainter(), np.zeros((480, 640, 3), np.uint8)
+    plain = painter.draw(image, view(1, "reaching"))
+    doubted = painter.draw(image, with_state(view(1, text, score), doubt="lens covered"))
+    assert stripes(plain) == 0
+    assert stripes(doubted) > 10
+    assert np.array_equal(doubted[:480, :640], image), "the picture stays as it is"
+
+
+def test_the_status_line_says_why_nothing_can_be_trusted() -> None:
+    painter, image = OverlayPainter(), np.zeros((480, 640, 3), np.uint8)
+    base = with_state(view(1), doubt="lens covered")
+    other = with_state(view(1), doubt="images frozen")
+    bottom = [painter.draw(image, one)[-30:] for one in (view(1), base, other)]
+    assert changed(bottom[0], bottom[1]).sum() >= 100
+    assert changed(bottom[1], bottom[2]).sum() >= 10
+    ended = with_state(base, end_ns=9 * SECOND)  # it is not seen, and that is shown
+    assert not (painter.draw(image, ended)[-30:] == DOUBTED).all(axis=2).any()

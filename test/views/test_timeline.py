@@ -10,6 +10,7 @@ import pytest
 
 from vljepa_ros.views import timeline as timeline_module
 from vljepa_ros.views.colours import StateColours
+from vljepa_ros.views.doubts import DOUBTED
 from vljepa_ros.views.timeline import Timeline, TimelineSegment, Track, draw_timeline
 
 RED = (214, 68, 68)
@@ -145,3 +146,15 @@ def test_while_nothing_is_seen_the_strip_has_no_colour() -> None:
     assert not lifting.any()
     pale = (image == timeline_module._PALE).all(axis=2).sum(axis=1).max()
     assert pale > 400
+
+
+def test_what_cannot_be_trusted_is_striped() -> None:
+    plain = TimelineSegment(6.0, 10.0, "? unfamiliar scene")
+    found = []
+    for last in (plain, replace(plain, is_doubted=True)):
+        states = (TimelineSegment(0.0, 6.0, "reaching"), last)
+        image, _ = drawn(timeline(replace(track(), states=states)))
+        marks = (image[:, 1200:1500] == DOUBTED).all(axis=2)
+        found.append(int(np.count_nonzero(marks[:, 1:] != marks[:, :-1], axis=1).max()))
+    assert found[0] == 0
+    assert found[1] > 50, "stripes, which show without colours"

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.commands.main import CommandError
+from vljepa_ros.evaluation.labelled_clips import NoLabelledClipsError, labelled_clips
 from vljepa_ros.fields import FieldReader
 from vljepa_ros.files import check_replaceable
 from vljepa_ros.model.config import ModelConfig
@@ -29,11 +31,22 @@ from vljepa_ros.model.y_decoder_files import load_decoder
 from vljepa_ros.recordings.clips import read_clips
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
-from vljepa_ros.runtime.bundle import BUNDLE
+from vljepa_ros.runtime.bundle import BUNDLE, Bundle
+from vljepa_ros.runtime.statistics import add_statistics
+from vljepa_ros.runtime.unfamiliarity import TooFewClipsError
 from vljepa_ros.shipped import shipped
 
 CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
 """By precision: ranges of int8 and fp8 are taken from them."""
+
+WITHOUT_STATISTICS = (
+    "no statistics of known clips: unfamiliarity will be unknown (NaN). "
+    "Export with --known FOLDER, the clips that the model was trained on"
+)
+WITHOUT_CALIBRATION = (
+    "no calibration: scores will be the decoder's shares. "
+    "Export with --known and --unseen FOLDER, annotated clips that the model was not trained on"
+)
 
 RECORDING = shipped("demo/recording.mp4")
 
@@ -80,6 +93,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=RECORDING,
         help="real frames for the comparison with torch; default: the shipped recording",
     )
+    parser.add_argument(
+        "--known",
+        type=Path,
+        metavar="FOLDER",
+        help="clips that the model was trained on, with annotations.jsonl as for training: the "
+        "robot tells from them what looks unfamiliar",
+    )
+    parser.add_argument(
+        "--unseen",
+        type=Path,
+        metavar="FOLDER",
+        help="such clips that it was not trained on: they tell how often answers are right",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
         OccupiedError: the place is taken by something other than a bundle.
     """
     check_replaceable(args.out, BUNDLE)
+    if args.unseen and not args.known:
+        raise CommandError("--unseen needs --known: scores depend on what looks unfamiliar")
     directory = open_directory(args.model)
     config = _config(directory.config, args)
     choices = Choices(
@@ -103,17 +131,31 @@ def run(args: argparse.Namespace) -> int:
         clips = _clips(args.video, config, CLIPS[args.precision])
         model = load_model(args.model)
         model.config = config
-        bundle = export_bundle(model, args.out, _contents(directory, args), clips, choices)
-    except (ExportError, SourceError) as error:
+        bundle = export_bundle(
+            model, args.out, _contents(directory, args), clips, choices, partial(_with_known, args)
+        )
+    except (ExportError, SourceError, TooFewClipsError, NoLabelledClipsError) as error:
         raise CommandError(str(error)) from error
     for name in sorted(bundle.graphs):
         print(f"{name}: differs from torch by {bundle.parity[name]:.1e}")
     if bundle.lowered is not None:
         tool, cosine = bundle.lowered.tool, bundle.lowered.cosine
         print(f"{bundle.precision} by {tool}: cosine with fp32 at least {cosine:.6f}")
+    if not bundle.has_statistics:
+        print(WITHOUT_STATISTICS)
+    if not bundle.has_calibration:
+        print(WITHOUT_CALIBRATION)
     size = sum(entry.bytes for entry in bundle.files.values())
     print(f"{args.out}: {bundle.name} {bundle.version}, {size / 1e6:.0f} MB")
     return 0
+
+
+def _with_known(args: argparse.Namespace, bundle: Bundle) -> Bundle:
+    """Return the bundle with what the annotated clips of the command line tell about it."""
+    if args.known is None:
+        return bundle
+    unseen = labelled_clips(args.unseen, bundle) if args.unseen else ()
+    return add_statistics(bundle, labelled_clips(args.known, bundle), unseen)
 
 
 def _precision(args: argparse.Namespace) -> LowPrecision | None:

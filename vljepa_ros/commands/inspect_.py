@@ -13,7 +13,9 @@ from typing import Any
 
 from vljepa_ros.commands.main import CommandError
 from vljepa_ros.runtime.bundle import MANIFEST, Bundle
+from vljepa_ros.runtime.calibration import calibrations_of
 from vljepa_ros.runtime.choose_decoder import available_decoders
+from vljepa_ros.runtime.unfamiliarity import KnownClips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +50,27 @@ def _bundle(path: Path) -> Iterator[str]:
             "precision": _precision(bundle),
             "queries": ", ".join(bundle.queries),
             "decoders": ", ".join(available_decoders(bundle)),
+            "known clips": _known(bundle),
+            "calibration": _calibrated(bundle),
         }
     )
     for name, entry in bundle.files.items():
         yield f"  {entry.bytes / 1e6:10.1f} MB  {name}"
     yield from _licences(bundle.licences)
+
+
+def _known(bundle: Bundle) -> str:
+    known = KnownClips.from_bundle(bundle)
+    if not known.are_there:
+        return "none, so nothing is known to be unfamiliar"
+    return f"{len(known.mean)} features, a scale of {len(known.scale)} clips"
+
+
+def _calibrated(bundle: Bundle) -> str:
+    found = calibrations_of(bundle)
+    if not found:
+        return "none, so scores are the decoder's shares"
+    return "; ".join(f"{name}: {', '.join(part.lines)}" for name, part in found.items())
 
 
 def _precision(bundle: Bundle) -> str:

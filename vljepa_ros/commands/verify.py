@@ -7,15 +7,18 @@ Bundles are verified without torch.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vljepa_ros.commands.main import CommandError
 from vljepa_ros.runtime.bundle import MANIFEST
+from vljepa_ros.runtime.calibration import calibrations_of
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.reference import SAME_TEXT
+from vljepa_ros.runtime.reference import SAME_TEXT, Reference
 from vljepa_ros.runtime.text_decoder import TextDecoder
 from vljepa_ros.runtime.tokenizer import UNKNOWN_WORDS
 
@@ -42,6 +45,7 @@ def _bundle(path: Path) -> Iterator[str]:
     model = VLJepa.load(path)
     yield f"{len(model.bundle.files)} files are what the manifest says"
     yield "all graphs run, and make of the bundle's own clip what they did at the export"
+    yield from _known(model)
     if model.bundle.words is not None:
         yield _spoken(model)
     if "y_encoder" not in model.bundle.graphs:
@@ -50,6 +54,27 @@ def _bundle(path: Path) -> Iterator[str]:
     model.embed_text(UNKNOWN_WORDS)
     yield "words that the tokenizer does not know are embedded"
     yield _phrases(model)
+
+
+def _known(model: VLJepa) -> Iterator[str]:
+    """Return what the bundle knows of itself, if it knows something."""
+    bundle = model.bundle
+    if bundle.has_statistics:
+        clip = Reference.from_bundle(bundle).clip
+        noise = np.random.default_rng(0).integers(0, 256, clip.shape, np.uint8)
+        own, strange = (_unfamiliarity(model, images) for images in (clip, noise))
+        yield f"unfamiliarity of the bundle's own clip is {own:.2f}, of noise {strange:.2f}"
+    for decoder, calibration in calibrations_of(bundle).items():
+        queries = ", ".join(calibration.lines)
+        yield f"scores of the decoder {decoder!r} are calibrated for {queries}"
+
+
+def _unfamiliarity(model: VLJepa, images: NDArray[np.uint8]) -> float:
+    frames, questions = model.encode_frames(list(images)), list(model.bundle.queries.values())
+    unfamiliarity = model.known_clips.of(model.see_clips([frames], questions).features[0])
+    if math.isnan(unfamiliarity):
+        raise CommandError(f"{model.bundle.root}: the features of a clip are not finite")
+    return unfamiliarity
 
 
 def _phrases(model: VLJepa) -> str:

@@ -29,8 +29,8 @@ from vljepa_ros.shipped import shipped
 
 _RECORDING = "demo/recording.mp4"
 _CAVEAT = (
-    "note: the default model knows only the simulation that it was trained in. What it says of "
-    "other footage is not to be trusted; --bundle takes a model of yours"
+    "note: the default model knows only the simulation that it was trained in. Other footage is "
+    "an unfamiliar scene to it, of which nothing is claimed; --bundle takes a model of yours"
 )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class Figures:
         frames: number of those that came.
         losses: what was left out or mended in the recording, by cause.
         drops: images that the embedder left out, by cause.
+        doubts: seconds for which nothing that was said could be trusted, by cause.
         agreement: by query; empty without ground truth.
     """
 
@@ -58,6 +60,7 @@ class Figures:
     embedding_latency: Latency | None
     state_latency: Latency | None
     drops: dict[str, int]
+    doubts: dict[str, float]
     agreement: dict[str, Agreement]
 
     def lines(self) -> list[str]:
@@ -79,6 +82,9 @@ class Figures:
         if self.losses:
             lost = [f"{cause} ({n}x)" if n > 1 else cause for cause, n in self.losses.items()]
             lines.insert(1, f"recording      {', '.join(lost)}")
+        if self.doubts:
+            spans = [f"{cause} {seconds:.1f} s" for cause, seconds in self.doubts.items()]
+            lines.append(f"not trusted    {', '.join(spans)} of {self.duration_s:.1f} s")
         lines += [f"truth          {query}: {one}" for query, one in self.agreement.items()]
         return lines
 
@@ -99,8 +105,21 @@ def figures(run: RunRecord, truth: Truth | None) -> Figures:
         embedding_latency=Latency.of(run.embeddings),
         state_latency=Latency.of(run.states),
         drops=dict(run.drops),
+        doubts=_doubts(run),
         agreement=_agreements(run, truth) if truth else {},
     )
+
+
+def _doubts(run: RunRecord) -> dict[str, float]:
+    """Return the seconds of each cause; those of the query for which it lasted longest."""
+    found: dict[str, float] = {}
+    for query in run.questions:
+        lasted: defaultdict[str, float] = defaultdict(float)
+        for start, end, one in run.spans(query):
+            lasted[one.doubt] += end - start
+        for cause in filter(None, lasted):
+            found[cause] = max(found.get(cause, 0.0), lasted[cause])
+    return found
 
 
 def _agreements(run: RunRecord, truth: Truth) -> dict[str, Agreement]:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from vljepa_ros.demo.figures import Figures
 from vljepa_ros.demo.record import RunRecord, StateRecord
 from vljepa_ros.demo.truth import Truth
+from vljepa_ros.views.doubts import doubted
 from vljepa_ros.views.timeline import Timeline, TimelineSegment, Track
 
 
@@ -23,7 +22,6 @@ def timeline(run: RunRecord, summary: Figures, truth: Truth | None) -> Timeline:
 
 
 def _track(run: RunRecord, query: str, summary: Figures, truth: Truth | None) -> Track:
-    states = [one for one in run.states if one.query == query]
     distance = tuple(
         (run.seconds(one.stamp_ns), one.distance)
         for one in run.embeddings
@@ -32,17 +30,18 @@ def _track(run: RunRecord, query: str, summary: Figures, truth: Truth | None) ->
     return Track(
         query,
         run.questions[query],
-        _segments(run, states),
+        _segments(run, query),
         truth.queries.get(query, ()) if truth else (),
         distance,
         str(summary.agreement.get(query, "")),
     )
 
 
-def _segments(run: RunRecord, states: list[StateRecord]) -> tuple[TimelineSegment, ...]:
-    """Return the states from their publication to the next one's, the last to the end."""
-    edges = [run.seconds(one.stamp_ns) for one in states] + [run.duration_s]
-    return tuple(
-        TimelineSegment(start, end, one.text)
-        for (start, end), one in zip(pairwise(edges), states, strict=True)
-    )
+def _segments(run: RunRecord, query: str) -> tuple[TimelineSegment, ...]:
+    return tuple(_segment(start, end, one) for start, end, one in run.spans(query))
+
+
+def _segment(start: float, end: float, one: StateRecord) -> TimelineSegment:
+    if one.doubt:
+        return TimelineSegment(start, end, doubted(one.text, one.doubt), is_doubted=True)
+    return TimelineSegment(start, end, one.text)

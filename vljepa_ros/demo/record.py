@@ -9,16 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
 class StateRecord:
-    """One published state change."""
+    """One published state change; the fields are those of StateDescription.
+
+    Attributes:
+        unfamiliarity: None if it is not known.
+        doubt: why nothing that is said can be trusted, in words; empty if it can.
+    """
 
     query: str
     text: str
     previous_text: str
     score: float
+    share: float
+    unfamiliarity: float | None
+    doubt: str
     distance: float
     reason: str
     seq: int
@@ -34,12 +43,16 @@ class EmbeddingRecord:
     Attributes:
         distance: cosine distance to the embedding of the query's current state; None before the
             first state.
+        unfamiliarity: None if it is not known.
+        image_fault: its number, as in Embedding.
     """
 
     query: str
     space_id: str
     dimension: int
     distance: float | None
+    unfamiliarity: float | None
+    image_fault: int
     stamp_ns: int
     window_start_ns: int
     received_ns: int
@@ -84,6 +97,15 @@ class RunRecord:
     embedder: Mapping[str, int] = field(default_factory=dict)
     silent_decodes: int = 0
     reports: dict[str, str] = field(default_factory=dict)
+
+    def spans(self, query: str) -> list[tuple[float, float, StateRecord]]:
+        """Return each state of a query with when it was published and when the next one was.
+
+        Seconds from the first image; the last state lasts to the end.
+        """
+        states = [one for one in self.states if one.query == query]
+        edges = [self.seconds(one.stamp_ns) for one in states] + [self.duration_s]
+        return [(*edge, one) for edge, one in zip(pairwise(edges), states, strict=True)]
 
     def seconds(self, stamp_ns: int) -> float:
         """Return the seconds from the first image to a stamp."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from vljepa_ros.nodes.diagnostic_keys import CHANGES_WITHOUT_WORDS, drops_of
 from vljepa_ros.nodes.replay import NEXT_IMAGE, PROBLEMS, PUBLISHED
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.views.board import BoardView, StateBoard, StateView
+from vljepa_ros.views.doubts import doubt_words
 
 _REASONS = {
     StateDescription.FIRST: "first",
@@ -32,6 +34,7 @@ _REASONS = {
     StateDescription.REFRESH: "refresh",
     StateDescription.CORRECTION: "correction",
     StateDescription.FORCED: "forced",
+    StateDescription.UNFAMILIAR: "unfamiliar",
 }
 _QUEUE = 100
 _INFO, _WARN = 20, 30  # of Log.level; the constants of the message are bytes in some releases
@@ -137,6 +140,8 @@ class Recorder(Node):
             space_id=message.space_id,
             dimension=len(vector),
             distance=None if anchor is None else 1.0 - float(anchor @ vector),
+            unfamiliarity=_number(message.unfamiliarity),
+            image_fault=message.image_fault,
             stamp_ns=stamp_ns,
             window_start_ns=to_ns(message.window_start),
             received_ns=self._now_ns(),
@@ -148,11 +153,15 @@ class Recorder(Node):
         if message.reason == StateDescription.LOST:  # the end of the recording, and no words
             self._anchors.pop(message.query, None)
             return
+        is_doubted = message.reason == StateDescription.UNFAMILIAR
         record = StateRecord(
             query=message.query,
             text=message.text,
             previous_text=message.previous_text,
             score=message.score,
+            share=message.share,
+            unfamiliarity=_number(message.unfamiliarity),
+            doubt=doubt_words(message.image_fault) if is_doubted else "",
             distance=message.distance,
             reason=_REASONS.get(message.reason, str(message.reason)),
             seq=message.seq,
@@ -161,7 +170,7 @@ class Recorder(Node):
             received_ns=self._now_ns(),
         )
         self.run.states.append(record)
-        state = StateView(record.text, record.since_ns, record.score)
+        state = StateView(record.text, record.since_ns, record.score, doubt=record.doubt)
         self._board.add_state(record.query, state, record.stamp_ns)
         if record.query in self._newest:
             self._anchors[record.query] = self._newest[record.query]
@@ -216,3 +225,8 @@ class Recorder(Node):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _number(value: float) -> float | None:
+    """Return a number, or None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else value

@@ -35,10 +35,8 @@ class RunLog:
         """Print and write a state change."""
         seconds = self._run.seconds(one.stamp_ns)
         width = max(map(len, self._run.questions), default=0)
-        print(
-            f"{seconds:7.1f} s  {one.query:{width}}  {100 * one.score:3.0f} %  {one.text}",
-            flush=True,
-        )
+        sure = "    ?" if one.doubt else f"{100 * one.score:3.0f} %"
+        print(f"{seconds:7.1f} s  {one.query:{width}}  {sure}  {_told(one)}", flush=True)
         self._write("state", {"seconds": round(seconds, 3), **asdict(one)})
 
     def embedding(self, one: EmbeddingRecord) -> None:
@@ -70,3 +68,10 @@ class RunLog:
             head = {"source": run.source, "model": run.model, "questions": run.questions}
             self._write("run", {**head, "first_frame_ns": run.first_frame_ns})
         self._file.write(json.dumps({"type": kind, **values}) + "\n")
+
+
+def _told(one: StateRecord) -> str:
+    """Return the words of a state, and why they cannot be trusted."""
+    if one.doubt:
+        return f"{one.text} ({one.doubt})" if one.text else one.doubt
+    return one.text or "none of these"

@@ -8,6 +8,7 @@ slower than the changes, the newest state of each query is described and the oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from std_msgs.msg import Header
 from vljepa_msgs import msg
 from vljepa_ros.nodes.candidates import CandidatesPublisher
 from vljepa_ros.nodes.common import qos
-from vljepa_ros.nodes.common.complaints import NO_EMBEDDER
+from vljepa_ros.nodes.common.complaints import DOUBTS, NO_EMBEDDER
 from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp, to_vector
 from vljepa_ros.nodes.common.diagnostics import Rate, Tally
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
@@ -27,13 +28,15 @@ from vljepa_ros.nodes.feature_stream import FeatureStream
 from vljepa_ros.nodes.standing_states import StandingStates
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import Bundle
-from vljepa_ros.runtime.decoder import Decoder, Description
+from vljepa_ros.runtime.decoder import Decoder
 from vljepa_ros.runtime.example_answers import ExampleAnswers
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.queries import MAX_NAME, MAX_QUERIES
-from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate
+from vljepa_ros.runtime.state_tracker import StateTracker, StateUpdate, Words
 from vljepa_ros.stream.change import ChangeConfig, Reason
 from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.stream.doubt import DoubtConfig
+from vljepa_ros.stream.image_faults import ImageFault
 from vljepa_ros.stream.segment import Segment
 from vljepa_ros.stream.state_events import (
     NothingToDescribeError,
@@ -44,13 +47,22 @@ from vljepa_ros.stream.vectors import EmbeddingError
 
 
 @dataclass(frozen=True)
+class StateRules:
+    """When a state begins and ends; as in the parameters of the describer."""
+
+    change: ChangeConfig
+    doubt: DoubtConfig
+    silence_s: float
+
+
+@dataclass(frozen=True)
 class DescriberModel:
     """What finds changes and the words for them; all cameras share it.
 
     Attributes:
         bundle: whose space the embeddings must be of.
         decoder: finds the words.
-        answers: the words and the signal, from examples for queries that have some.
+        answers: the words, their score and the signal, from examples for queries that have some.
         min_similarity: returns the cosine below which the nearest phrase is not told.
     """
 
@@ -91,7 +103,7 @@ class CameraDescriber:
         camera: str,
         model: DescriberModel,
         worker: Worker[StateEvent],
-        config: ChangeConfig,
+        rules: StateRules,
     ) -> None:
         """Create the publishers.
 
@@ -100,10 +112,10 @@ class CameraDescriber:
             camera: name of the camera; empty if there is only one, without a name.
             model: what finds changes and words.
             worker: takes the events; its handler must call :meth:`publish`.
-            config: when a change counts.
+            rules: when a state begins and ends.
         """
         self._node, self._camera, self._model, self._worker = node, camera, model, worker
-        self._config = config
+        self._rules = rules
         self._tally = node.tally.part(camera) if camera else node.tally
         self.states, self.segments = Rate(), Rate()  # published
         prefix = f"~/{camera}/" if camera else "~/"
@@ -167,11 +179,12 @@ class CameraDescriber:
             self._enqueue(event)
         self._candidates.set_queries(texts)
 
-    def set_rules(self, config: ChangeConfig, silence_s: float) -> None:
-        """Take new rules for when a state changes and when it ends."""
-        self._config = config
-        self._detector.set_config(config)
-        self._detector.silence_s = silence_s
+    def set_rules(self, rules: StateRules) -> None:
+        """Take new rules for when a state begins and ends."""
+        self._rules = rules
+        self._detector.set_config(rules.change)
+        self._detector.set_doubt(rules.doubt)
+        self._detector.silence_s = rules.silence_s
 
     def force(self, query: str) -> StateEvent:
         """Return the newest state of a query, whether it changed or not.
@@ -200,6 +213,14 @@ class CameraDescriber:
         """Say why no embedding comes; empty if embeddings come."""
         complaint = self.listener.complaint(NO_EMBEDDER) if self.listener else ""
         return self._named(complaint) if complaint else ""
+
+    def doubt(self) -> str:
+        """Say why what is seen cannot be trusted, and for how long; empty if it can."""
+        found = self._detector.doubt()
+        if found is None:
+            return ""
+        fault, seconds = found
+        return self._named(DOUBTS[fault].told(f"{seconds:.0f}"))
 
     def _on_embedding(self, message: msg.Embedding) -> None:
         if not self._model.can_describe(self._tally, message.space_id, len(message.data)):
@@ -230,6 +251,9 @@ class CameraDescriber:
                 signal,
                 window_start_ns=to_ns(message.window_start),
                 heard_ns=self._now_ns(),
+                # Examples are of scenes that the model does not know.
+                unfamiliarity=math.nan if needs_features else _share(message.unfamiliarity),
+                image_fault=ImageFault.of(message.image_fault),
             )
         except EmbeddingError as error:
             self._tally.warn("embeddings refused", f"embedding refused: {error}")
@@ -252,10 +276,13 @@ class CameraDescriber:
             self._tally.count(STATES_REPLACED)
 
     def _forget(self) -> None:
-        silence_s = self._node.parameters["silence_s"]
-        self._detector = StateEventDetector(self._config, self._camera, silence_s)
+        rules, model = self._rules, self._model
+        self._detector = StateEventDetector(
+            rules.change, self._camera, rules.silence_s, rules.doubt
+        )
         self._seqs: dict[str, int] = {}  # of the newest embedding, by query
-        self._tracker = StateTracker(self._model.answers, self._model.min_similarity)  # worker's
+        answers = model.answers
+        self._tracker = StateTracker(answers, model.min_similarity, answers.score)  # worker's
         self.standing.clear()
 
     def _named(self, text: str) -> str:
@@ -306,7 +333,7 @@ class CameraDescriber:
         self, event: StateEvent, tracker: StateTracker, segment: Segment, seq: int
     ) -> None:
         try:
-            words = tracker.describe(event.query, segment.embedding)
+            words = tracker.describe(event.query, segment.embedding, segment.unfamiliarity)
         except (ValueError, BackendError) as error:
             self._tally.warn("segments lost", f"segment lost: {error}")
             return
@@ -317,25 +344,32 @@ class CameraDescriber:
         self.segments.tick()
 
 
+def _share(number: float) -> float:
+    """Return a share, or NaN for a number that is none."""
+    return number if 0.0 <= number <= 1.0 else math.nan
+
+
 def _state_message(event: StateEvent, update: StateUpdate) -> msg.StateDescription:
-    decode = None if update.reason is Reason.FIRST else event.decode
+    words, decode = update.words, event.decode
+    is_compared = decode is not None and update.reason is not Reason.FIRST
     return msg.StateDescription(
         header=Header(stamp=to_stamp(event.stamp_ns), frame_id=event.frame_id),
         since=to_stamp(update.since_ns),
-        text=update.text,
+        text=words.text,
         previous_text=update.previous_text,
         query=event.query,
-        score=update.score,
-        cosine=update.cosine,
-        distance=0.0 if decode is None else decode.distance,
+        score=words.score,
+        share=words.share,
+        cosine=words.cosine,
+        unfamiliarity=decode.unfamiliarity if decode else math.nan,
+        image_fault=int(event.image_fault),
+        distance=decode.distance if decode and is_compared else 0.0,
         reason=int(update.reason),
         seq=update.seq,
     )
 
 
-def _segment_message(
-    event: StateEvent, segment: Segment, words: Description, seq: int
-) -> msg.Segment:
+def _segment_message(event: StateEvent, segment: Segment, words: Words, seq: int) -> msg.Segment:
     end = to_stamp(segment.end_ns)
     return msg.Segment(
         header=Header(stamp=end, frame_id=event.frame_id),
@@ -344,6 +378,8 @@ def _segment_message(
         text=words.text,
         query=event.query,
         score=words.score,
+        share=words.share,
+        unfamiliarity=segment.unfamiliarity,
         cosine=words.cosine,
         normalized=True,
         samples=segment.samples,

@@ -13,6 +13,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.clock import JumpHandle
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -21,6 +23,7 @@ from vljepa_msgs.msg import Embedding
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
 from vljepa_ros.nodes.common.complaints import (
+    IMAGE_FAULTS,
     IMAGES_LOST,
     MANY_REFUSED,
     SLOW_MODEL,
@@ -40,14 +43,17 @@ from vljepa_ros.nodes.diagnostic_keys import (
 from vljepa_ros.nodes.visual_features import VisualFeaturesPublisher
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
+from vljepa_ros.stream.hysteresis import Hysteresis
+from vljepa_ros.stream.image_faults import ImageFault, ImageFaults
 from vljepa_ros.stream.images import ImageError
-from vljepa_ros.stream.preprocess import fit_frame
+from vljepa_ros.stream.preprocess import LETTERBOX, fit_frame, letterbox_area
 from vljepa_ros.stream.stamp_gate import Admission, StampFault, StampGate
 from vljepa_ros.stream.stamp_rate import StampRate
 
-_NS_PER_MS = 1e6
+_NS_PER_MS, _NS = 1e6, 1e9
 _START_UP_S = 3.0  # of images and of clips, before which their rates say little
 _ENOUGH = 0.8  # of the wanted rate
+_FAULT_S = 1.0  # for which images are at fault before that is told
 
 
 class CameraInput:
@@ -96,6 +102,11 @@ class CameraInput:
         self._seqs: dict[str, int] = {}  # of the newest embedding, by query
         self._published_s = time.monotonic()
         self._fit = self._node.parameters["image_fit"]
+        is_simulated = bool(self._node.get_parameter("use_sim_time").value)
+        frozen_after_s = self._node.parameters["frozen_after_s"]
+        self._faults = ImageFaults(frozen_after_s, is_simulated=is_simulated)
+        self._newest_fault = (ImageFault.NO_FAULT, 0)  # and the stamp of its image
+        self._at_fault = Hysteresis(_FAULT_S, _FAULT_S)
         self._listener = Listener(
             self._node,
             CompressedImage if self._is_compressed else Image,
@@ -137,8 +148,19 @@ class CameraInput:
         self.wanted_hz = pace["rate_hz"]
         self._restart = True
 
-    def publish(self, embedded: ClipEmbeddings, frame_id: str) -> None:
-        """Publish the embeddings of a clip, if the camera is still listened to; in the worker."""
+    def set_frozen_after(self, seconds: float) -> None:
+        """Change how long images are equal before they are frozen."""
+        if self._listener is not None:
+            self._faults.frozen_after_s = seconds
+
+    def publish(self, embedded: ClipEmbeddings, frame_id: str, fault: ImageFault) -> None:
+        """Publish the embeddings of a clip, if the camera is still listened to; in the worker.
+
+        Args:
+            embedded: what the model makes of the clip.
+            frame_id: of its newest image.
+            fault: of its newest image.
+        """
         if self._listener is None:
             return
         if not embedded.is_finite:
@@ -157,6 +179,8 @@ class CameraInput:
                     query=query,
                     normalized=True,
                     seq=self._seqs[query],
+                    unfamiliarity=embedded.unfamiliarity,
+                    image_fault=int(fault),
                     data=to_floats(vector),
                 )
             )
@@ -191,9 +215,18 @@ class CameraInput:
         cause = stamp_fault.value if stamp_fault else ""
         if starved:
             complaint = STARVED.told(cause or self._refusal or "no image was refused")
+        elif cause:
+            complaint = WRONG_STAMPS.told(cause)
         else:
-            complaint = WRONG_STAMPS.told(cause) if cause else self._lag()
+            complaint = "; ".join(filter(None, [self._image_fault(), self._lag()]))
         return self._named(complaint) if complaint else ""
+
+    def _image_fault(self) -> str:
+        """Say what is wrong with the images themselves, and for how long."""
+        (fault, stamp_ns), since_ns = self._newest_fault, self._at_fault.since_ns
+        if not self._at_fault.is_on or since_ns is None or fault is ImageFault.NO_FAULT:
+            return ""
+        return IMAGE_FAULTS[fault].told(f"{(stamp_ns - since_ns) / _NS:.0f}")
 
     def _lag(self) -> str:
         """Say why fewer clips are embedded than wanted; empty if enough are."""
@@ -236,9 +269,26 @@ class CameraInput:
         self._compare_source(message.header.frame_id, image.shape)
         height, width = self._size.height, self._size.width
         fitted = fit_frame(image, height=height, width=width, fit=self._fit)
-        frame = Frame(stamp_ns, message.header.frame_id, fitted, self._restart)
+        fault = self._find_image_fault(stamp_ns, fitted, image.shape)
+        frame = Frame(stamp_ns, message.header.frame_id, fitted, self._restart, fault)
         self._restart = False
         self.on_frame(self._camera, frame)
+
+    def _find_image_fault(
+        self, stamp_ns: int, fitted: NDArray[np.uint8], shape: tuple[int, ...]
+    ) -> ImageFault:
+        """Return what is wrong with an image of a shape, from what the model sees of it."""
+        if self._fit == LETTERBOX:  # its margins would pass for structure
+            height, width = fitted.shape[:2]
+            fitted = fitted[letterbox_area(shape[0], shape[1], height=height, width=width)]
+        if self._restart:  # equal images before and after a gap are not frozen
+            self._faults.clear()
+            self._at_fault.clear()
+        fault = self._faults.add(stamp_ns, fitted)
+        self._at_fault.add(stamp_ns, fault is not ImageFault.NO_FAULT)
+        if fault is not ImageFault.NO_FAULT or not self._at_fault.is_on:
+            self._newest_fault = fault, stamp_ns
+        return fault
 
     def _arrival_ns(self) -> int:
         self.tally.warn(IMAGES_WITHOUT_STAMP, "an image has no stamp: its arrival counts")

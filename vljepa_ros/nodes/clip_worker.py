@@ -7,19 +7,36 @@ camera, the camera's newest frame wins and the others are counted.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from vljepa_ros.nodes.camera_input import CameraInput
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import FRAMES_REPLACED
 from vljepa_ros.runtime.backend import DeviceLostError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Frame, newest_of_each
+from vljepa_ros.runtime.clip_embedder import (
+    ClipAnswer,
+    ClipEmbedder,
+    Frame,
+    newest_of_each,
+)
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.stream.image_faults import ImageFault
 
 MAX_FAILURES = 5  # of the model in a row, after which the node deactivates itself
+_UNSEEN = (math.nan, ImageFault.NO_FAULT)  # of a clip for which the model failed
 _Frames = Mapping[str, Frame]  # by camera
+
+
+class AskedClip(NamedTuple):
+    """An answer about a clip, and how far it can be trusted, as in Embedding."""
+
+    answer: ClipAnswer
+    unfamiliarity: float
+    image_fault: ImageFault
 
 
 class ClipWorker:
@@ -61,6 +78,7 @@ class ClipWorker:
         self.inputs = inputs
         self.model_ms = 0.0
         self.failures = 0
+        self._seen: dict[str, tuple[float, ImageFault]] = {}  # of the newest clip, by camera
 
     def start(self, pace: Mapping[str, float], early: Iterable[tuple[str, Frame]] = ()) -> None:
         """Subscribe to the images.
@@ -90,6 +108,14 @@ class ClipWorker:
                 "the model is still computing and is left to end by itself"
             )
 
+    def ask(self, question: str, answers: Sequence[str], camera: str) -> AskedClip:
+        """Do what :meth:`ClipEmbedder.ask` does, and say how far it can be trusted.
+
+        In the thread.
+        """
+        answer = self.clips.ask(question, answers, camera)
+        return AskedClip(answer, *self._seen.get(camera or next(iter(self.inputs)), _UNSEEN))
+
     def _on_frame(self, camera: str, frame: Frame) -> None:
         """Take a frame of a camera; in the executor."""
         self.thread.put({camera: frame}, merge=self._merged)
@@ -107,7 +133,9 @@ class ClipWorker:
         self.model_ms = (time.monotonic() - began_s) * 1e3
         self.failures = 0
         for camera, embedded in found.items():
-            self.inputs[camera].publish(embedded, frames[camera].frame_id)
+            frame = frames[camera]
+            self._seen[camera] = embedded.unfamiliarity, frame.fault
+            self.inputs[camera].publish(embedded, frame.frame_id, frame.fault)
 
     def _on_error(self, error: Exception) -> None:
         """Count a failure of the model; in the thread."""

@@ -18,7 +18,7 @@ from rclpy.clock import Clock, ClockType, JumpHandle
 from vljepa_msgs.msg import ModelInfo
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes import standing_states
-from vljepa_ros.nodes.camera_describer import DescriberModel
+from vljepa_ros.nodes.camera_describer import DescriberModel, StateRules
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
@@ -35,6 +35,7 @@ from vljepa_ros.nodes.state_worker import StateWorker
 from vljepa_ros.nodes.text_client import TextClient
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
+from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.choose_decoder import choose_decoder
 from vljepa_ros.runtime.decoder import PHRASES
 from vljepa_ros.runtime.example_answers import ExampleAnswers
@@ -46,6 +47,7 @@ from vljepa_ros.runtime.queries import QueryError
 from vljepa_ros.runtime.signals import ANSWERS, Signal, choose_signal
 from vljepa_ros.stream.change import ChangeConfig
 from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.stream.doubt import DoubtConfig
 
 _CHECK_S = 0.1  # between two looks for silence: what it may be told late
 
@@ -77,18 +79,21 @@ class Describer(ManagedNode):
         file, space_id = self.parameters["examples_file"], bundle.space_id
         examples = read_examples(Path(file), space_id) if file else Examples(space_id)
         decoder = choose_decoder(self.parameters["decoder"], bundle, phrases)
+        signal = self._choose_signal(phrases)
+        score = Calibration.from_bundle(bundle, self.parameters["decoder"]).score
         self._model = DescriberModel(
             bundle=bundle,
             decoder=decoder,
-            answers=ExampleAnswers(decoder, self._choose_signal(phrases), phrases, examples),
+            answers=ExampleAnswers(decoder, signal, score, phrases, examples),
             min_similarity=self._min_similarity,
         )
 
     def do_configure(self) -> None:
         """Start the worker and create the publishers."""
         assert self._model is not None, "load made it"
-        config, cameras = self._change_config({}), self._cameras({})
-        self._worker = worker = StateWorker(self, self._model, cameras, config)
+        self._worker = worker = StateWorker(
+            self, self._model, self._cameras({}), self._state_rules({})
+        )
         bank, space_id = self._model.decoder, self._model.bundle.space_id
         if isinstance(bank, PhraseBank):
             self._phrases = QueryPhrases(self, bank, space_id, self._embedder, worker.end_states)
@@ -137,11 +142,10 @@ class Describer(ManagedNode):
     def apply_parameters(self, changed: Mapping[str, Any]) -> None:
         """Take new rules for when a state changes and ends; configure reads the others."""
         self._cameras(changed)
-        config = self._change_config(changed)
-        silence_s = changed.get("silence_s", self.parameters["silence_s"])
+        rules = self._state_rules(changed)
         if self._worker is not None:
             for camera in self._worker.cameras.values():
-                camera.set_rules(config, silence_s)
+                camera.set_rules(rules)
 
     def health(self) -> Health:
         """Report rates, states and counts."""
@@ -246,10 +250,22 @@ class Describer(ManagedNode):
         """Return the cameras, as they are or as they are about to be."""
         return camera_names(changed.get("cameras", self.parameters["cameras"]))
 
-    def _change_config(self, changed: Mapping[str, Any]) -> ChangeConfig:
-        """Return when a change counts, as it is or as it is about to be."""
-        names = [spec.name for spec in DETECTOR]
-        return ChangeConfig(**{n: changed.get(n, self.parameters[n]) for n in names})
+    def _state_rules(self, changed: Mapping[str, Any]) -> StateRules:
+        """Return when a state begins and ends, as it is or as it is about to be."""
+
+        def value(name: str) -> Any:
+            return changed.get(name, self.parameters[name])
+
+        return StateRules(
+            change=ChangeConfig(**{spec.name: value(spec.name) for spec in DETECTOR}),
+            doubt=DoubtConfig(
+                threshold=value("unfamiliar_threshold"),
+                after_s=value("unfamiliar_after_s"),
+                back_after_s=value("familiar_after_s"),
+                when=value("when_unfamiliar"),
+            ),
+            silence_s=value("silence_s"),
+        )
 
     def _require_worker(self) -> StateWorker:
         if self._worker is None:

@@ -33,7 +33,7 @@ class DescriberComplaints:
         self._recent = Recent()
 
     def of(self, name: str, camera: CameraDescriber) -> str:
-        """Say what is wrong; empty if embeddings come and states are told.
+        """Say what is wrong; empty if embeddings come and states are told that can be trusted.
 
         Args:
             name: Of the camera; empty if there is only one, without a name.
@@ -46,6 +46,8 @@ class DescriberComplaints:
             total = self._tally[cause] + (self._tally[prefix + cause] if prefix else 0)
             if self._recent.grew(prefix + cause, total):
                 return prefix + complaint.told()
+        if doubt := camera.doubt():
+            return doubt
         listener = camera.listener
         if listener and listener.rate.total >= _ENOUGH and not camera.states.total:
             return prefix + NO_STATE.told()

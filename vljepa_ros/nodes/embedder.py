@@ -147,6 +147,9 @@ class Embedder(ManagedNode):
         if pace != self._pace(worker.model.bundle, {}):
             for camera in worker.inputs.values():
                 camera.set_pace(pace)
+        if "frozen_after_s" in changed:
+            for camera in worker.inputs.values():
+                camera.set_frozen_after(changed["frozen_after_s"])
 
     def health(self) -> Health:
         """Report rates, ages and counts."""
@@ -247,6 +250,8 @@ class Embedder(ManagedNode):
             clip_frames=bundle.clip.frames,
             clip_rate_hz=float(bundle.clip.rate_hz),
             logit_scale=float(bundle.logit_scale),
+            has_statistics=bundle.has_statistics,
+            has_calibration=bundle.has_calibration,
             queries=[
                 msg.Query(name=name, text=text, phrases=self._phrases_of(name, text))
                 for name, text in worker.clips.queries.items()

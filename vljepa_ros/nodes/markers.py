@@ -13,6 +13,7 @@ from vljepa_ros.views.durations import duration
 
 _LIFETIME = Duration(sec=2)  # texts of a node that has died disappear
 _WHITE, _GREY = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0), ColorRGBA(r=0.5, g=0.5, b=0.5, a=1.0)
+_ORANGE = ColorRGBA(r=0.94, g=0.69, b=0.24, a=1.0)
 _LINES = 3.0  # from one text to the next, in heights of a line
 
 
@@ -21,7 +22,8 @@ def state_markers(view: BoardView, frame_id: str, size_m: float, distance_m: flo
 
     They stand `distance_m` in front of the camera whose optical frame (x right, y down, z forward)
     is `frame_id`, in letters `size_m` high. A state that is not seen any more is grey and says for
-    how long. The stamp is zero: rviz takes the newest transform.
+    how long; one that cannot be trusted is orange, with a question mark and the cause. The stamp
+    is zero: rviz takes the newest transform.
     """
     shown = [query for query in view.queries if query.states]
     top = -_LINES * size_m * (len(shown) - 1) / 2
@@ -44,9 +46,11 @@ def _text(
 ) -> Marker:
     state, unseen_s = query.states[-1], query.unseen_s(now_ns)
     question = query.question or query.name
-    sure = f"{100 * state.score:.0f} %"
+    sure, colour = f"{100 * state.score:.0f} %" if state.score else "", _WHITE
     if unseen_s is not None:
-        sure = f"not seen for {duration(round(1e9 * unseen_s))}"
+        sure, colour = f"not seen for {duration(round(1e9 * unseen_s))}", _GREY
+    elif state.doubt:
+        sure, colour = f"for {duration(now_ns - state.since_ns)}", _ORANGE
     return Marker(
         header=Header(frame_id=frame_id),
         ns="vljepa",
@@ -55,7 +59,7 @@ def _text(
         action=Marker.ADD,
         pose=Pose(position=place, orientation=Quaternion(w=1.0)),
         scale=Vector3(z=size_m),
-        color=_WHITE if unseen_s is None else _GREY,
+        color=colour,
         lifetime=_LIFETIME,
-        text=f"{question}\n{state.text} ({sure})",
+        text=f"{question}\n{state.text}" + (f" ({sure})" if sure else ""),
     )

@@ -10,11 +10,12 @@ from vljepa_ros.runtime.none_of_these import OFF
 from vljepa_ros.runtime.phrases import ANSWER_FROM, OWN
 from vljepa_ros.runtime.signals import ANSWERS, COMPARISONS
 from vljepa_ros.stream.change import ChangeConfig
+from vljepa_ros.stream.doubt import WHEN_UNFAMILIAR, DoubtConfig
 from vljepa_ros.stream.preprocess import CROP, FITS
 from vljepa_ros.stream.spread import LOOK_BACK
 
 _DAY_S = 86_400.0
-_CHANGE = ChangeConfig()
+_CHANGE, _DOUBT = ChangeConfig(), DoubtConfig()
 
 BUNDLE = ParameterSpec(
     "bundle",
@@ -71,6 +72,15 @@ EMBEDDER = (
         "letterbox shows all of it with black margins; stretch shows all of it, distorted.",
         Change.INACTIVE,
         choices=FITS,
+    ),
+    ParameterSpec(
+        "frozen_after_s",
+        3.0,
+        "Time in seconds for which images are equal to the last bit before they are frozen; it is "
+        "ten times as long for a camera without noise, or endless in simulated time; 0 is never.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=_DAY_S,
     ),
     ParameterSpec(
         "cameras",
@@ -210,6 +220,39 @@ DESCRIBER = (
         Change.LIVE,
         minimum=-1.0,
         maximum=1.0,
+    ),
+    ParameterSpec(
+        "when_unfamiliar",
+        _DOUBT.when,
+        "What is told while the scene is unfamiliar or the images are at fault: silent claims "
+        "nothing, mark tells the words with the reason UNFAMILIAR, speak tells them as ever.",
+        Change.LIVE,
+        choices=WHEN_UNFAMILIAR,
+    ),
+    ParameterSpec(
+        "unfamiliar_threshold",
+        _DOUBT.threshold,
+        "Unfamiliarity above which a clip is strange: 0.99 calls one known clip of a hundred so; "
+        "1 is off.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=1.0,
+    ),
+    ParameterSpec(
+        "unfamiliar_after_s",
+        _DOUBT.after_s,
+        "Time in seconds for which clips are strange, or images at fault, before that is told.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=10.0,
+    ),
+    ParameterSpec(
+        "familiar_after_s",
+        _DOUBT.back_after_s,
+        "Time in seconds for which all is well before states are told again.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=10.0,
     ),
 )
 

@@ -13,6 +13,7 @@ from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.views.doubts import doubt_words, doubted
 
 
 class StatePrinter(ManagedNode):
@@ -21,7 +22,7 @@ class StatePrinter(ManagedNode):
     def __init__(self, **options: Any) -> None:
         """Wait for activation."""
         self._states: Subscription | None = None
-        self._printed: dict[str, str] = {}  # the latest text, by query
+        self._printed: dict[str, str] = {}  # what was told last, by query
         super().__init__("state_printer", (), **options)
 
     def do_activate(self) -> None:
@@ -38,23 +39,32 @@ class StatePrinter(ManagedNode):
         self._printed.clear()
 
     def _print(self, state: StateDescription) -> None:
-        line = _line(state)
+        line, told = _line(state), _told(state)
         if state.reason == StateDescription.FORCED:
             return  # the current state stays
         if state.reason == StateDescription.LOST:
             self._printed.pop(state.query, None)
-        elif self._printed.get(state.query) == state.text:
+        elif self._printed.get(state.query) == told:
             return
         else:
-            self._printed[state.query] = state.text
+            self._printed[state.query] = told
         self.get_logger().info(line)
 
 
+def _told(state: StateDescription) -> str:
+    """Return what is told of a state, without how probable it is."""
+    text = clean_text(state.text)
+    if state.reason == StateDescription.UNFAMILIAR:
+        return doubted(text, doubt_words(state.image_fault))
+    return text or "none of these"
+
+
 def _line(state: StateDescription) -> str:
-    query, text = clean_text(state.query), clean_text(state.text)
+    query = clean_text(state.query)
     if state.reason == StateDescription.LOST:
         return f"{query}: nothing is seen any more; it was: {clean_text(state.previous_text)}"
-    return f"{query}: {text or 'none of these'} ({state.score:.0%})"
+    sure = f" ({state.score:.0%})" if state.text else ""
+    return f"{query}: {_told(state)}{sure}"
 
 
 def main() -> int:

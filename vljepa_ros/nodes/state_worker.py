@@ -9,10 +9,9 @@ from functools import partial
 from rclpy.task import Future
 
 from vljepa_msgs.msg import StateDescription
-from vljepa_ros.nodes.camera_describer import CameraDescriber, DescriberModel
+from vljepa_ros.nodes.camera_describer import CameraDescriber, DescriberModel, StateRules
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.worker import Worker, WorkerStoppedError
-from vljepa_ros.stream.change import ChangeConfig
 from vljepa_ros.stream.state_events import NothingToDescribeError, StateEvent
 
 
@@ -29,15 +28,14 @@ class StateWorker:
         node: ManagedNode,
         model: DescriberModel,
         cameras: Sequence[str],
-        config: ChangeConfig,
+        rules: StateRules,
     ) -> None:
         """Start the thread and create the publishers of the cameras."""
         self._node = node
         self.model = model
         self._thread = Worker(self._publish, on_error=self._on_error, wake=node.wake)
         self.cameras = {
-            camera: CameraDescriber(node, camera, model, self._thread, config)
-            for camera in cameras
+            camera: CameraDescriber(node, camera, model, self._thread, rules) for camera in cameras
         }
         self._listening = False
 

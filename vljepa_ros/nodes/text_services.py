@@ -100,14 +100,17 @@ class TextServices:
                 raise RefusedError(f"{len(request.answers)} answers; 1 to {MAX_ANSWERS} are asked")
             answers = [_whole(answer, "the answer") for answer in request.answers]
             question = _whole(request.question, "the question")
-            answer = await worker.thread.call(
-                partial(worker.clips.ask, question, answers, request.camera)
+            asked = await worker.thread.call(
+                partial(worker.ask, question, answers, request.camera)
             )
         except (ValueError, BackendError, WorkerStoppedError) as error:
             response.message = self._refuse(error)
             return response
+        answer = asked.answer
         response.success = True
         response.stamp = to_stamp(answer.end_ns)
+        response.unfamiliarity = asked.unfamiliarity
+        response.image_fault = int(asked.image_fault)
         response.scores = to_floats(answer.scores)
         response.cosines = to_floats(answer.cosines)
         response.best = int(np.argmax(answer.scores))

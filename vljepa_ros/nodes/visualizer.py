@@ -43,6 +43,7 @@ from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
 from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard, StateView
+from vljepa_ros.views.doubts import doubt_words
 from vljepa_ros.views.overlay import OverlayPainter
 from vljepa_ros.views.text_drawing import lacks_letters
 
@@ -250,7 +251,9 @@ class Visualizer(ManagedNode):
         if message.reason == StateDescription.LOST:
             self._board.lose_state(message.query, message.previous_text, stamp_ns)
             return
-        state = StateView(message.text, to_ns(message.since), message.score)
+        is_doubted = message.reason == StateDescription.UNFAMILIAR
+        doubt = doubt_words(message.image_fault) if is_doubted else ""
+        state = StateView(message.text, to_ns(message.since), message.score, doubt=doubt)
         self._board.add_state(message.query, state, stamp_ns)
         if lacks_letters(clean_text(message.text)):
             self.tally.warn(

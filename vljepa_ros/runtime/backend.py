@@ -12,7 +12,7 @@ sees another.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,19 @@ class OutOfMemoryError(BackendError):
 
 class DeviceLostError(BackendError):
     """The device computes nothing more for this process, which can only end and start again."""
+
+
+class ClipOutputs(NamedTuple):
+    """What a model makes of clips.
+
+    Attributes:
+        embeddings: (B, Q, dimension), of unit length, in the order of the clips and queries.
+        visual: the X-Encoder's tokens, averaged over each clip (B, width). None if the model has
+            an image trunk, whose features say already what is seen.
+    """
+
+    embeddings: NDArray[np.float32]
+    visual: NDArray[np.float32] | None
 
 
 class Backend(Protocol):
@@ -57,16 +70,13 @@ class Backend(Protocol):
         clips: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
+    ) -> ClipOutputs:
         """Turn clips into one unit embedding per clip and query.
 
         Args:
             clips: results of :meth:`encode_frames` (B, T, ...), oldest frame first.
             query_tokens: (Q, L, E), zero padded.
             query_mask: (Q, L), True on real tokens.
-
-        Returns:
-            (B, Q, dimension), in the order of the clips and queries.
         """
 
     def close(self) -> None:

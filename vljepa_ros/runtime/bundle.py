@@ -143,6 +143,10 @@ class Bundle:
         int8_weights: the graphs whose weights are stored as int8.
         parity: relative error of each graph to torch, before it was lowered.
         licences: licence by part.
+        known_clips: file with statistics of clips that the model was made for
+            (:mod:`.unfamiliarity`); None if nobody computed them.
+        calibration: file with what shares of answers are worth (:mod:`.calibration`); None if
+            nobody counted.
         files: size and sha256 by name.
     """
 
@@ -169,6 +173,8 @@ class Bundle:
     int8_weights: tuple[str, ...]
     parity: Mapping[str, float]
     licences: Mapping[str, str]
+    known_clips: str | None
+    calibration: str | None
     files: Mapping[str, FileEntry]
 
     @classmethod
@@ -188,6 +194,16 @@ class Bundle:
     def pixels(self) -> bool:
         """Whether the X-Encoder takes frames, and not what a frame encoder makes of them."""
         return "frame_encoder" not in self.graphs
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether the bundle knows which clips are familiar."""
+        return self.known_clips is not None
+
+    @property
+    def has_calibration(self) -> bool:
+        """Whether the bundle knows how often its answers are right."""
+        return self.calibration is not None
 
     def read(self, name: str) -> bytes:
         """Return the content of a listed file, compared with its size and sha256.
@@ -340,6 +356,8 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         int8_weights=tuple(reader.text_list("int8_weights")),
         parity=reader.amounts("parity"),
         licences=reader.texts("licences"),
+        known_clips=_optional_file(reader, "known_clips"),
+        calibration=_optional_file(reader, "calibration"),
         files=_file_entries(root, reader.section("files")),
     )
     _check_sizes(bundle)
@@ -353,6 +371,10 @@ def _size(reader: FieldReader, key: str) -> int:
     if size > LARGEST[key]:
         raise FieldError(f"{reader.name(key)} {size} is above {LARGEST[key]}")
     return size
+
+
+def _optional_file(reader: FieldReader, key: str) -> str | None:
+    return reader.text(key) if key in reader.names() else None
 
 
 def _query_files(reader: FieldReader) -> QueryFiles | None:
@@ -421,8 +443,9 @@ def _used_files(bundle: Bundle) -> Iterator[str]:
     yield bundle.reference
     if bundle.tokenizer is not None:
         yield bundle.tokenizer
-    if bundle.words is not None:
-        yield bundle.words
+    for name in (bundle.words, bundle.known_clips, bundle.calibration):
+        if name is not None:
+            yield name
     if bundle.query_tokens is not None:
         yield bundle.query_tokens.known
         if bundle.query_tokens.table is not None:

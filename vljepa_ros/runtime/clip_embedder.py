@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.clip_window import Clip, ClipWindow
+from vljepa_ros.stream.image_faults import ImageFault
 
 ONE_CAMERA = ("",)
-CHANGE_S = 0.8  # or the length of the clip, if that is shorter
 
 
 class NoClipError(ValueError):
@@ -36,12 +36,14 @@ class Frame:
         frame_id: optical frame of the camera.
         image: uint8 (H, W, 3).
         restart: whether no older frame belongs to the same stream.
+        fault: what is wrong with the image.
     """
 
     stamp_ns: int
     frame_id: str
     image: NDArray[np.uint8]
     restart: bool
+    fault: ImageFault = ImageFault.NO_FAULT
 
 
 def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[str, Frame]:
@@ -59,20 +61,22 @@ def newest_of_each(old: Mapping[str, Frame], new: Mapping[str, Frame]) -> dict[s
 
 @dataclass(frozen=True)
 class ClipEmbeddings:
-    """What the model makes of the clip from ``start_ns`` to ``end_ns``.
+    """What the model says of a clip, and what it sees in it.
 
     Attributes:
-        start_ns: stamp of its oldest frame.
-        end_ns: stamp of its newest frame.
+        start_ns: stamp of the oldest frame.
+        end_ns: stamp of the newest frame.
         vectors: unit vectors (dimension) by query.
-        features: float32 (F), what the trunk sees whatever is asked: its channels in the newest
-            frame, averaged over the image, and their change in the last :data:`CHANGE_S` seconds;
-            empty if the model has no trunk.
+        unfamiliarity: share, 0..1, of known clips that look less strange (:mod:`.unfamiliarity`);
+            NaN if the bundle has no statistics.
+        features: what is seen before any query (:mod:`.clip_features`); of the same length for
+            all clips of a model.
     """
 
     start_ns: int
     end_ns: int
     vectors: Mapping[str, NDArray[np.float32]]
+    unfamiliarity: float
     features: NDArray[np.float32]
 
     @property
@@ -119,7 +123,6 @@ class ClipEmbedder:
         shape = model.bundle.clip
         self._windows = {name: ClipWindow(shape.frames, shape.rate_hz) for name in cameras}
         self._clips: dict[str, Clip] = {}
-        self._back = min(max(1, round(CHANGE_S * shape.rate_hz)), shape.frames - 1)
         self.use_queries(queries)
 
     @property
@@ -158,13 +161,18 @@ class ClipEmbedder:
         if not clips:
             return {}
         queries = self._queries
-        found = self._model.embed_clips(
+        found = self._model.see_clips(
             [clip.frames for clip in clips.values()], list(queries.values())
         )
-        by_query = [dict(zip(queries, vectors, strict=True)) for vectors in found]
         return {
-            camera: ClipEmbeddings(clip.start_ns, clip.end_ns, vectors, _pooled(clip, self._back))
-            for (camera, clip), vectors in zip(clips.items(), by_query, strict=True)
+            camera: ClipEmbeddings(
+                clip.start_ns,
+                clip.end_ns,
+                dict(zip(queries, vectors, strict=True)),
+                self._model.known_clips.of(seen),
+                seen,
+            )
+            for (camera, clip), vectors, seen in zip(clips.items(), *found, strict=True)
         }
 
     def ask(self, question: str, answers: Sequence[str], camera: str = "") -> ClipAnswer:
@@ -203,11 +211,3 @@ class ClipEmbedder:
             self._clips.pop(camera, None)
         else:
             self._clips[camera] = clip
-
-
-def _pooled(clip: Clip, back: int) -> NDArray[np.float32]:
-    earlier, newest = clip.frames[-1 - back], clip.frames[-1]
-    if newest.dtype == np.uint8:  # pixels: there is no trunk
-        return np.empty(0, dtype=np.float32)
-    before, now = earlier.mean(axis=(1, 2)), newest.mean(axis=(1, 2))
-    return np.concatenate([now, now - before], dtype=np.float32)

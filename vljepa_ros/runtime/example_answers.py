@@ -18,6 +18,7 @@ from vljepa_ros.runtime.decoder import Decoder, Description
 from vljepa_ros.runtime.examples import Examples
 from vljepa_ros.runtime.phrases import Compared, NoPhrasesError, PhraseBank
 from vljepa_ros.runtime.signals import Signal, answer_signal
+from vljepa_ros.runtime.state_tracker import Score
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
 _LIGHT = 2.0**-20  # size of features beside an embedding of length one
@@ -27,17 +28,24 @@ class ExampleAnswers:
     """A decoder and a signal that know examples. May be called from several threads."""
 
     def __init__(
-        self, decoder: Decoder, signal: Signal, phrases: PhraseBank, examples: Examples
+        self,
+        decoder: Decoder,
+        signal: Signal,
+        score: Score,
+        phrases: PhraseBank,
+        examples: Examples,
     ) -> None:
         """Take what answers queries without examples.
 
         Args:
             decoder: finds the words.
             signal: finds what is compared.
+            score: finds how probable it is that words are right.
             phrases: the candidates of queries without examples.
             examples: may change at any time.
         """
-        self._decoder, self._signal, self._phrases = decoder, signal, phrases
+        self._decoder, self._signal, self._score = decoder, signal, score
+        self._phrases = phrases
         self.examples = examples
 
     def answers(self, query: str) -> bool:
@@ -83,6 +91,10 @@ class ExampleAnswers:
         shares = taught.shares(parts.features)
         index = int(shares.argmax())
         return Description(taught.texts[index], float(shares[index]))
+
+    def score(self, query: str, share: float, unfamiliarity: float) -> float:
+        """Return how probable it is that words are right; of examples only the share is known."""
+        return share if self.answers(query) else self._score(query, share, unfamiliarity)
 
     def signal(self, query: str, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what a change detector compares.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,12 +23,14 @@ from vljepa_ros.runtime.backend import (
     ONNXRUNTIME,
     Backend,
     BackendError,
+    ClipOutputs,
     DeviceLostError,
     OutOfMemoryError,
 )
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.bundle_files import COPY_AGAIN, EXPORT_AGAIN
 from vljepa_ros.runtime.choose import choose_backend
+from vljepa_ros.runtime.clip_features import trunk_features
 from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
@@ -37,8 +39,21 @@ from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRT
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
 from vljepa_ros.runtime.tokenizer import TextError
+from vljepa_ros.runtime.unfamiliarity import KnownClips
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.vectors import softmax, unit
+
+
+class SeenClips(NamedTuple):
+    """What the model makes of clips.
+
+    Attributes:
+        embeddings: (B, Q, dimension), of unit length, in the order of the clips and queries.
+        features: (B, F), what is seen before any query (:mod:`.clip_features`).
+    """
+
+    embeddings: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 class VLJepa:
@@ -51,16 +66,19 @@ class VLJepa:
         text_encoder: TextEncoder | None,
         queries: QueryEncoder,
         phrases: PhraseBank,
+        known_clips: KnownClips,
         backend_reason: str = "",
     ) -> None:
         """Put loaded parts together; :meth:`load` is the usual way.
 
-        ``backend_reason`` says for people why this backend runs the model.
+        ``known_clips`` says which clips are familiar, and ``backend_reason``, for people, why this
+        backend runs the model.
         """
         self.bundle = bundle
         self.backend = backend
         self.backend_reason = backend_reason
         self.phrases = phrases
+        self.known_clips = known_clips
         self._text_encoder = text_encoder
         self._queries = queries
 
@@ -95,11 +113,12 @@ class VLJepa:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         bundle = Bundle.load(default_bundle_path() if path is None else path)
-        phrases = PhraseBank.from_bundle(bundle)
+        phrases, known = PhraseBank.from_bundle(bundle), KnownClips.from_bundle(bundle)
         text_encoder = TextEncoder(bundle, threads) if bundle.tokenizer is not None else None
         queries = QueryEncoder(bundle, text_encoder)
         chosen = choose_backend(backend, bundle, threads, engines or EngineOptions())
-        model = cls(bundle, chosen.backend, text_encoder, queries, phrases, chosen.reason)
+        backend_reason = chosen.reason
+        model = cls(bundle, chosen.backend, text_encoder, queries, phrases, known, backend_reason)
         try:
             model._check(Reference.from_bundle(bundle))
         except DeviceLostError:
@@ -163,22 +182,53 @@ class VLJepa:
             TextError: a query is empty, or the bundle has no tokens for it.
             BackendError: the model is closed, failed, or gave finite values for no clip.
         """
-        length = self.bundle.clip.frames
-        for clip in clips:
-            if len(clip) != length:
-                raise ValueError(f"{len(clip)} frames, expected {length}")
+        return self.see_clips(clips, query_texts).embeddings
+
+    def see_clips(
+        self, clips: Sequence[Sequence[NDArray[Any]]], query_texts: Sequence[str]
+    ) -> SeenClips:
+        """Do what :meth:`embed_clips` does, and return the features of the clips as well.
+
+        Without a query a model without a trunk does not look at the clips, so there its features
+        are not a number.
+        """
+        self._check_lengths(clips)
         if not query_texts:
-            return np.empty((len(clips), 0, self.bundle.dimension), dtype=np.float32)
+            none = np.empty((len(clips), 0, self.bundle.dimension), dtype=np.float32)
+            return SeenClips(none, self._features(clips, None))
+        found = self._embed(clips, query_texts)
+        return SeenClips(found.embeddings, self._features(clips, found.visual))
+
+    def _embed(
+        self, clips: Sequence[Sequence[NDArray[Any]]], query_texts: Sequence[str]
+    ) -> ClipOutputs:
+        length = self.bundle.clip.frames
         queries = [self.encode_query(text) for text in query_texts]
         frames = np.stack([frame for clip in clips for frame in clip])
-        embeddings = self.backend.embed(
+        found = self.backend.embed(
             frames.reshape(len(clips), length, *frames.shape[1:]),
             np.stack([query.tokens for query in queries]),
             np.stack([query.mask for query in queries]),
         )
-        if not np.isfinite(embeddings).all(axis=(1, 2)).any():
+        if not np.isfinite(found.embeddings).all(axis=(1, 2)).any():
             raise BackendError(f"{self.backend.name} gave an embedding that is not finite")
-        return embeddings
+        return found
+
+    def _features(
+        self, clips: Sequence[Sequence[NDArray[Any]]], visual: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        if not self.bundle.pixels:
+            rate_hz = self.bundle.clip.rate_hz
+            return np.stack([trunk_features(clip, rate_hz) for clip in clips])
+        if visual is None:
+            return np.full((len(clips), 1), np.nan, np.float32)
+        return visual
+
+    def _check_lengths(self, clips: Sequence[Sequence[NDArray[Any]]]) -> None:
+        length = self.bundle.clip.frames
+        for clip in clips:
+            if len(clip) != length:
+                raise ValueError(f"{len(clip)} frames, expected {length}")
 
     def embed_text(self, text: str) -> NDArray[np.float32]:
         """Return the unit embedding (dimension) of a text; read-only, shared with the cache.
@@ -248,10 +298,13 @@ class VLJepa:
     def _check(self, reference: Reference) -> None:
         """Compare what the graphs make of the bundle's clip and phrase with what they must."""
         bundle = self.bundle
-        embeddings, text = self._first_run(reference)
+        (embeddings, features), text = self._first_run(reference)
         expected = (len(bundle.queries), bundle.dimension)
         if embeddings.shape != expected or text.shape != (bundle.dimension,):
             cause = f"embeddings {embeddings.shape} and {text.shape}, expected {expected}"
+            raise BundleError(bundle.root, cause, EXPORT_AGAIN)
+        if not self.known_clips.takes(features):
+            cause = f"the statistics of known clips are not for features {features.shape}"
             raise BundleError(bundle.root, cause, EXPORT_AGAIN)
         bank = self.phrases.embeddings
         try:
@@ -276,16 +329,17 @@ class VLJepa:
         cause = f"the graphs do not compute what they did at the export ({error})"
         return BundleError(self.bundle.root, cause, COPY_AGAIN)
 
-    def _first_run(self, reference: Reference) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _first_run(self, reference: Reference) -> tuple[SeenClips, NDArray[np.float32]]:
         """Run every graph once: embed the reference's clip, and the first phrase of the bank."""
         bundle, questions = self.bundle, list(self.bundle.queries.values())
         try:
             clip = [self.encode_frame(frame) for frame in reference.clip]
-            embeddings = self.embed(clip, questions)
+            (embeddings,), (features,) = self.see_clips([clip], questions)
+            seen = SeenClips(embeddings, features)
             if self._text_encoder is None:
-                return embeddings, self.phrases.embeddings[0]
+                return seen, self.phrases.embeddings[0]
             phrase = next(text for part in self.phrases.texts.values() for text in part)
-            return embeddings, self.embed_text(phrase)
+            return seen, self.embed_text(phrase)
         except (DeviceLostError, OutOfMemoryError):
             raise  # the bundle is not to blame
         except (BackendError, ValueError, TypeError, IndexError, MemoryError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.runtime.backend import ClipOutputs
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 
@@ -47,20 +48,26 @@ class OnnxBackend:
         clips: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
+    ) -> ClipOutputs:
         """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension)."""
         (visual,) = self._x_encoder.run({self._clip: clips})
-        if not self._one_by_one:
-            return self._predict(visual, query_tokens, query_mask)
-        # Visual tokens look at the query, so every query is a pass of its own, for all clips.
-        each = zip(query_tokens[:, np.newaxis], query_mask[:, np.newaxis], strict=True)
-        return np.concatenate([self._predict(visual, tokens, mask) for tokens, mask in each], 1)
+        pooled = visual.mean(axis=1) if self._frame_encoder is None else None
+        return ClipOutputs(self._ask(visual, query_tokens, query_mask), pooled)
 
     def close(self) -> None:
         """Release the graphs. Later calls raise :class:`~.backend.BackendError`."""
         for graph in (self._frame_encoder, self._x_encoder, self._predictor):
             if graph is not None:
                 graph.close()
+
+    def _ask(
+        self, visual: NDArray[np.float32], tokens: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        if not self._one_by_one:
+            return self._predict(visual, tokens, mask)
+        # Visual tokens look at the query, so every query is a pass of its own, for all clips.
+        each = zip(tokens[:, np.newaxis], mask[:, np.newaxis], strict=True)
+        return np.concatenate([self._predict(visual, one, real) for one, real in each], 1)
 
     def _predict(
         self, visual: NDArray[np.float32], tokens: NDArray[np.float32], mask: NDArray[np.bool_]

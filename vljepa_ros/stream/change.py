@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ class ChangeConfig:
 class Reason(IntEnum):
     """Why a state is told. The values are those of StateDescription.reason.
 
-    Nothing is decoded for LOST.
+    Nothing is decoded for LOST, and for UNFAMILIAR only if the words are told all the same.
     """
 
     FIRST = 0
@@ -76,6 +76,7 @@ class Reason(IntEnum):
     FORCED = 3
     CORRECTION = 4
     LOST = 5
+    UNFAMILIAR = 6
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class Decode:
         embedding: unit vector (dimension) that stands for the state.
         ended: the segment since the decode before, which is final now. None if it has no sample,
             for FORCED, which changes nothing, and for CORRECTION, which is about the same samples.
+        unfamiliarity: mean (0..1) over the samples that the embedding stands for; NaN if it is not
+            known.
     """
 
     stamp_ns: int
@@ -99,12 +102,14 @@ class Decode:
     distance: float
     embedding: NDArray[np.float32]
     ended: Segment | None = None
+    unfamiliarity: float = math.nan
 
 
 class _Sample(NamedTuple):
     stamp_ns: int
     embedding: NDArray[np.float32]
     signal: NDArray[np.float64]
+    unfamiliarity: float
 
 
 class ChangeDetector:
@@ -124,6 +129,7 @@ class ChangeDetector:
         self._noise = self._noise_known = 0.0
         self._signal: NDArray[np.float64] = np.empty(0)  # the newest
         self._baseline: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._unfamiliarity = math.nan  # of the baseline
         self._stamp_ns = self._decoded_ns = self._since_ns = 0
 
     @property
@@ -144,6 +150,7 @@ class ChangeDetector:
         signal: ArrayLike | None = None,
         *,
         cut: bool = False,
+        unfamiliarity: float = math.nan,
     ) -> Decode | None:
         """Take the next sample and return a decode if one is due.
 
@@ -157,6 +164,8 @@ class ChangeDetector:
                 squared distance is 1. None is the embedding itself. If its dimension has
                 changed, other things are compared from now on: the state is refreshed at once.
             cut: whether the stream was cut since the sample before.
+            unfamiliarity: how unfamiliar (0..1) the clip of the sample looks; NaN if it is not
+                known.
 
         Raises:
             EmbeddingError: the embedding is zero, the embedding or the signal is not finite, or
@@ -164,8 +173,9 @@ class ChangeDetector:
         """
         vector = self._checked(embedding)
         compared = _checked_signal(vector if signal is None else signal)
+        sample = _Sample(stamp_ns, vector, compared, unfamiliarity)
         if not self._started or cut or stamp_ns < self._stamp_ns:
-            return self._start(stamp_ns, vector, compared)
+            return self._start(sample)
         if stamp_ns == self._stamp_ns:
             return None
         step_s = (stamp_ns - self._stamp_ns) / _NS
@@ -175,10 +185,16 @@ class ChangeDetector:
             self._spread.set_baseline()
         self._stamp_ns, self._step_s = stamp_ns, step_s
         if compared.size != self._spread.size:
-            return self._compare_anew(_Sample(stamp_ns, vector, compared))
+            return self._compare_anew(sample)
         self._follow_noise(compared)
-        self._append(_Sample(stamp_ns, vector, compared))
+        self._append(sample)
         return self._due()
+
+    def check(self, embedding: ArrayLike, signal: ArrayLike | None = None) -> None:
+        """Raise what :meth:`update` raises for a sample that cannot be used."""
+        self._checked(embedding)
+        if signal is not None:
+            _checked_signal(signal)
 
     def finish(self) -> Segment | None:
         """Return the segment since the last decode, or None if it has no sample.
@@ -195,14 +211,16 @@ class ChangeDetector:
         """
         if not self._started:
             return None
-        since_ns, embedding = self._since_ns, self._baseline
+        since_ns, embedding, unfamiliarity = self._since_ns, self._baseline, self._unfamiliarity
         if (first := self._likely_change()) is not None:
             new = self._after(first)
-            since_ns, embedding = new[0].stamp_ns, _mean(new)
+            since_ns, embedding, unfamiliarity = new[0].stamp_ns, _mean(new), _strangeness(new)
         elif self._recent:
-            embedding = _mean(self._after(max(0, len(self._recent) - self.config.confirmations)))
+            newest = self._after(max(0, len(self._recent) - self.config.confirmations))
+            embedding, unfamiliarity = _mean(newest), _strangeness(newest)
         distance = self._distance(embedding)
-        return Decode(self._stamp_ns, since_ns, Reason.FORCED, distance, embedding)
+        forced = Decode(self._stamp_ns, since_ns, Reason.FORCED, distance, embedding)
+        return replace(forced, unfamiliarity=unfamiliarity)
 
     @property
     def _started(self) -> bool:
@@ -218,16 +236,14 @@ class ChangeDetector:
             )
         return vector
 
-    def _start(
-        self, stamp_ns: int, vector: NDArray[np.float32], signal: NDArray[np.float64]
-    ) -> Decode:
+    def _start(self, sample: _Sample) -> Decode:
         ended = self.finish()
         self.reset()
-        self._spread = Spread(signal.size)
-        self._recent.append(_Sample(stamp_ns, vector, signal))
-        self._stamp_ns = self._since_ns = stamp_ns
-        self._baseline, self._signal = vector, signal
-        return self._decode(vector, Reason.FIRST, ended)
+        self._spread = Spread(sample.signal.size)
+        self._recent.append(sample)
+        self._stamp_ns = self._since_ns = sample.stamp_ns
+        self._baseline, self._signal = sample.embedding, sample.signal
+        return self._decode(sample.embedding, Reason.FIRST, ended, sample.unfamiliarity)
 
     def _compare_anew(self, sample: _Sample) -> Decode:
         """Begin the state anew with a sample whose signal is of another kind."""
@@ -236,7 +252,7 @@ class ChangeDetector:
         self._spread, self._signal = Spread(sample.signal.size), sample.signal
         self._spread.add(sample.signal, LONGEST_SAMPLE_S)
         self._spread.set_baseline()
-        return self._decode(sample.embedding, Reason.REFRESH, ended)
+        return self._decode(sample.embedding, Reason.REFRESH, ended, sample.unfamiliarity)
 
     def _append(self, sample: _Sample) -> None:
         if len(self._recent) == LOOK_BACK:
@@ -288,7 +304,7 @@ class ChangeDetector:
         self._recent, self._settled = deque(new), None
         self._spread.keep_after(index)
         self._spread.set_baseline()
-        return self._decode(_mean(new), Reason.CHANGE, ended)
+        return self._decode(_mean(new), Reason.CHANGE, ended, _strangeness(new))
 
     def _correct(self) -> Decode:
         """Decode the same state again: its mean has drifted away from the baseline.
@@ -296,26 +312,37 @@ class ChangeDetector:
         The first samples of a state may show it badly, and a change may be too slow for a cut.
         """
         self._spread.set_baseline()
-        seen = self.finish()
-        embedding = self._baseline if seen is None else _direction(seen.mean, self._baseline)
-        return self._decode(embedding, Reason.CORRECTION, None)
+        embedding, unfamiliarity = self._described(self.finish())
+        return self._decode(embedding, Reason.CORRECTION, None, unfamiliarity)
 
     def _refresh(self) -> Decode:
         """Decode what was seen since the last decode, and begin a new segment."""
         ended = self.finish()
-        embedding = self._baseline if ended is None else _direction(ended.mean, self._baseline)
+        embedding, unfamiliarity = self._described(ended)
         self._recent.clear()
         self._spread.keep_mean()
         self._spread.set_baseline()
         self._settled = None
-        return self._decode(embedding, Reason.REFRESH, ended)
+        return self._decode(embedding, Reason.REFRESH, ended, unfamiliarity)
+
+    def _described(self, seen: Segment | None) -> tuple[NDArray[np.float32], float]:
+        """Return the direction of what was seen and how unfamiliar it is; None is the baseline."""
+        if seen is None:
+            return self._baseline, self._unfamiliarity
+        return _direction(seen.mean, self._baseline), seen.unfamiliarity
 
     def _decode(
-        self, embedding: NDArray[np.float32], reason: Reason, ended: Segment | None
+        self,
+        embedding: NDArray[np.float32],
+        reason: Reason,
+        ended: Segment | None,
+        unfamiliarity: float,
     ) -> Decode:
         distance = 0.0 if reason is Reason.FIRST else self._distance(embedding)
         self._baseline, self._decoded_ns = embedding, self._stamp_ns
-        return Decode(self._stamp_ns, self._since_ns, reason, distance, embedding, ended)
+        self._unfamiliarity = unfamiliarity
+        since_ns = self._since_ns
+        return Decode(self._stamp_ns, since_ns, reason, distance, embedding, ended, unfamiliarity)
 
     def _distance(self, embedding: NDArray[np.float32]) -> float:
         cosine = float(np.dot(embedding, self._baseline))
@@ -326,9 +353,9 @@ class ChangeDetector:
 
     def _settle(self, sample: _Sample) -> None:
         if self._settled is None:
-            self._settled = OpenSegment(sample.stamp_ns, sample.embedding)
+            self._settled = OpenSegment(sample.stamp_ns, sample.embedding, sample.unfamiliarity)
         else:
-            self._settled.add(sample.embedding)
+            self._settled.add(sample.embedding, sample.unfamiliarity)
 
     def _closed_segment(self, count: int, end_ns: int) -> Segment | None:
         """Return all settled samples and the first ``count`` recent ones as one segment."""
@@ -337,7 +364,8 @@ class ChangeDetector:
         if not samples:
             return settled
         mean = np.mean([s.embedding for s in samples], axis=0, dtype=np.float64)
-        recent = Segment(samples[0].stamp_ns, end_ns, np.asarray(mean), len(samples))
+        strangeness = _strangeness(samples)
+        recent = Segment(samples[0].stamp_ns, end_ns, np.asarray(mean), len(samples), strangeness)
         return settled.joined(recent) if settled else recent
 
 
@@ -351,6 +379,10 @@ def _checked_signal(signal: ArrayLike) -> NDArray[np.float64]:
 def _mean(samples: Sequence[_Sample]) -> NDArray[np.float32]:
     mean = np.mean([sample.embedding for sample in samples], axis=0, dtype=np.float64)
     return _direction(np.asarray(mean), samples[-1].embedding)
+
+
+def _strangeness(samples: Sequence[_Sample]) -> float:
+    return math.fsum(sample.unfamiliarity for sample in samples) / len(samples)
 
 
 def _direction(mean: NDArray[np.float64], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:

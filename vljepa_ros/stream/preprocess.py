@@ -43,6 +43,22 @@ def fit_frame(
     return _scaled(_centre(image, height, width) if fit == CROP else image, height, width)
 
 
+def letterbox_area(rows: int, columns: int, *, height: int, width: int) -> tuple[slice, slice]:
+    """Return which rows and columns of a letterboxed result show the image, and no margin.
+
+    Args:
+        rows: of the image.
+        columns: of the image.
+        height: rows of the result.
+        width: columns of the result.
+    """
+    scale = min(height / rows, width / columns)
+    inner_height = min(height, max(1, round(rows * scale)))
+    inner_width = min(width, max(1, round(columns * scale)))
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    return slice(top, top + inner_height), slice(left, left + inner_width)
+
+
 def _scaled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
@@ -53,13 +69,9 @@ def _scaled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
 
 def _letterboxed(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     rows, columns = image.shape[:2]
-    scale = min(height / rows, width / columns)
-    inner_height = min(height, max(1, round(rows * scale)))
-    inner_width = min(width, max(1, round(columns * scale)))
-    top, left = (height - inner_height) // 2, (width - inner_width) // 2
     result = np.zeros((height, width, 3), np.uint8)
-    inner = result[top : top + inner_height, left : left + inner_width]
-    inner[...] = _scaled(image, inner_height, inner_width)
+    inner = result[letterbox_area(rows, columns, height=height, width=width)]
+    inner[...] = _scaled(image, *inner.shape[:2])
     return result
 
 

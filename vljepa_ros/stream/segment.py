@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +22,14 @@ class Segment:
             ends here.
         mean: arithmetic mean (dimension) of the samples' unit vectors.
         samples: how many there are, at least one.
+        unfamiliarity: mean of the samples' (0..1); NaN if it is not known.
     """
 
     start_ns: int
     end_ns: int
     mean: NDArray[np.float64]
     samples: int
+    unfamiliarity: float = math.nan
 
     @property
     def embedding(self) -> NDArray[np.float32]:
@@ -41,26 +44,30 @@ class Segment:
         """Return this segment and the one that follows it as one."""
         samples = self.samples + later.samples
         mean = (self.samples * self.mean + later.samples * later.mean) / samples
-        return Segment(self.start_ns, later.end_ns, mean, samples)
+        total = self.samples * self.unfamiliarity + later.samples * later.unfamiliarity
+        return Segment(self.start_ns, later.end_ns, mean, samples, total / samples)
 
 
 class OpenSegment:
     """The running sum of a segment that still grows. For one thread."""
 
-    def __init__(self, stamp_ns: int, sample: NDArray[np.float32]) -> None:
-        """Begin with a unit vector (dimension)."""
+    def __init__(self, stamp_ns: int, sample: NDArray[np.float32], unfamiliarity: float) -> None:
+        """Begin with a unit vector (dimension) and how unfamiliar it is."""
         self.start_ns = stamp_ns
         self._total = sample.astype(np.float64)
+        self._unfamiliarity = unfamiliarity
         self._samples = 1
 
-    def add(self, sample: NDArray[np.float32]) -> None:
-        """Take the next unit vector (dimension)."""
+    def add(self, sample: NDArray[np.float32], unfamiliarity: float) -> None:
+        """Take the next unit vector (dimension) and how unfamiliar it is."""
         self._total += sample
+        self._unfamiliarity += unfamiliarity
         self._samples += 1
 
     def closed(self, end_ns: int) -> Segment:
         """Return what was added so far, ending at ``end_ns``."""
-        return Segment(self.start_ns, end_ns, self._total / self._samples, self._samples)
+        mean, unfamiliarity = self._total / self._samples, self._unfamiliarity / self._samples
+        return Segment(self.start_ns, end_ns, mean, self._samples, unfamiliarity)
 
 
 def join(earlier: Segment | None, later: Segment | None) -> Segment | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vljepa_ros.stream.clean_text import clean_text
+from vljepa_ros.views.doubts import doubted
 
 UNSEEN_S = 3.0  # age of the newest embedding after which a state is not shown as current
 _NONE = "none of these"  # for a state without words: no phrase is similar enough
@@ -31,14 +32,16 @@ class StateView:
     Attributes:
         text: Its words.
         since_ns: When it began.
-        score: The model's, 0..1.
+        score: How probable it is that the words are right, 0..1.
         end_ns: When it was last seen, if it was lost; None if it lasts or another one followed.
+        doubt: Why the words cannot be trusted, or none are said; empty if they can.
     """
 
     text: str
     since_ns: int
     score: float
     end_ns: int | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,15 @@ class StateBoard:
 
         Args:
             query: Name of the query.
-            state: Its newest state; without words if no phrase is similar enough.
+            state: Its newest state; without words if no phrase is similar enough or nothing is
+                claimed.
             seen_ns: Stamp of the embedding that showed it; the state's beginning if not given.
         """
         name = self._admit(query)
         if name is None:
             return
         score = min(state.score, 1.0) if state.score >= 0 else 0.0  # also if it is not a number
-        state = replace(state, text=clean_text(state.text, _MAX_TEXT) or _NONE, score=score)
+        state = replace(state, text=_shown(state), score=score)
         states = self._states.setdefault(name, deque(maxlen=_HISTORY))
         if states and states[-1].since_ns == state.since_ns:
             states.pop()  # it is corrected
@@ -207,3 +211,9 @@ class StateBoard:
         if len(recent) < 2:
             return 0.0
         return (len(recent) - 1) * 1e9 / (recent[-1] - recent[0])
+
+
+def _shown(state: StateView) -> str:
+    """Return the words that are shown for a state."""
+    text = clean_text(state.text, _MAX_TEXT)
+    return doubted(text, state.doubt) if state.doubt else text or _NONE

@@ -3,9 +3,10 @@
 
 The panel never covers the image, on which only a thin frame shows what the model sees of it. What
 is not current any more is grey and has an age: a state that is not seen, and the picture itself if
-the camera is silent. The layout depends only on the image's size and on the number of
-queries, so nothing moves while texts and numbers change: a text that is too long for one large
-line becomes two small ones in the same space, and then ends in an ellipsis.
+the camera is silent. What cannot be trusted has a question mark and stripes. The layout depends
+only on the image's size and on the number of queries, so nothing moves while texts and numbers
+change: a text that is too long for one large line becomes two small ones in the same space, and
+then ends in an ellipsis.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.views.board import UNSEEN_S, BoardView, QueryView, StateView
 from vljepa_ros.views.colours import StateColours
+from vljepa_ros.views.doubts import DOUBTED, hatch
 from vljepa_ros.views.durations import duration
 from vljepa_ros.views.picture_marks import frame_crop, grey_out
 from vljepa_ros.views.text_drawing import (
@@ -123,8 +125,8 @@ class OverlayPainter:
         bar = max(3, fonts.small.height // 4)
         height = _block_height(fonts, layout.history) - _gap(fonts)
         unseen = query.unseen_s(now_ns) is not None
-        colour = self._colours.of(current.text) if current and not unseen else _RULE
-        canvas[y : y + height, x : x + bar] = colour
+        colour = self._colour_of(current) if current and not unseen else _RULE
+        _mark(canvas[y : y + height, x : x + bar], current, colour)
         left, right = x + 3 * bar, x + width
         _draw_question(canvas, fonts, query, left, right, y)
         y += fonts.small.height
@@ -149,11 +151,22 @@ class OverlayPainter:
         face = fonts.small
         dot = max(5, face.height // 2)
         top = y + (face.height - dot) // 2
-        canvas[top : top + dot, left : left + dot] = self._colours.of(state.text)
+        _mark(canvas[top : top + dot, left : left + dot], state, self._colour_of(state))
         column = face.width("000.0 s")
         paint_right(canvas, duration(until_ns - state.since_ns), right, y, face, _MUTED)
         room = right - column - left - 2 * dot
         paint(canvas, ellipsize(state.text, face, room), left + 2 * dot, y, face, _MUTED)
+
+    def _colour_of(self, state: StateView) -> Colour:
+        return DOUBTED if state.doubt else self._colours.of(state.text)
+
+
+def _mark(area: NDArray[np.uint8], state: StateView | None, colour: Colour) -> None:
+    """Fill an area with the colour of a state, in stripes if it cannot be trusted."""
+    if state is not None and state.doubt:
+        hatch(area, colour, _BACKGROUND)
+    else:
+        area[:] = colour
 
 
 def _draw_question(
@@ -181,10 +194,14 @@ def _draw_current(
         return
     state, unseen_s = query.states[-1], query.unseen_s(now_ns)
     room = right - left - _side_width(fonts)
-    _draw_words(canvas, fonts, state.text, left, room, y, _BRIGHT if unseen_s is None else _MUTED)
+    ink = _MUTED if unseen_s is not None else DOUBTED if state.doubt else _BRIGHT
+    _draw_words(canvas, fonts, state.text, left, room, y, ink)
     y = _score_y(fonts, y)
     if unseen_s is None:
-        _draw_score(canvas, fonts, state.score, right, y, colour)
+        if state.score:
+            _draw_score(canvas, fonts, state.score, right, y, colour)
+        elif state.doubt:
+            paint_right(canvas, "no claim", right, y, fonts.small, _LATE)
         lasted_ns = now_ns - state.since_ns
     else:
         paint_right(canvas, "not seen", right, y, fonts.small, _LATE)
@@ -247,7 +264,9 @@ def _draw_status(canvas: NDArray[np.uint8], layout: _Layout, view: BoardView) ->
     x += 2 * dot
     for text, widest in _status_fields(view):
         paint(canvas, text, x, y, face, _PLAIN)
-        x += face.width(widest) + face.height
+        x += face.width(widest or text) + face.height
+    if doubts := _doubts(view):
+        paint(canvas, ellipsize(doubts, face, layout.status[0] + width - x), x, y, face, DOUBTED)
 
 
 def _status_fields(view: BoardView) -> list[tuple[str, str]]:
@@ -262,10 +281,17 @@ def _status_fields(view: BoardView) -> list[tuple[str, str]]:
     return fields
 
 
+def _doubts(view: BoardView) -> str:
+    """Return why states that are current cannot be trusted."""
+    current = [one.states[-1] for one in view.queries if one.states]
+    found = dict.fromkeys(one.doubt for one in current if one.doubt and one.end_ns is None)
+    return f"? {', '.join(found)}" if found else ""
+
+
 def _health(view: BoardView) -> Colour:
     if view.age_s is None or view.age_s > UNSEEN_S:
         return _BAD
-    return _LATE if view.age_s > _STALE_S else _GOOD
+    return _LATE if view.age_s > _STALE_S or _doubts(view) else _GOOD
 
 
 def _with_panel(shown: NDArray[np.uint8], layout: _Layout) -> NDArray[np.uint8]:

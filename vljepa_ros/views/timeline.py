@@ -2,8 +2,9 @@
 """A run as one picture: for every query its states against ground truth, over a time axis.
 
 A state that is too short for its text shows the number under which the legend of its row names it,
-so the picture can be read without colours too. Long runs are broken into several rows, and
-states that are too short even for a number are drawn as shares of the time.
+so the picture can be read without colours too. What cannot be trusted is striped. Long runs are
+broken into several rows, and states that are too short even for a number are drawn as shares of
+the time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.views.colours import StateColours, ink_on
+from vljepa_ros.views.doubts import DOUBTED, hatch
 from vljepa_ros.views.strip_pieces import Piece, pieces
 from vljepa_ros.views.text_drawing import Colour, Font, ellipsize, paint, paint_right
 
@@ -47,12 +49,14 @@ _TITLE, _HEAD, _TEXT, _LABEL = Font(22, bold=True), Font(15, bold=True), Font(14
 class TimelineSegment:
     """A stretch of time in one state; seconds from the beginning of the run.
 
-    The text is empty while nothing was seen, or nothing that there are words for.
+    The text is empty while nothing was seen, or nothing that there are words for. If what was seen
+    cannot be trusted, it begins with a question mark and says why.
     """
 
     start: float
     end: float
     text: str
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,13 @@ class _Sheet:
         self._width = width
         self._colours = colours
         self._numbers = {track.name: _numbers(track) for track in timeline.tracks}
-        self._prefixes = {name: _shared_words(texts) for name, texts in self._numbers.items()}
+        self._doubted = {
+            one.text for track in timeline.tracks for one in track.states if one.is_doubted
+        }
+        self._prefixes = {
+            name: _shared_words(texts.keys() - self._doubted)
+            for name, texts in self._numbers.items()
+        }
         self._image = np.empty((self._needed_height(), width, 3), np.uint8)
         self._image[:] = _PAPER
         self._y = _MARGIN
@@ -118,6 +128,8 @@ class _Sheet:
         parts += ["layers: shares of several short states"] if tracks else []
         if any(track.truth for track in tracks):
             parts.append("red line: differs from the truth")
+        if self._doubted:
+            parts.append("stripes: not to be trusted")
         if any(track.distance for track in tracks):
             parts.append("distance: cosine distance to the embedding of the current state")
         return "     ".join(parts)
@@ -195,19 +207,39 @@ class _Sheet:
         left, right = piece.left, piece.right
         for text, first, end in piece.layers(_STRIP):
             top, room = self._y + first, right - left
-            colour = self._colours.of(text) if text else _PALE
-            _box(self._image, left, top, right, end - first, colour)
+            self._fill(text, left, top, right, end - first)
             if end - first >= _LABEL.height:
                 label = self._label(track, text, room, alone=len(piece.texts) == 1)
-                y = top + (end - first - _LABEL.height) // 2
-                paint(self._image, label, left + 5, y, _LABEL, ink_on(colour) if text else _GREY)
+                self._write(text, label, left + 5, top + (end - first - _LABEL.height) // 2)
         cv2.line(self._image, (left, self._y), (left, self._y + _STRIP - 1), _PAPER, 1)
+
+    def _colour_of(self, text: str) -> Colour:
+        if text in self._doubted:
+            return DOUBTED
+        return self._colours.of(text) if text else _PALE
+
+    def _fill(self, text: str, left: int, top: int, right: int, height: int) -> None:
+        """Fill a box with the colour of a text, in stripes if it is not to be trusted."""
+        if text in self._doubted:
+            hatch(self._image[top : top + height, left:right], DOUBTED, _PALE)
+        else:
+            _box(self._image, left, top, right, height, self._colour_of(text))
+
+    def _write(self, text: str, label: str, x: int, y: int) -> None:
+        """Write on the box of a text."""
+        ink = ink_on(self._colour_of(text)) if text else _GREY
+        if text in self._doubted:  # letters on stripes cannot be read
+            width = _LABEL.width(label)
+            _box(self._image, x - 2, y, x + width + 2, _LABEL.height, _PAPER)
+            ink = _INK
+        paint(self._image, label, x, y, _LABEL, ink)
 
     def _label(self, track: Track, text: str, width: int, *, alone: bool) -> str:
         """Return what fits into `width` pixels: number and text, or the number, or nothing."""
         if not text:
             return ellipsize("no state", _LABEL, width - 8)
-        number, rest = self._numbers[track.name][text], text[len(self._prefixes[track.name]) :]
+        prefix = "" if text in self._doubted else self._prefixes[track.name]
+        number, rest = self._numbers[track.name][text], text[len(prefix) :]
         return _label(number, rest if alone else "", width)
 
     def _draw_agreement(self, axis: _Axis, track: Track) -> None:
@@ -269,11 +301,9 @@ class _Sheet:
         for position, text in enumerate(named):
             x = _MARGIN + _GUTTER + position % columns * column
             y = self._y + position // columns * 22
-            colour = self._colours.of(text)
-            _box(self._image, x, y + 1, x + 26, 17, colour)
+            self._fill(text, x, y + 1, x + 26, 17)
             label = str(self._numbers[track.name][text])
-            centre = x + 13 - _LABEL.width(label) // 2
-            paint(self._image, label, centre, y + 1, _LABEL, ink_on(colour))
+            self._write(text, label, x + 13 - _LABEL.width(label) // 2, y + 1)
             paint(self._image, ellipsize(text, _LABEL, column - 44), x + 34, y + 1, _LABEL, _INK)
         self._y += _legend_height(len(named), self._width)
 

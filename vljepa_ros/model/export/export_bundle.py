@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def export_bundle(
     contents: Contents,
     clips: NDArray[np.uint8],
     choices: Choices | None = None,
+    add_statistics: Callable[[Bundle], Bundle] = lambda bundle: bundle,
 ) -> Bundle:
     """Write the bundle ``out`` and return it; a README.md that lies there already is kept.
 
@@ -69,6 +70,9 @@ def export_bundle(
         clips: real clips uint8 (n, T, H, W, 3) of the model's size, on which the graphs are
             compared with torch.
         choices: what the bundle is to hold, if not the usual.
+        add_statistics: is given the bundle before its precision is lowered, in a folder that
+            nobody else uses yet, and adds what it knows of itself
+            (:mod:`vljepa_ros.runtime.statistics`).
 
     Raises:
         ExportError: the bundle cannot be made as asked, or a graph differs from torch.
@@ -79,7 +83,7 @@ def export_bundle(
     choices = choices or Choices()
     _check(model.config, contents, clips, choices)
     with new_folder(out, BUNDLE) as part:
-        bundle = _write(model.eval(), part, contents, clips, choices)
+        bundle = add_statistics(_write(model.eval(), part, contents, clips, choices))
         if choices.precision is not None:
             bundle = lower_precision(bundle, clips, choices.precision)
         if (out / CARD).exists():  # the model card is written by hand

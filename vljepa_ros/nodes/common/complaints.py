@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vljepa_ros.stream.image_faults import ImageFault
+
 
 @dataclass(frozen=True)
 class Complaint:
@@ -136,6 +138,41 @@ OLD_STAMPS = Complaint(
     "compare the clocks; play bags with `ros2 bag play --clock` and set `use_sim_time:=true`",
 )
 
+UNFAMILIAR = Complaint(
+    "the scene has been unfamiliar for {} s",
+    "it looks unlike all that the model was made for, so no state is claimed",
+    "look at the camera; if the scene is right, teach the model with clips of it, or set "
+    "`when_unfamiliar`",
+)
+COVERED = Complaint(
+    "the lens has been covered for {} s",
+    "the images have hardly any structure",
+    "look at the lens, and at what stands right in front of it",
+)
+FROZEN = Complaint(
+    "the images have been frozen for {} s",
+    "they are equal, although their stamps go on: the driver or a link repeats its last image, or "
+    "a simulation without noise stands still",
+    "start the camera driver again; for a simulation set `frozen_after_s` to 0",
+)
+UNDEREXPOSED = Complaint(
+    "the images have been too dark for {} s",
+    "hardly any light falls on the sensor, or the exposure is too short",
+    "light the scene, or let the camera driver set the exposure",
+)
+OVEREXPOSED = Complaint(
+    "the images have been too bright for {} s",
+    "light falls straight into the lens, or the exposure is too long",
+    "shade the lens, or let the camera driver set the exposure",
+)
+IMAGE_FAULTS = {
+    ImageFault.COVERED: COVERED,
+    ImageFault.FROZEN: FROZEN,
+    ImageFault.UNDEREXPOSED: UNDEREXPOSED,
+    ImageFault.OVEREXPOSED: OVEREXPOSED,
+}
+DOUBTS = {ImageFault.NO_FAULT: UNFAMILIAR, **IMAGE_FAULTS}
+
 COMPLAINTS = (
     UNCONFIGURED,
     INACTIVE,
@@ -155,5 +192,10 @@ COMPLAINTS = (
     DECODER_FAILS,
     UNANSWERED,
     NO_STATE,
+    UNFAMILIAR,
+    COVERED,
+    FROZEN,
+    UNDEREXPOSED,
+    OVEREXPOSED,
     OLD_STAMPS,
 )

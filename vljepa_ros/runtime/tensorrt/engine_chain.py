@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engines of a bundle, one behind the other: frames to clips, clips to embeddings.
 
-A clip's visual tokens stay where the X-Encoder wrote them and the Predictor reads them there. The
+A clip's visual tokens stay where the X-Encoder wrote them and the Predictor reads them there; only
+if there is no trunk, their mean goes back as well. The
 features of frames go back to the program, whose window decides which clips they are part of; they
 are a few kilobytes each.
 
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.runtime.backend import ClipOutputs
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.engine import Engine
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
@@ -57,7 +59,7 @@ class EngineChain:
         self._get_ready()
         return _in_turns(frames, self._engines["frame_encoder"].most_rows("frame"), self._encode)
 
-    def embed(self, clips: NDArray[Any], tokens: _Floats, mask: NDArray[np.bool_]) -> _Floats:
+    def embed(self, clips: NDArray[Any], tokens: _Floats, mask: NDArray[np.bool_]) -> ClipOutputs:
         """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension).
 
         Raises:
@@ -67,12 +69,19 @@ class EngineChain:
         x_encoder = self._engines["x_encoder"]
         (name,) = x_encoder.inputs
 
+        has_trunk = "frame_encoder" in self._engines
+        pooled: list[_Floats] = []
+
         def embed(batch: NDArray[Any]) -> _Floats:
             x_encoder.write(name, batch)
             x_encoder.run()
+            if not has_trunk:
+                pooled.append(x_encoder.read("visual_tokens").mean(axis=1))
             return self._answer(tokens, mask)
 
-        return _in_turns(clips, x_encoder.most_rows(name), embed)
+        embeddings = _in_turns(clips, x_encoder.most_rows(name), embed)
+        visual = None if has_trunk else np.concatenate(pooled)[: len(clips)]
+        return ClipOutputs(embeddings, visual)
 
     def release(self) -> None:
         """Free what runs need, and keep the weights; the next run takes it anew."""

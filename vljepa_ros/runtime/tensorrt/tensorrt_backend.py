@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.backend import OutOfMemoryError
+from vljepa_ros.runtime.backend import ClipOutputs, OutOfMemoryError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.device_thread import DeviceThread
@@ -93,7 +93,7 @@ class TensorRTBackend:
         clips: NDArray[Any],
         query_tokens: NDArray[np.float32],
         query_mask: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
+    ) -> ClipOutputs:
         """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension).
 
         Raises:

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips like the known ones are familiar, others are not, and without statistics nobody knows."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from support.colour_bundle import seal
+from vljepa_ros.runtime.bundle import Bundle, BundleError
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.unfamiliarity import KnownClips, TooFewClipsError, by_recording
+
+WIDTH = 6  # of the colour bundle's features
+
+
+def recordings(count: int = 40, clips: int = 25, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+    """Return features that lie in a thin disc: wide in all directions but the first."""
+    spread = np.array([0.01, 1, 1, 2, 1, 1])
+    rng = np.random.default_rng(seed)
+    return {f"{i}": rng.normal(0, 1, (clips, WIDTH)) * spread for i in range(count)}
+
+
+@pytest.fixture
+def known() -> KnownClips:
+    return KnownClips.fit(recordings())
+
+
+@pytest.fixture
+def copy(colour_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(colour_bundle, tmp_path / "copy"))
+
+
+def test_the_number_is_the_share_of_known_clips_that_look_less_strange() -> None:
+    known = KnownClips.fit(recordings(200))
+    others = np.concatenate(list(recordings(seed=1).values()))
+    found = np.array([known.of(np.float32(row)) for row in others])
+    for share in (0.1, 0.5, 0.9, 0.99):
+        assert np.mean(found < share) == pytest.approx(share, abs=0.04)
+
+
+def test_what_known_clips_never_do_is_strange_though_it_is_near_them(known: KnownClips) -> None:
+    aside = np.zeros(WIDTH, np.float32)
+    aside[3] = 1.0  # as known clips often are
+    assert known.of(aside) < 0.9
+    aside[:] = 0
+    aside[0] = 3.0  # no farther from the mean than many, but in a direction that none takes
+    assert known.of(aside) == 1.0
+
+
+def test_features_that_are_no_numbers_have_no_unfamiliarity(known: KnownClips) -> None:
+    assert math.isnan(known.of(np.full(WIDTH, np.nan, np.float32)))
+
+
+def test_without_statistics_nothing_is_known() -> None:
+    assert math.isnan(KnownClips.none().of(np.zeros(WIDTH, np.float32)))
+    assert not KnownClips.none().are_there
+
+
+def test_channels_that_never_vary_do_no_harm() -> None:
+    rows = {
+        name: np.hstack([part, np.ones((len(part), 1))]) for name, part in recordings().items()
+    }
+    assert 0 <= KnownClips.fit(rows).of(np.ones(WIDTH + 1, np.float32)) <= 1
+
+
+def test_whole_recordings_are_held_back() -> None:
+    """Clips of a recording are alike: a scale of clips whose likes were used is too narrow."""
+    rng = np.random.default_rng(0)
+    scenes = rng.normal(0, 1, (80, 1, 40)) + rng.normal(0, 0.01, (80, 10, 40))
+    new_scenes = rng.normal(0, 1, (200, 40)).astype(np.float32)
+
+    def strange(known: KnownClips) -> float:
+        return float(np.mean([known.of(row) > 0.95 for row in new_scenes]))
+
+    assert strange(KnownClips.fit({f"{i}": part for i, part in enumerate(scenes)})) < 0.2
+    alone = KnownClips.fit({f"{i}": row for i, row in enumerate(scenes.reshape(800, 1, 40))})
+    assert strange(alone) > 0.5
+
+
+@pytest.mark.parametrize(("count", "clips"), [(3, 100), (10, 5)])
+def test_too_few_clips_are_refused_with_how_many_are_needed(count: int, clips: int) -> None:
+    with pytest.raises(TooFewClipsError, match="at least 100 clips of 4 recordings"):
+        KnownClips.fit(recordings(count, clips))
+
+
+def test_clips_are_grouped_by_their_recording() -> None:
+    groups = by_recording([("a", [1.0]), ("b", [2.0]), ("a", [3.0])])
+    assert {name: part.tolist() for name, part in groups.items()} == {
+        "a": [[1.0], [3.0]],
+        "b": [[2.0]],
+    }
+
+
+def test_statistics_come_back_from_a_bundle(copy: Path, known: KnownClips) -> None:
+    assert not Bundle.load(copy).has_statistics
+    known.save(copy / "known_clips.npz")
+    bundle = seal(copy, known_clips="known_clips.npz")
+    assert bundle.has_statistics
+    row = np.float32(recordings(seed=2)["0"][0])
+    assert KnownClips.from_bundle(bundle).of(row) == known.of(row)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"mean": np.zeros(WIDTH - 1, np.float32)},
+        {"precision": np.zeros((WIDTH, WIDTH - 1), np.float32)},
+        {"precision": np.full((WIDTH, WIDTH), np.nan, np.float32)},
+        {"scale": np.zeros(0, np.float32)},
+        {"scale": np.array([2.0, 1.0], np.float32)},
+        {"mean": np.zeros(WIDTH)},
+    ],
+)
+def test_damaged_statistics_are_refused_and_named(
+    copy: Path, known: KnownClips, broken: dict[str, NDArray[np.float32]]
+) -> None:
+    arrays = {"mean": known.mean, "precision": known.precision, "scale": known.scale, **broken}
+    np.savez(copy / "known_clips.npz", **arrays)
+    bundle = seal(copy, known_clips="known_clips.npz")
+    with pytest.raises(BundleError, match=r"known_clips\.npz: holds no statistics .*; export"):
+        KnownClips.from_bundle(bundle)
+
+
+def test_statistics_that_the_manifest_names_must_be_listed(copy: Path) -> None:
+    with pytest.raises(BundleError, match=r"uses 'known_clips\.npz', but"):
+        seal(copy, known_clips="known_clips.npz")
+
+
+def test_statistics_of_another_model_are_refused_when_loading(
+    copy: Path, known: KnownClips
+) -> None:
+    rows = {name: part[:, :-1] for name, part in recordings().items()}
+    KnownClips.fit(rows).save(copy / "known_clips.npz")
+    seal(copy, known_clips="known_clips.npz")
+    with pytest.raises(BundleError, match="statistics of known clips are not for"):
+        VLJepa.load(copy)

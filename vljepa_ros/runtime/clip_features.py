@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the encoder sees in a clip, as one vector, before any query is asked.
+
+With an image trunk that is the trunk's channels, averaged over the newest frame, and behind them
+by how much each average changed within the last :data:`CHANGE_S` seconds: what is there, and what
+moves. For the default model these are 112 + 112 numbers. A model without a trunk has no features
+of single frames; there it is the X-Encoder's tokens, averaged over the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHANGE_S = 0.8
+"""Seconds between the two frames that are compared, at most the length of the clip."""
+
+
+def trunk_features(frames: Sequence[NDArray[Any]], rate_hz: float) -> NDArray[np.float32]:
+    """Return the averages of the newest frame's channels and their change (2 * C).
+
+    Args:
+        frames: of a clip, features (C, h, w) each, oldest first.
+        rate_hz: their rate.
+    """
+    back = min(max(1, round(CHANGE_S * rate_hz)), len(frames) - 1)
+    newest, earlier = (
+        np.asarray(frame.mean(axis=(1, 2)), np.float32)
+        for frame in (frames[-1], frames[-1 - back])
+    )
+    return np.concatenate([newest, newest - earlier])

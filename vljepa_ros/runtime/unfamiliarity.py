@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How unlike the clips that a model was made for a clip looks.
+
+A network answers whatever it is shown, and neither its probabilities nor its cosines say that it
+has never seen anything like it. Its visual features do: those of known clips lie close together.
+So a bundle keeps their mean and covariance, and a clip's Mahalanobis distance from them is
+compared with the distances of other known clips, of recordings that took no part in the mean and
+the covariance. A clip that is as far as the farthest hundredth of these has an unfamiliarity of
+0.99, whatever the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vljepa_ros.runtime.bundle import Bundle, BundleError
+from vljepa_ros.runtime.bundle_files import EXPORT_AGAIN
+from vljepa_ros.runtime.stored_arrays import parse_npz
+
+HELD_BACK = 0.25
+"""Share of the recordings that give the scale and not the mean."""
+
+LEAST_RECORDINGS, LEAST_CLIPS = 4, 100
+"""Fewer known clips say nothing about the one that comes next."""
+
+_SHRINK = 0.05  # of the covariance toward its mean diagonal: few clips do not span all directions
+_SCALE = 1000  # distances that the scale is told with, at most
+_ARRAYS = ("mean", "precision", "scale")
+_Floats = NDArray[np.float32]
+
+
+class TooFewClipsError(ValueError):
+    """There are too few known clips for statistics; the message says how many are needed."""
+
+
+@dataclass(frozen=True)
+class KnownClips:
+    """Statistics of the features of known clips.
+
+    Attributes:
+        mean: of their features (F).
+        precision: inverse of the covariance of their features (F, F).
+        scale: distances of held-back known clips (n), in ascending order.
+    """
+
+    mean: _Floats
+    precision: _Floats
+    scale: _Floats
+
+    @classmethod
+    def none(cls) -> KnownClips:
+        """Return what a bundle without statistics knows: nothing."""
+        empty = np.zeros(0, np.float32)
+        return cls(empty, np.zeros((0, 0), np.float32), empty)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> KnownClips:
+        """Read the statistics of a bundle; :meth:`none` if it has none.
+
+        Raises:
+            BundleError: the file does not verify, or holds something else.
+        """
+        name = bundle.known_clips
+        if name is None:
+            return cls.none()
+        try:
+            arrays = parse_npz(bundle.read(name), _ARRAYS, bundle.files[name].bytes * 4)
+            known = cls(*(arrays[array] for array in _ARRAYS))
+            known._check()
+        except ValueError as error:
+            cause = f"holds no statistics of known clips ({error})"
+            raise BundleError(bundle.root / name, cause, EXPORT_AGAIN) from error
+        return known
+
+    @classmethod
+    def fit(cls, recordings: Mapping[str, ArrayLike]) -> KnownClips:
+        """Compute the statistics.
+
+        Args:
+            recordings: features (n, F) of the clips of each recording, by its name. Clips of one
+                recording resemble each other, so whole recordings are held back.
+
+        Raises:
+            TooFewClipsError: there are fewer than :data:`LEAST_RECORDINGS` recordings or
+                :data:`LEAST_CLIPS` clips.
+        """
+        parts = [np.asarray(recordings[name], np.float64) for name in sorted(recordings)]
+        _check_enough(parts)
+        order = np.random.default_rng(0).permutation(len(parts))
+        count = max(1, round(HELD_BACK * len(parts)))
+        held_back = np.concatenate([parts[i] for i in order[:count]])
+        used = np.concatenate([parts[i] for i in order[count:]])
+        mean, precision = used.mean(axis=0), np.linalg.inv(_covariance(used))
+        known = cls(np.float32(mean), np.float32(precision), np.zeros(0, np.float32))
+        distances = np.sort([known.distance(row) for row in held_back])
+        steps = np.linspace(0, len(distances) - 1, min(_SCALE, len(distances)))
+        return cls(known.mean, known.precision, np.float32(distances[np.round(steps).astype(int)]))
+
+    @property
+    def are_there(self) -> bool:
+        """Whether there are statistics."""
+        return self.mean.size > 0
+
+    def takes(self, features: _Floats) -> bool:
+        """Whether features (F) are those that the statistics are about."""
+        return not self.are_there or features.shape == self.mean.shape
+
+    def of(self, features: _Floats) -> float:
+        """Return the unfamiliarity of a clip.
+
+        Args:
+            features: of the clip (F), as :mod:`.clip_features` describes.
+
+        Returns:
+            The share, 0..1, of known clips that look less strange. NaN if there are no statistics
+            or the features are not finite.
+        """
+        if not self.are_there:
+            return math.nan
+        distance = self.distance(features)
+        if math.isnan(distance):
+            return math.nan
+        return int(np.searchsorted(self.scale, distance)) / len(self.scale)
+
+    def distance(self, features: ArrayLike) -> float:
+        """Return the squared Mahalanobis distance of features (F) from those of known clips."""
+        away = np.asarray(features, np.float32) - self.mean
+        return float(away @ self.precision @ away)
+
+    def save(self, file: Path) -> None:
+        """Write the arrays, compressed without loss."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez_compressed(file, **arrays)
+
+    def _check(self) -> None:
+        width = len(self.mean) if self.mean.ndim == 1 else -1
+        shapes = (self.mean.shape, self.precision.shape)
+        if shapes != ((width,), (width, width)) or self.scale.ndim != 1 or not self.scale.size:
+            raise ValueError(f"shapes {shapes} and {self.scale.shape} do not go together")
+        for name in _ARRAYS:
+            array = getattr(self, name)
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite float32")
+        if (np.diff(self.scale) < 0).any():
+            raise ValueError("scale must ascend")
+
+
+def by_recording(rows: Iterable[tuple[str, ArrayLike]]) -> dict[str, _Floats]:
+    """Return the features (n, F) of each recording.
+
+    Args:
+        rows: a recording and the features (F) of one of its clips.
+    """
+    groups: dict[str, list[_Floats]] = {}
+    for recording, features in rows:
+        groups.setdefault(recording, []).append(np.asarray(features, np.float32))
+    return {recording: np.stack(part) for recording, part in groups.items()}
+
+
+def _check_enough(parts: Sequence[NDArray[np.float64]]) -> None:
+    clips = sum(map(len, parts))
+    if len(parts) < LEAST_RECORDINGS or clips < LEAST_CLIPS:
+        raise TooFewClipsError(
+            f"{clips} clips of {len(parts)} recordings are too few to know what is familiar: "
+            f"give at least {LEAST_CLIPS} clips of {LEAST_RECORDINGS} recordings"
+        )
+
+
+def _covariance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the covariance (F, F) of rows (n, F), shrunk so that it can be inverted."""
+    covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+    mean = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float32).tiny)
+    return (1 - _SHRINK) * covariance + _SHRINK * mean * np.eye(len(covariance))
