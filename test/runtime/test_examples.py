@@ -189,6 +189,11 @@ def test_nothing_but_examples_is_replaced(examples: Examples, tmp_path: Path) ->
         write_examples(tmp_path / "notes.txt", examples)
     with pytest.raises(ExamplesFileError, match="cannot be written: No such file"):
         write_examples(tmp_path / "missing" / "e.npz", examples)
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(ExamplesFileError, match="no regular file .* it is not replaced"):
+        write_examples(tmp_path / "folder.npz", examples)
+    with pytest.raises(ExamplesFileError, match="File name too long"):
+        write_examples(tmp_path / f"{'x' * 300}.npz", examples)
     with pytest.raises(ExamplesFileError, match="there are no examples"):
         write_examples(tmp_path / "e.npz", Examples("space"))
 
