@@ -51,6 +51,11 @@ def test_states_need_no_reason() -> None:
         ({"embedder": {"frames replaced by newer ones": 41}}, "the model is too slow"),
         ({}, "the embedder says: the model failed 3 times in a row"),
         ({"embeddings": [EMBEDDING]}, "the describer says: no message for 6 s"),
+        (
+            {"embeddings": [replace(EMBEDDING, unfamiliarity=1.0)]},
+            "before it is sure that nothing can be claimed (unfamiliar scene)",
+        ),
+        ({"embeddings": [replace(EMBEDDING, image_fault=1)]}, "(lens covered)"),
     ],
 )
 def test_every_reason_is_told_in_its_own_words(changes: dict[str, Any], says: str) -> None:

@@ -129,6 +129,8 @@ def _embedding(client: _Client, rng: np.random.Generator) -> str:
     message = Embedding(space_id="colour-1" if rng.random() < 0.8 else _text(rng))
     message.query = str(rng.choice(["colour", "brightness", _text(rng)]))
     message.data = array.array("f", values.tobytes())
+    message.unfamiliarity = float(rng.choice([0.0, 0.5, 1.0, -1.0, np.nan, np.inf]))
+    message.image_fault = int(rng.integers(0, 256))
     message.header.stamp = to_stamp(int(rng.integers(0, 2**31)) * 1_000_000_000)
     client.embeddings.publish(message)
     client.check_life()

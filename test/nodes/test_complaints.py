@@ -156,6 +156,6 @@ def test_the_embedder_tells_what_its_model_sees_of_an_image(
     ros.add(Embedder, bundle=bundle)
     report = reports.wait_for(lambda r: FRAME_SIZE in r.values, "the size")
     width, height = map(int, report.values[FRAME_SIZE].split(" x "))
-    aspects = [aspect_of(array, "/embedder") for array in arrays]
-    assert width / height in aspects
+    aspect = width / height
+    arrays.wait_for(lambda array: aspect_of(array, "/embedder") == aspect, "the same in a report")
     assert aspect_of(arrays[-1], "/other") is None

@@ -13,7 +13,7 @@ import pytest
 from support.colour_bundle import COLOURS, DIMENSION, phrase
 from support.film import PERIOD, Film
 from support.ros import Bench, Inbox
-from support.speaker import COUNTING, Speaker, meaning
+from support.speaker import COUNTING, SPACE, Speaker, meaning
 from vljepa_msgs.msg import Candidates, Embedding, Segment, StateDescription, VisualFeatures
 from vljepa_msgs.srv import ListExamples, RemoveExamples, SaveExamples, ShowExamples
 from vljepa_ros.nodes.common.conversions import to_floats, to_ns, to_stamp
@@ -191,38 +191,60 @@ def test_a_file_of_another_model_or_of_nothing_is_refused(
     assert str(file) in describer.failure and "save_examples" in describer.failure
 
 
+class Actor:
+    """Publishes features beside a speaker's embeddings; the describer has two examples."""
+
+    def __init__(self, ros: Bench, bundle: str) -> None:
+        self.describer = ros.add(Describer, bundle=bundle, **COUNTING)
+        self.speaker = Speaker(ros, self.describer)
+        topic = "embedder/visual_features"
+        self._features = ros.node.create_publisher(VisualFeatures, topic, reliable(50))
+        listens = self._features.get_subscription_count
+        ros.wait(lambda: listens() == 1, "the describer listens")
+        self._rows = np.eye(2, 6, dtype=np.float32)
+        worker = self.describer._worker
+        assert worker is not None
+        for text, row in zip(("one", "two"), self._rows, strict=True):
+            worker.model.answers.examples.add("colour", text, row[None])
+
+    def see(self, stamp: int, space_id: str = SPACE) -> None:
+        """Publish what is near the second example."""
+        message = VisualFeatures(space_id=space_id, data=to_floats(self._rows[1]))
+        message.header.stamp = to_stamp(stamp)
+        self._features.publish(message)
+
+
 def test_embeddings_wait_for_their_features_but_not_for_ever(ros: Bench, bundle: str) -> None:
     """What comes first over the network is not said anywhere."""
-    describer = ros.add(Describer, bundle=bundle, **COUNTING)
     states = ros.inbox(StateDescription, "describer/state", latched(10))
-    candidates = ros.inbox(Candidates, "describer/candidates")
-    speaker = Speaker(ros, describer)
-    topic = "embedder/visual_features"
-    features = ros.node.create_publisher(VisualFeatures, topic, reliable(50))
-    ros.wait(lambda: features.get_subscription_count() == 1, "the describer listens")
-    worker = describer._worker
-    assert worker is not None
-    examples = worker.model.answers.examples
-    rows = np.eye(2, 6, dtype=np.float32)
-    for text, row in zip(("one", "two"), rows, strict=True):
-        examples.add("colour", text, row[None])
-    ros.wait(lambda: ros.node.count_publishers("describer/candidates") == 1, "it publishes")
-
-    def see(stamp: int, space_id: str = "colour-1") -> None:
-        message = VisualFeatures(space_id=space_id, data=to_floats(rows[1]))
-        message.header.stamp = to_stamp(stamp)
-        features.publish(message)
-
-    lost, late = speaker.publish(meaning("red")), speaker.publish(meaning("red"))
+    actor = Actor(ros, bundle)
+    lost, late = [actor.speaker.publish(meaning("red")) for _ in range(2)]
     assert not states
-    see(late, space_id="another")
-    see(late)
+    actor.see(late, space_id="another")
+    actor.see(late)
     (state,) = states.wait(1)
     assert (state.text, to_ns(state.header.stamp)) == ("two", late)
-    assert describer.tally["visual features missing"] == 1 and lost < late
-    assert describer.tally["visual features of another space"] == 1
-    (seen,) = candidates.wait(1)
-    assert seen.texts == ["one", "two"] and sum(seen.shares) == pytest.approx(1.0)
+    tally = actor.describer.tally
+    assert tally["visual features missing"] == 1 and lost < late
+    assert tally["visual features of another space"] == 1
+
+
+def test_examples_answer_in_scenes_that_the_model_does_not_know(ros: Bench, bundle: str) -> None:
+    states = ros.inbox(StateDescription, "describer/state", latched(10))
+    candidates = ros.inbox(Candidates, "describer/candidates")
+    actor = Actor(ros, bundle)
+
+    def look() -> None:
+        actor.see(actor.speaker.publish(meaning("red"), unfamiliarity=1.0))
+
+    for _ in range(30):  # three seconds
+        look()
+    until(look, candidates, 1)
+    assert candidates[0].texts == ["one", "two"]
+    assert sum(candidates[0].shares) == pytest.approx(1.0, abs=1e-5)
+    (state,) = states.wait(1)
+    assert state.text == "two" and np.isnan(state.unfamiliarity)
+    assert state.score == state.share > 0.9
 
 
 def test_candidates_keep_their_places_and_have_a_topic_per_query(ros: Bench, bundle: str) -> None:

@@ -13,7 +13,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from support.ros import Bench, Camera, Report
@@ -28,6 +28,7 @@ from vljepa_ros.views.colours import StateColours
 SECOND = 1_000_000_000
 START = 1000 * SECOND
 FIRST_COLOUR = StateColours().of("the first text")
+WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
 PICTURE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
 
 
@@ -61,6 +62,12 @@ class Robot:
         message.header.frame_id = frame_id
         message.since = to_stamp(since_ns)
         message.reason = reason
+        self.state.publish(message)
+
+    def doubts(self, text: str, since_ns: int, image_fault: int) -> None:
+        message = StateDescription(header=header(since_ns), query="action", text=text)
+        message.since, message.image_fault = to_stamp(since_ns), image_fault
+        message.reason = StateDescription.UNFAMILIAR
         self.state.publish(message)
 
     def loses(self, text: str, seen_ns: int, query: str = "action") -> None:
@@ -188,6 +195,29 @@ def test_markers_stand_in_the_cameras_frame(ros: Bench, robot: Robot) -> None:
         assert marker.lifetime.sec > 0
     assert first.pose.position.y < second.pose.position.y  # y points down
     assert first.id != second.id
+
+
+@pytest.mark.parametrize(
+    ("text", "fault", "shown"),
+    [
+        ("", Embedding.NO_FAULT, "? unfamiliar scene (for "),
+        ("", Embedding.FROZEN, "? images frozen (for "),
+        ("reaching", Embedding.UNDEREXPOSED, "? reaching (too dark) (for "),
+    ],
+)
+def test_markers_say_why_nothing_can_be_trusted(
+    ros: Bench, robot: Robot, text: str, fault: int, shown: str
+) -> None:
+    markers = ros.inbox(MarkerArray, "/visualizer/markers")
+    ros.add(Visualizer, use_sim_time=True)
+    robot.asks("action")
+    robot.says("reaching", START)
+    robot.doubts(text, START + SECOND, fault)
+    message = markers.wait_for(
+        lambda one: one.markers and "?\n?" in one.markers[0].text, "a doubt"
+    )
+    assert message.markers[0].text.startswith(f"action?\n{shown}")
+    assert message.markers[0].color != WHITE
 
 
 def test_markers_of_images_without_a_frame_stand_in_one_that_is_named(

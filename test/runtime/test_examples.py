@@ -15,7 +15,6 @@ from vljepa_ros.runtime.examples import MAX_CLIPS, MAX_CLIPS_PER_QUERY, MAX_TEXT
 from vljepa_ros.runtime.examples_file import ExamplesFileError, read_examples, write_examples
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.runtime.signals import choose_signal
-from vljepa_ros.runtime.state_tracker import uncalibrated
 from vljepa_ros.stream.change import ChangeConfig, ChangeDetector
 from vljepa_ros.stream.vectors import EmbeddingError, unit
 
@@ -30,6 +29,11 @@ def clips(place: int, count: int = 5, seed: int = 0) -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
+def halved(query: str, share: float, unfamiliarity: float) -> float:
+    """Stand for a calibration."""
+    return share / 2.0
+
+
 @pytest.fixture
 def examples() -> Examples:
     it = Examples("space")
@@ -41,7 +45,7 @@ def examples() -> Examples:
 @pytest.fixture
 def answers(examples: Examples) -> ExampleAnswers:
     bank = PhraseBank({"state": ["phrase"], "other": ["words"]}, np.eye(DIMENSION)[:2], 10.0)
-    return ExampleAnswers(bank, choose_signal("answers", bank), uncalibrated, bank, examples)
+    return ExampleAnswers(bank, choose_signal("answers", bank), halved, bank, examples)
 
 
 def test_two_texts_answer_a_query_and_one_does_not(examples: Examples) -> None:
@@ -133,6 +137,11 @@ def test_a_query_without_examples_is_answered_by_the_decoder(answers: ExampleAns
     assert answers.candidates("unknown", EMBEDDING) is None
 
 
+def test_an_answer_from_examples_has_no_calibration(answers: ExampleAnswers) -> None:
+    assert answers.score("state", 0.8, 1.0) == 0.8
+    assert answers.score("other", 0.8, 1.0) == 0.4
+
+
 def test_a_state_that_began_with_examples_has_words_after_they_went(
     answers: ExampleAnswers,
 ) -> None:
@@ -180,6 +189,11 @@ def test_nothing_but_examples_is_replaced(examples: Examples, tmp_path: Path) ->
         write_examples(tmp_path / "notes.txt", examples)
     with pytest.raises(ExamplesFileError, match="cannot be written: No such file"):
         write_examples(tmp_path / "missing" / "e.npz", examples)
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(ExamplesFileError, match="no regular file .* it is not replaced"):
+        write_examples(tmp_path / "folder.npz", examples)
+    with pytest.raises(ExamplesFileError, match="File name too long"):
+        write_examples(tmp_path / f"{'x' * 300}.npz", examples)
     with pytest.raises(ExamplesFileError, match="there are no examples"):
         write_examples(tmp_path / "e.npz", Examples("space"))
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from vljepa_ros.stream.doubt import DoubtConfig
+
 
 @dataclass(frozen=True)
 class StateRecord:
@@ -56,6 +58,11 @@ class EmbeddingRecord:
     stamp_ns: int
     window_start_ns: int
     received_ns: int
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether nothing can be claimed of its clip, if others like it come."""
+        return bool(self.image_fault) or (self.unfamiliarity or 0.0) > DoubtConfig().threshold
 
 
 @dataclass

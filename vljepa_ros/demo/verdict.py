@@ -6,6 +6,7 @@ from __future__ import annotations
 from vljepa_ros.demo.record import RunRecord
 from vljepa_ros.nodes.diagnostic_keys import FRAMES_REPLACED, STAMPS
 from vljepa_ros.stream.stamp_gate import Admission
+from vljepa_ros.views.doubts import doubt_words
 
 _JUMPS = [
     f"{STAMPS}: {admission.value}"
@@ -22,8 +23,18 @@ def why_no_state(run: RunRecord) -> str:
     if run.frames == 0:
         return f"the replay published {run.published} images, and none arrived"
     if run.embeddings:
-        return f"embeddings came, but no state; the describer says: {run.said('describer')}"
+        return f"embeddings came, but no state; {_why_no_words(run)}"
     return f"{run.frames} images came, but no embedding: {_why_no_embedding(run)}"
+
+
+def _why_no_words(run: RunRecord) -> str:
+    newest = run.embeddings[-1]
+    if newest.is_strange:
+        return (
+            f"the recording ends before it is sure that nothing can be claimed "
+            f"({doubt_words(newest.image_fault)})"
+        )
+    return f"the describer says: {run.said('describer')}"
 
 
 def _why_no_embedding(run: RunRecord) -> str:

@@ -174,10 +174,10 @@ class CameraDescriber:
     def set_queries(self, info: msg.ModelInfo) -> None:
         """End the states of queries that the embedder does not answer any more."""
         texts = {query.name: query.text for query in info.queries[:MAX_QUERIES]}
-        self._candidates.set_queries(texts)
         for event in self._detector.keep_only(texts):
             self._seqs.pop(event.query, None)
             self._enqueue(event)
+        self._candidates.set_queries(texts)
 
     def set_rules(self, rules: StateRules) -> None:
         """Take new rules for when a state begins and ends."""
@@ -251,7 +251,7 @@ class CameraDescriber:
                 signal,
                 window_start_ns=to_ns(message.window_start),
                 heard_ns=self._now_ns(),
-                # The statistics know nothing of a scene that was taught by showing.
+                # Examples are of scenes that the model does not know.
                 unfamiliarity=math.nan if needs_features else _share(message.unfamiliarity),
                 image_fault=ImageFault.of(message.image_fault),
             )

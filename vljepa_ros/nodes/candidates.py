@@ -22,6 +22,7 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.runtime.example_answers import ExampleAnswers
 
 _DEPTH = 50
+_MAX_NAME = 64  # characters; a whole topic name may have 255
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 
 
@@ -42,7 +43,7 @@ class CandidatesPublisher:
 
     def set_queries(self, names: Iterable[str]) -> None:
         """Have topics for these queries alone."""
-        wanted = {name for name in names if _TOKEN.fullmatch(name)}
+        wanted = {name for name in names if len(name) <= _MAX_NAME and _TOKEN.fullmatch(name)}
         for gone in self._of.keys() - wanted:
             self._node.destroy_publisher(self._of.pop(gone))
         for new in sorted(wanted - self._of.keys()):

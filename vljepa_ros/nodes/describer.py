@@ -79,8 +79,8 @@ class Describer(ManagedNode):
         file, space_id = self.parameters["examples_file"], bundle.space_id
         examples = read_examples(Path(file), space_id) if file else Examples(space_id)
         decoder = choose_decoder(self.parameters["decoder"], bundle, phrases)
-        score = Calibration.from_bundle(bundle, self.parameters["decoder"]).score
         signal = self._choose_signal(phrases)
+        score = Calibration.from_bundle(bundle, self.parameters["decoder"]).score
         self._model = DescriberModel(
             bundle=bundle,
             decoder=decoder,

@@ -21,6 +21,7 @@ from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import SILENCE_S, Listener
 from vljepa_ros.nodes.text_services import RefusedError
 from vljepa_ros.nodes.visual_features import DEPTH
+from vljepa_ros.runtime.examples import MAX_FEATURES
 from vljepa_ros.runtime.queries import MAX_QUERIES
 from vljepa_ros.stream.clean_text import clean_text
 
@@ -118,9 +119,10 @@ class FeatureStream:
             detail = f"visual features are of {clean_text(message.space_id, limit=64)!r}"
             self._tally.warn("visual features of another space", detail)
             return
-        features, stamp_ns = to_vector(message.data).copy(), to_ns(message.header.stamp)
-        if not features.size or not np.isfinite(features).all():
-            self._tally.warn("visual features refused", "they are empty or not finite")
+        features, stamp_ns = to_vector(message.data), to_ns(message.header.stamp)
+        if not 0 < features.size <= MAX_FEATURES or not np.isfinite(features).all():
+            detail = f"{features.size} numbers, of which 1 to {MAX_FEATURES} finite ones are taken"
+            self._tally.warn("visual features refused", detail)
             return
         self._keep(stamp_ns, features)
         self._deliver_until(stamp_ns)

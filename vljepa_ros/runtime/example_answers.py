@@ -93,7 +93,7 @@ class ExampleAnswers:
         return Description(taught.texts[index], float(shares[index]))
 
     def score(self, query: str, share: float, unfamiliarity: float) -> float:
-        """Return how probable it is that words are right; their share if they are of examples."""
+        """Return how probable it is that words are right; of examples only the share is known."""
         return share if self.answers(query) else self._score(query, share, unfamiliarity)
 
     def signal(self, query: str, vector: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ from vljepa_ros.stream.vectors import softmax
 MAX_TEXTS = 64  # of one query
 MAX_CLIPS_PER_QUERY = 1024
 MAX_CLIPS = 4096
+MAX_FEATURES = 4096  # of one clip
 LEAST_TEXTS = 2  # that have examples before these answer
 _NEAREST = 3
 _SHARPNESS = 6.0  # factor on the nearness before the softmax: the likeliest on other clips

@@ -9,6 +9,7 @@ each clip's text, and ``about``, the bytes of a JSON text with ``space_id`` and,
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +18,13 @@ from numpy.typing import NDArray
 
 from vljepa_ros.fields import FieldReader
 from vljepa_ros.files import new_file
-from vljepa_ros.runtime.examples import MAX_CLIPS, Examples
+from vljepa_ros.runtime.examples import MAX_CLIPS, MAX_FEATURES, Examples
 from vljepa_ros.runtime.queries import clean_name, clean_phrase
 from vljepa_ros.runtime.stored_arrays import parse_npz
 
 SUFFIX = ".npz"
 _NAMES = ("features", "of", "about")
-_MOST_BYTES = MAX_CLIPS * 16_384  # 4096 features of each clip, or fewer and long texts
+_MOST_BYTES = MAX_CLIPS * MAX_FEATURES * 4  # of which texts take little
 
 
 class ExamplesFileError(ValueError):
@@ -70,11 +71,7 @@ def write_examples(file: Path, examples: Examples) -> int:
     rows = list(examples.rows())
     if not rows:
         raise ExamplesFileError("there are no examples, so nothing is written")
-    if file.exists():
-        try:
-            _read(file)
-        except ExamplesFileError as error:
-            raise ExamplesFileError(f"{error}; it is not replaced: choose another name") from error
+    _check_replaceable(file)
     queries, texts = [query for query, _, _ in rows], [text for _, text, _ in rows]
     about = {"space_id": examples.space_id, "queries": queries, "texts": texts}
     of = np.repeat(np.arange(len(rows), dtype=np.int32), [len(clips) for _, _, clips in rows])
@@ -99,8 +96,19 @@ class _Content(NamedTuple):
     of: NDArray[np.int32]
 
 
+def _check_replaceable(file: Path) -> None:
+    try:
+        _read(file)
+    except ExamplesFileError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise ExamplesFileError(f"{error}; it is not replaced: choose another name") from error
+
+
 def _read(file: Path) -> _Content:
     try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+            raise ValueError(f"no regular file of at most {_MOST_BYTES} bytes")
         arrays = parse_npz(file.read_bytes(), _NAMES, _MOST_BYTES)
         return _checked(*(arrays[name] for name in _NAMES))
     except OSError as error:
