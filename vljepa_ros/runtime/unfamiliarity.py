@@ -26,7 +26,7 @@ from vljepa_ros.runtime.stored_arrays import parse_npz
 LEAST_RECORDINGS, LEAST_CLIPS = 5, 100
 """Fewer known clips say nothing about the one that comes next."""
 
-_FOLDS = 5  # a fifth of the recordings is held back at a time, to set the scale
+_FOLDS = 20  # a twentieth of the recordings is held back at a time, to set the scale
 _SHRINK = 0.05  # of the covariance toward its mean diagonal: few clips do not span all directions
 _SCALE = 1000  # distances that the scale is told with, at most
 _ARRAYS = ("mean", "precision", "scale")
@@ -83,8 +83,8 @@ class KnownClips:
 
         Args:
             recordings: features (n, F) of the clips of each recording, by its name. Clips of one
-                recording resemble each other, so whole recordings are held back, a fifth of
-                them at a time.
+                recording resemble each other, so whole recordings are held back, a twentieth
+                of them at a time.
 
         Raises:
             TooFewClipsError: there are fewer than :data:`LEAST_RECORDINGS` recordings or
@@ -92,9 +92,9 @@ class KnownClips:
         """
         parts = [np.asarray(recordings[name], np.float64) for name in sorted(recordings)]
         _check_enough(parts)
-        fold_of = np.random.default_rng(0).permutation(len(parts)) % _FOLDS
+        fold_of = np.random.default_rng(0).permutation(len(parts)) % min(_FOLDS, len(parts))
         distances = np.concatenate(
-            [_held_back_distances(parts, fold_of == fold) for fold in range(_FOLDS)]
+            [_held_back_distances(parts, fold_of == fold) for fold in np.unique(fold_of)]
         )
         mean, precision = _mean_and_precision(np.concatenate(parts))
         places = np.linspace(0, len(distances) - 1, min(_SCALE, len(distances)))
