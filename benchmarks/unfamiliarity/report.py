@@ -36,11 +36,14 @@ class Measured:
 
     def distances(self, streams: Sequence[Observed]) -> NDArray[np.float64]:
         """Return how far clips are from the known ones (n); unlike unfamiliarity without end."""
-        return np.array([self.known.distance(row) for one in streams for row in one.features])
+        return np.array([self.known.distance(row) for one in streams for row in self._seen(one)])
 
     def unfamiliarity(self, stream: Observed) -> NDArray[np.float64]:
         """Return the unfamiliarity of a stream's clips (n)."""
-        return np.array([self.known.of(row) for row in stream.features])
+        return np.array([self.known.of(row) for row in self._seen(stream)])
+
+    def _seen(self, stream: Observed) -> NDArray[np.float32]:
+        return stream.features[:, : len(self.known.mean)]
 
 
 def report(measured: Measured, calibration: Calibration, queries: Sequence[str]) -> str:

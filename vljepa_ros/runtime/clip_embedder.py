@@ -169,7 +169,7 @@ class ClipEmbedder:
                 clip.start_ns,
                 clip.end_ns,
                 dict(zip(queries, vectors, strict=True)),
-                self._model.known_clips.of(seen),
+                self._model.unfamiliarity(seen),
                 seen,
             )
             for (camera, clip), vectors, seen in zip(clips.items(), *found, strict=True)
