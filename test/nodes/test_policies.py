@@ -37,6 +37,7 @@ NODES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 SOMETIMES = {
     "/clock",
     "/*/image_raw",
+    "/describer/candidates/*",  # a topic for each query
     "/image_raw/compressed",
     "/*/image_raw/compressed",
     "/embedder/get_type_description",
@@ -49,7 +50,6 @@ SOMETIMES = {
 OF_EXAMPLES = {
     "/embedder/visual_features",
     "/describer/candidates",
-    "/describer/candidates/*",
     "/describer/show_examples",
     "/describer/list_examples",
     "/describer/remove_examples",

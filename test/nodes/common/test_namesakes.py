@@ -30,9 +30,9 @@ def test_a_namesake_is_told_as_long_as_it_is_there(
     reports = ros.diagnostics("plain")
     node, namesake = ros.add(Plain), Node("plain", context=ros.context)
     ros.wait(lambda: node.namesakes.others == 1, "the namesake is seen")
-    assert "2 nodes are named /plain: two launches run in one namespace" in capfd.readouterr().err
     warned = reports.wait_for(lambda r: r.level == Level.WARN.value, "a warning")
     assert "2 nodes are named /plain" in warned.message
+    assert "2 nodes are named /plain: two launches run in one namespace" in capfd.readouterr().err
     namesake.destroy_node()
     ros.wait(lambda: node.namesakes.others == 0, "it is gone")
     assert node.tally[CAUSE] == 1

@@ -137,6 +137,11 @@ OLD_STAMPS = Complaint(
     "own stamps",
     "compare the clocks; play bags with `ros2 bag play --clock` and set `use_sim_time:=true`",
 )
+NO_CLOCK = Complaint(
+    "nobody publishes /clock, but simulated time is used by {}",
+    "no simulator and no `ros2 bag play --clock` runs",
+    "start it, or set `use_sim_time:=false`",
+)
 NAMESAKES = Complaint(
     "{} nodes are named {}",
     "two launches run in one namespace: both publish on the same topics, and a parameter that is "
@@ -204,5 +209,6 @@ COMPLAINTS = (
     UNDEREXPOSED,
     OVEREXPOSED,
     OLD_STAMPS,
+    NO_CLOCK,
     NAMESAKES,
 )

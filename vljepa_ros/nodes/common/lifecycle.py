@@ -30,6 +30,7 @@ from rclpy.task import Future
 
 from vljepa_ros.nodes.common.complaints import INACTIVE, UNCONFIGURED
 from vljepa_ros.nodes.common.diagnostics import Diagnostics, Health, Level, Tally
+from vljepa_ros.nodes.common.missing_clock import missing_clock
 from vljepa_ros.nodes.common.namesakes import NamesakeWatch
 from vljepa_ros.nodes.common.parameters import Change, Parameters, ParameterSpec, Phase
 from vljepa_ros.nodes.common.qos import services
@@ -264,9 +265,10 @@ class ManagedNode(LifecycleNode):
 
     def _health(self) -> Health:
         health = self._health_in_phase()
-        if self.namesakes.others and health.level is Level.OK:
-            return Health(Level.WARN, self.namesakes.complaint(), health.values)
-        return health
+        if health.level is not Level.OK:
+            return health
+        complaint = self.namesakes.complaint() if self.namesakes.others else missing_clock(self)
+        return Health(Level.WARN, complaint, health.values) if complaint else health
 
     def _health_in_phase(self) -> Health:
         values = {"state": self.phase.value}

@@ -40,11 +40,6 @@ NO_DISCOVERY = Complaint(
     "allow multicast, or set ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST (Humble: "
     "ROS_LOCALHOST_ONLY=1) for all processes; unset the Fast DDS profile to see if it is that",
 )
-NO_CLOCK = Complaint(
-    "nobody publishes /clock, but simulated time is used by {}",
-    "no simulator and no `ros2 bag play --clock` runs",
-    "start it, or set `use_sim_time:=false`",
-)
 TWO_CLOCKS = Complaint(
     "simulated time is used by {}, but not by {}",
     "`use_sim_time` was given to some of the nodes only",
@@ -88,7 +83,6 @@ AILMENTS = (
     SMALL_SEGMENT,
     FULL_MEMORY,
     NO_DISCOVERY,
-    NO_CLOCK,
     TWO_CLOCKS,
     NO_ANSWER,
     NO_PARTNER,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vljepa_ros.nodes.doctor.ailments import NO_CLOCK, TWO_CLOCKS
+from vljepa_ros.nodes.common.complaints import NO_CLOCK
+from vljepa_ros.nodes.doctor.ailments import TWO_CLOCKS
 from vljepa_ros.nodes.doctor.finding import Finding, fault, fine
 from vljepa_ros.nodes.doctor.observation import Observation
 
