@@ -75,7 +75,16 @@ def test_it_is_made_once(videos: BrowserVideos, tmp_path: Path) -> None:
     assert videos.state(film, "", 1.0).file == first
     assert BrowserVideos(tmp_path / "cache").made(film, "", 1.0).file == first
     assert first.stat().st_mtime_ns == written
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]
+    assert list((tmp_path / "cache").glob("*.mp4")) == [first]
+
+
+def test_what_a_killed_server_left_half_made_goes(videos: BrowserVideos, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    half = tmp_path / "cache" / "0123.part.mp4"
+    half.touch()
+    film = write_film(tmp_path / "film.mkv", numbered_pictures(2), [0, 100])
+    assert videos.made(film, "", 1.0).file is not None
+    assert not half.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all"])
@@ -85,7 +94,7 @@ def test_what_cannot_be_read_is_said(
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content)
     assert "broken.mp4" in videos.made(broken, "", 1.0).problem
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache").glob("*.mp4")) == []
 
 
 def test_what_is_gone_is_said(videos: BrowserVideos, tmp_path: Path) -> None:

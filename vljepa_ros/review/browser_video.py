@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.files import locked
 from vljepa_ros.recordings.mp4 import Mp4Writer
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import SourceError
@@ -23,6 +23,7 @@ _PIXELS = {"yuv420p", "yuvj420p"}
 _LARGEST = 1280  # columns of a video that is made
 _KEY_EVERY = 15  # images, so that a jump decodes few of them
 _LATE_S = 0.001
+_PART = ".part.mp4"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,6 @@ class BrowserVideos:
         self._cache = cache
         self._states: dict[Path, VideoState] = {}
         self._states_lock = threading.Lock()
-        self._one_at_a_time = threading.Lock()
 
     def state(self, path: Path, topic: str, duration_s: float) -> VideoState:
         """Return whether a recording can be played; begin to make its video if it cannot.
@@ -93,15 +93,19 @@ class BrowserVideos:
 
     def _make(self, path: Path, topic: str, duration_s: float, made: Path) -> None:
         try:
-            with self._one_at_a_time:
-                self._transcode(path, topic, duration_s, made)
+            self._cache.mkdir(parents=True, exist_ok=True)
+            # One at a time, also of several servers: the cores are needed for the page.
+            with locked(self._cache / ".lock", waiting=lambda: None):
+                if not made.is_file():
+                    self._transcode(path, topic, duration_s, made)
             self._states[made] = VideoState(made)
         except (SourceError, OSError, av.FFmpegError) as error:
             self._states[made] = VideoState(problem=f"{path} cannot be shown: {error}")
 
     def _transcode(self, path: Path, topic: str, duration_s: float, made: Path) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        part = made.with_suffix(f".{os.getpid()}.mp4")
+        for abandoned in self._cache.glob(f"*{_PART}"):  # by a server that was killed
+            abandoned.unlink(missing_ok=True)
+        part = made.with_suffix(_PART)
         try:
             with opened_clip(path, topic) as source, Mp4Writer(part, _KEY_EVERY) as writer:
                 for frame in source.frames():

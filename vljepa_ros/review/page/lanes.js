@@ -43,6 +43,7 @@ export class Lanes extends EventTarget {
   /** Move the playhead, and the view if it would leave it. */
   goTo(time, lane = this.lane) {
     this.time = time;
+    if (lane !== this.lane) this.#scrollTo(lane);
     this.lane = lane;
     const width = this.view.end - this.view.start;
     if (time < this.view.start || time > this.view.end) this.#look(time - 0.1 * width, width);
@@ -60,6 +61,13 @@ export class Lanes extends EventTarget {
   /** Draw with the next picture of the screen, once, however often it is called. */
   redraw() {
     this.waiting ??= requestAnimationFrame(() => { this.waiting = null; this.#draw(); });
+  }
+
+  /** Show a lane, if there are more than have room. */
+  #scrollTo(lane) {
+    const room = this.canvas.parentElement, top = AXIS + LANE * lane;
+    if (top < room.scrollTop + AXIS) room.scrollTop = top - AXIS;
+    else if (top + LANE > room.scrollTop + room.clientHeight) room.scrollTop = top + LANE + OVERVIEW - room.clientHeight;
   }
 
   #whole() { return Math.max(this.content.duration, SHORTEST_VIEW); }
@@ -219,7 +227,7 @@ export class Lanes extends EventTarget {
     const from = Math.max(left, GUTTER) + 5, room = right - from - 4;
     const mark = segment.corrected ? "✎ " : "";
     pen.font = TEXT;
-    if (room > 24) this.#write(mark + ending(pen, words(segment), room - pen.measureText(mark).width), from, top + height / 2);
+    if (room > 24) this.#write(mark + ending(pen, segment.text || "nothing", room - pen.measureText(mark).width), from, top + height / 2);
   }
 
   #write(text, x, y) {

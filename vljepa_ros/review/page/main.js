@@ -134,20 +134,26 @@ class Page {
 
   edit(make) { return this.#inTurn(make, (edit) => { this.done.push(edit); this.taken = []; }); }
 
-  undo() { return this.#inTurn(() => this.done.length ? undone(this.done.at(-1)) : null, () => this.taken.push(this.done.pop())); }
+  undo() {
+    const make = () => this.done.length ? undone(this.done.at(-1)) : null;
+    return this.#inTurn(make, () => this.taken.push(this.done.pop()), () => this.done.pop());
+  }
 
-  redo() { return this.#inTurn(() => this.taken.at(-1) ?? null, () => this.done.push(this.taken.pop())); }
+  redo() {
+    return this.#inTurn(() => this.taken.at(-1) ?? null, () => this.done.push(this.taken.pop()), () => this.taken.pop());
+  }
 
-  #inTurn(make, after) {
+  /** Write the edit that `make` gives; call `after` if it is written, `outdated` if somebody else was faster. */
+  #inTurn(make, after, outdated = () => {}) {
     if (this.library.readOnly) return this.queue;
     this.queue = this.queue.then(async () => {
       const edit = make();
-      if (edit) await this.#write(edit, after);
+      if (edit) await this.#write(edit, after, outdated);
     });
     return this.queue;
   }
 
-  async #write(edit, after) {
+  async #write(edit, after, outdated) {
     const { id } = this.recording;
     try {
       const { lane, colours, revision } = await this.library.edit(id, edit);
@@ -159,16 +165,17 @@ class Page {
       this.refresh();
       this.announce();
     } catch (refusal) {
-      await this.#refused(refusal, edit, after);
+      await this.#refused(refusal, () => this.#write(edit, after, outdated), outdated);
     }
   }
 
-  async #refused(refusal, edit, after) {
+  async #refused(refusal, write, outdated) {
     if (refusal.conflict) {
+      outdated();
       await this.reload();
       this.notice("Another window has changed this part. It is shown as it is now, and your change was not made.");
     } else {
-      const again = () => { this.queue = this.queue.then(() => this.#write(edit, after)); };
+      const again = () => { this.queue = this.queue.then(write); };
       this.notice(`Not saved: ${refusal.message}. Nothing was lost; the file is as before.`, again);
     }
   }
