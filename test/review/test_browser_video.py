@@ -32,9 +32,9 @@ def made(videos: BrowserVideos, path: Path, topic: str = "") -> list[tuple[float
     """Make a video; return the time of each image, and which colour it has most of."""
     state = videos.made(path, topic, 2.0)
     assert state.file is not None, state.problem
-    assert is_played(state.file)
     with av.open(str(state.file)) as container:
         images = [(one.time, one.to_ndarray(format="rgb24")) for one in container.decode(video=0)]
+    assert is_played(state.file, images[-1][0])
     return [(time, int(image.reshape(-1, 3).mean(axis=0).argmax())) for time, image in images]
 
 
@@ -42,6 +42,13 @@ def test_h264_in_mp4_is_played_as_it_is(videos: BrowserVideos, tmp_path: Path) -
     video = write_browser_video(tmp_path / "film.mp4")
     assert videos.state(video, "", 12.0).file == video
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_video_whose_clock_has_a_gap_is_not_played_as_it_is(
+    videos: BrowserVideos, tmp_path: Path
+) -> None:
+    video = write_browser_video(tmp_path / "film.mp4")
+    assert not is_played(video, 5.0)
 
 
 def test_what_no_browser_plays_is_made_into_what_they_do(
@@ -53,7 +60,7 @@ def test_what_no_browser_plays_is_made_into_what_they_do(
 
 
 def test_another_codec_in_mp4_is_not_played(tmp_path: Path) -> None:
-    assert not is_played(write_video(tmp_path / "film.mp4", COLOURS))
+    assert not is_played(write_video(tmp_path / "film.mp4", COLOURS), 0.4)
 
 
 def test_bags_and_folders_become_videos(videos: BrowserVideos, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ _PIXELS = {"yuv420p", "yuvj420p"}
 _LARGEST = 1280  # columns of a video that is made
 _KEY_EVERY = 15  # images, so that a jump decodes few of them
 _LATE_S = 0.001
+_LONGER_S = 1.0  # the duration of a file may count its last image, or a sound that goes on
 _PART = ".part.mp4"
 
 
@@ -58,7 +59,7 @@ class BrowserVideos:
             topic: image topic of a bag; "" means that the bag's reader chooses.
             duration_s: of the recording in seconds, to tell the progress.
         """
-        known = self._known(path, topic)
+        known = self._known(path, topic, duration_s)
         if known is not None:
             return known
         made = self._place(path, topic)
@@ -71,17 +72,17 @@ class BrowserVideos:
 
     def made(self, path: Path, topic: str, duration_s: float) -> VideoState:
         """Return the same as :meth:`state` when the video has been made."""
-        known = self._known(path, topic)
+        known = self._known(path, topic, duration_s)
         if known is not None:
             return known
         made = self._place(path, topic)
         self._make(path, topic, duration_s, made)
         return self._states[made]
 
-    def _known(self, path: Path, topic: str) -> VideoState | None:
+    def _known(self, path: Path, topic: str, duration_s: float) -> VideoState | None:
         """Return the state of a video that is there or cannot be, or None."""
         try:
-            if is_played(path):
+            if is_played(path, duration_s):
                 return VideoState(path)
             made = self._place(path, topic)
         except OSError as error:
@@ -117,8 +118,13 @@ class BrowserVideos:
             part.unlink(missing_ok=True)
 
 
-def is_played(path: Path) -> bool:
-    """Whether browsers play a file as it is, with time 0 at its first image.
+def is_played(path: Path, duration_s: float) -> bool:
+    """Whether browsers play a file as it is, with its times those of the recording.
+
+    Args:
+        path: the recording.
+        duration_s: of the recording in seconds. The file says something else if its clock has a
+            gap, which the recording's time line bridges.
 
     Raises:
         OSError: it cannot be read.
@@ -131,8 +137,10 @@ def is_played(path: Path) -> bool:
         with av.open(str(path.absolute())) as container:
             stream = container.streams.video[0]
             context = stream.codec_context
-            begins = float((stream.start_time or 0) * (stream.time_base or 0))
-            return context.name in codecs and context.pix_fmt in _PIXELS and begins < _LATE_S
+            known = context.name in codecs and context.pix_fmt in _PIXELS
+            begins = float((stream.start_time or 0) * stream.time_base)
+            lasts = (container.duration or 0) / av.time_base
+            return known and begins < _LATE_S and abs(lasts - duration_s) < _LONGER_S
     except (av.FFmpegError, IndexError):
         return False
 
