@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from vljepa_ros.files import locked
 from vljepa_ros.recordings.mp4 import Mp4Writer
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import SourceError
+from vljepa_ros.recordings.video_index import VideoFileError, read_index
 from vljepa_ros.review.frame_pictures import rgb, within
 
 _PLAYED = {".mp4": {"h264", "av1", "vp9"}, ".webm": {"vp8", "vp9", "av1"}}
@@ -23,7 +25,7 @@ _PIXELS = {"yuv420p", "yuvj420p"}
 _LARGEST = 1280  # columns of a video that is made
 _KEY_EVERY = 15  # images, so that a jump decodes few of them
 _LATE_S = 0.001
-_LONGER_S = 1.0  # the duration of a file may count its last image, or a sound that goes on
+_LONGER_S = 1.0  # from the last image that can be read to the last one
 _PART = ".part.mp4"
 
 
@@ -129,20 +131,27 @@ def is_played(path: Path, duration_s: float) -> bool:
     Raises:
         OSError: it cannot be read.
     """
+    state = path.stat()
+    return _is_played(path, duration_s, (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=256)
+def _is_played(path: Path, duration_s: float, version: tuple[int, int]) -> bool:
+    del version  # tells a file from what it was before
     codecs = _PLAYED.get(path.suffix.lower())
     if codecs is None or not path.is_file():
-        path.stat()
         return False
     try:
         with av.open(str(path.absolute())) as container:
             stream = container.streams.video[0]
             context = stream.codec_context
-            known = context.name in codecs and context.pix_fmt in _PIXELS
+            if context.name not in codecs or context.pix_fmt not in _PIXELS:
+                return False
             begins = float((stream.start_time or 0) * stream.time_base)
-            lasts = (container.duration or 0) / av.time_base
-            return known and begins < _LATE_S and abs(lasts - duration_s) < _LONGER_S
-    except (av.FFmpegError, IndexError):
+        stamps = read_index(path).stamps_ns()
+    except (av.FFmpegError, IndexError, VideoFileError):
         return False
+    return begins < _LATE_S and abs((stamps[-1] - stamps[0]) / 1e9 - duration_s) < _LONGER_S
 
 
 def media_type(file: Path) -> str:
