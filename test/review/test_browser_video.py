@@ -32,9 +32,9 @@ def made(videos: BrowserVideos, path: Path, topic: str = "") -> list[tuple[float
     """Make a video; return the time of each image, and which colour it has most of."""
     state = videos.made(path, topic, 2.0)
     assert state.file is not None, state.problem
-    assert is_played(state.file)
     with av.open(str(state.file)) as container:
         images = [(one.time, one.to_ndarray(format="rgb24")) for one in container.decode(video=0)]
+    assert is_played(state.file, images[-1][0])
     return [(time, int(image.reshape(-1, 3).mean(axis=0).argmax())) for time, image in images]
 
 
@@ -42,6 +42,13 @@ def test_h264_in_mp4_is_played_as_it_is(videos: BrowserVideos, tmp_path: Path) -
     video = write_browser_video(tmp_path / "film.mp4")
     assert videos.state(video, "", 12.0).file == video
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_video_whose_clock_has_a_gap_is_not_played_as_it_is(
+    videos: BrowserVideos, tmp_path: Path
+) -> None:
+    video = write_browser_video(tmp_path / "film.mp4")
+    assert not is_played(video, 5.0)
 
 
 def test_what_no_browser_plays_is_made_into_what_they_do(
@@ -53,7 +60,7 @@ def test_what_no_browser_plays_is_made_into_what_they_do(
 
 
 def test_another_codec_in_mp4_is_not_played(tmp_path: Path) -> None:
-    assert not is_played(write_video(tmp_path / "film.mp4", COLOURS))
+    assert not is_played(write_video(tmp_path / "film.mp4", COLOURS), 0.4)
 
 
 def test_bags_and_folders_become_videos(videos: BrowserVideos, tmp_path: Path) -> None:
@@ -75,7 +82,16 @@ def test_it_is_made_once(videos: BrowserVideos, tmp_path: Path) -> None:
     assert videos.state(film, "", 1.0).file == first
     assert BrowserVideos(tmp_path / "cache").made(film, "", 1.0).file == first
     assert first.stat().st_mtime_ns == written
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]
+    assert list((tmp_path / "cache").glob("*.mp4")) == [first]
+
+
+def test_what_a_killed_server_left_half_made_goes(videos: BrowserVideos, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    half = tmp_path / "cache" / "0123.part.mp4"
+    half.touch()
+    film = write_film(tmp_path / "film.mkv", numbered_pictures(2), [0, 100])
+    assert videos.made(film, "", 1.0).file is not None
+    assert not half.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all"])
@@ -85,7 +101,7 @@ def test_what_cannot_be_read_is_said(
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content)
     assert "broken.mp4" in videos.made(broken, "", 1.0).problem
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache").glob("*.mp4")) == []
 
 
 def test_what_is_gone_is_said(videos: BrowserVideos, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.full_disk import full_disk
 from vljepa_ros.review.corrections import (
@@ -146,3 +148,20 @@ def test_an_edit_that_makes_no_sense_is_refused(change: dict[str, object], said:
 def test_an_edit_is_an_object(content: object) -> None:
     with pytest.raises(CorrectionError):
         parse_edit(content)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=12,
+)
+
+
+@given(st.fixed_dictionaries({}, optional={key: JSON | st.just(GOOD[key]) for key in GOOD}))
+def test_whatever_is_posted_is_an_edit_or_refused(content: object) -> None:
+    try:
+        edit = parse_edit(content)
+    except CorrectionError:
+        return
+    assert edit.start < edit.end
+    assert edit.undone().undone() == edit

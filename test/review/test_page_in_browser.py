@@ -182,6 +182,10 @@ def test_two_windows_do_not_lose_each_other_s_edits(server: ReviewServer, visit:
     expect(one.locator("#notice")).to_contain_text("Another window")
     now(one, "✎ 抽屉是开着的")
     assert [label for *_, label in corrections(server)] == ["", "抽屉是开着的"]
+    one.keyboard.press("z")  # what it did before can still be undone
+    expect(one.locator("#said")).to_contain_text("a person said 抽屉是开着的")
+    expect(one.locator("#undo")).to_be_disabled()
+    assert [label for *_, label in corrections(server)] == ["抽屉是开着的"]
     visit.faults.clear()  # the browser itself logs the answer 409
 
 
@@ -218,6 +222,15 @@ def test_search_and_the_least_certain_lead_to_their_moments(
     expect(page.locator("#doubtful .moment")).to_have_count(6)
     page.locator("#doubtful .moment").first.click()
     now(page, "no words")
+
+
+def test_an_address_that_names_no_recording_says_so_and_shows_another(
+    server: ReviewServer, visit: Any
+) -> None:
+    page = visit(f"{server.address}#recording=nobody")
+    expect(page.locator("#notice")).to_contain_text("nobody")
+    now(page, "red")
+    visit.faults.clear()  # the browser itself logs the answer 404
 
 
 def test_segments_are_exported(server: ReviewServer, visit: Any) -> None:

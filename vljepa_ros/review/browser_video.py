@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.files import locked
 from vljepa_ros.recordings.mp4 import Mp4Writer
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import SourceError
+from vljepa_ros.recordings.video_index import VideoFileError, read_index
 from vljepa_ros.review.frame_pictures import rgb, within
 
 _PLAYED = {".mp4": {"h264", "av1", "vp9"}, ".webm": {"vp8", "vp9", "av1"}}
@@ -23,6 +25,8 @@ _PIXELS = {"yuv420p", "yuvj420p"}
 _LARGEST = 1280  # columns of a video that is made
 _KEY_EVERY = 15  # images, so that a jump decodes few of them
 _LATE_S = 0.001
+_LONGER_S = 1.0  # from the last image that can be read to the last one
+_PART = ".part.mp4"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,6 @@ class BrowserVideos:
         self._cache = cache
         self._states: dict[Path, VideoState] = {}
         self._states_lock = threading.Lock()
-        self._one_at_a_time = threading.Lock()
 
     def state(self, path: Path, topic: str, duration_s: float) -> VideoState:
         """Return whether a recording can be played; begin to make its video if it cannot.
@@ -58,7 +61,7 @@ class BrowserVideos:
             topic: image topic of a bag; "" means that the bag's reader chooses.
             duration_s: of the recording in seconds, to tell the progress.
         """
-        known = self._known(path, topic)
+        known = self._known(path, topic, duration_s)
         if known is not None:
             return known
         made = self._place(path, topic)
@@ -71,17 +74,17 @@ class BrowserVideos:
 
     def made(self, path: Path, topic: str, duration_s: float) -> VideoState:
         """Return the same as :meth:`state` when the video has been made."""
-        known = self._known(path, topic)
+        known = self._known(path, topic, duration_s)
         if known is not None:
             return known
         made = self._place(path, topic)
         self._make(path, topic, duration_s, made)
         return self._states[made]
 
-    def _known(self, path: Path, topic: str) -> VideoState | None:
+    def _known(self, path: Path, topic: str, duration_s: float) -> VideoState | None:
         """Return the state of a video that is there or cannot be, or None."""
         try:
-            if is_played(path):
+            if is_played(path, duration_s):
                 return VideoState(path)
             made = self._place(path, topic)
         except OSError as error:
@@ -93,15 +96,19 @@ class BrowserVideos:
 
     def _make(self, path: Path, topic: str, duration_s: float, made: Path) -> None:
         try:
-            with self._one_at_a_time:
-                self._transcode(path, topic, duration_s, made)
+            self._cache.mkdir(parents=True, exist_ok=True)
+            # One at a time, also of several servers: the cores are needed for the page.
+            with locked(self._cache / ".lock", waiting=lambda: None):
+                if not made.is_file():
+                    self._transcode(path, topic, duration_s, made)
             self._states[made] = VideoState(made)
         except (SourceError, OSError, av.FFmpegError) as error:
             self._states[made] = VideoState(problem=f"{path} cannot be shown: {error}")
 
     def _transcode(self, path: Path, topic: str, duration_s: float, made: Path) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        part = made.with_suffix(f".{os.getpid()}.mp4")
+        for abandoned in self._cache.glob(f"*{_PART}"):  # by a server that was killed
+            abandoned.unlink(missing_ok=True)
+        part = made.with_suffix(_PART)
         try:
             with opened_clip(path, topic) as source, Mp4Writer(part, _KEY_EVERY) as writer:
                 for frame in source.frames():
@@ -113,24 +120,38 @@ class BrowserVideos:
             part.unlink(missing_ok=True)
 
 
-def is_played(path: Path) -> bool:
-    """Whether browsers play a file as it is, with time 0 at its first image.
+def is_played(path: Path, duration_s: float) -> bool:
+    """Whether browsers play a file as it is, with its times those of the recording.
+
+    Args:
+        path: the recording.
+        duration_s: of the recording in seconds. The file says something else if its clock has a
+            gap, which the recording's time line bridges.
 
     Raises:
         OSError: it cannot be read.
     """
+    state = path.stat()
+    return _is_played(path, duration_s, (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=256)
+def _is_played(path: Path, duration_s: float, version: tuple[int, int]) -> bool:
+    del version  # tells a file from what it was before
     codecs = _PLAYED.get(path.suffix.lower())
     if codecs is None or not path.is_file():
-        path.stat()
         return False
     try:
         with av.open(str(path.absolute())) as container:
             stream = container.streams.video[0]
             context = stream.codec_context
-            begins = float((stream.start_time or 0) * (stream.time_base or 0))
-            return context.name in codecs and context.pix_fmt in _PIXELS and begins < _LATE_S
-    except (av.FFmpegError, IndexError):
+            if context.name not in codecs or context.pix_fmt not in _PIXELS:
+                return False
+            begins = float((stream.start_time or 0) * stream.time_base)
+        stamps = read_index(path).stamps_ns()
+    except (av.FFmpegError, IndexError, VideoFileError):
         return False
+    return begins < _LATE_S and abs((stamps[-1] - stamps[0]) / 1e9 - duration_s) < _LONGER_S
 
 
 def media_type(file: Path) -> str:

@@ -11,6 +11,8 @@ import errno
 import json
 import mimetypes
 import socket
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -99,6 +101,8 @@ class ReviewServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of visitors that go away in the middle of an answer."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
 
 class _Visit(BaseHTTPRequestHandler):
@@ -267,16 +271,17 @@ def _tried(find: Callable[[], Answer]) -> Answer:
     try:
         return find()
     except Exception as error:
-        for kind, status in _STATUS:
-            if isinstance(error, kind):
-                return _problem(_sentence(error), status)
-        raise
+        known = (status for kind, status in _STATUS if isinstance(error, kind))
+        status = next(known, HTTPStatus.INTERNAL_SERVER_ERROR)
+        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            traceback.print_exc()
+        return _problem(_sentence(error), status)
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the disk'}: {error.strerror}"
-    return str(error)
+    return str(error) or type(error).__name__
 
 
 def _problem(text: str, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Answer:

@@ -27,7 +27,8 @@ export class Editor extends EventTarget {
 
   /** Show a segment of a lane, unless somebody is just writing. */
   show(lane, segment) {
-    const key = `${lane.name} ${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${lane.corrections.length}`;
+    const { start, end, text, corrected } = segment;
+    const key = `${lane.name} ${start} ${end} ${text} ${corrected} ${lane.corrections.length}`;
     if (key === this.key || document.activeElement === this.input) return;
     this.key = key;
     this.about.textContent = describe(lane, segment);

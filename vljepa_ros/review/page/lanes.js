@@ -3,7 +3,7 @@
 //
 // It tells what a person does by events: "seek" {time, lane}, "lane" {lane}, "move" {lane, number, edge, time}.
 
-import { clock, describe, firstAfter, segmentAt, words } from "./segments.js";
+import { clock, describe, firstAfter, segmentAt } from "./segments.js";
 
 const TEXT = "13px system-ui, sans-serif";
 const GUTTER = 118, AXIS = 22, LANE = 38, OVERVIEW = 18, MODEL = 7, GRIP = 5;
@@ -43,6 +43,7 @@ export class Lanes extends EventTarget {
   /** Move the playhead, and the view if it would leave it. */
   goTo(time, lane = this.lane) {
     this.time = time;
+    if (lane !== this.lane) this.#scrollTo(lane);
     this.lane = lane;
     const width = this.view.end - this.view.start;
     if (time < this.view.start || time > this.view.end) this.#look(time - 0.1 * width, width);
@@ -60,6 +61,13 @@ export class Lanes extends EventTarget {
   /** Draw with the next picture of the screen, once, however often it is called. */
   redraw() {
     this.waiting ??= requestAnimationFrame(() => { this.waiting = null; this.#draw(); });
+  }
+
+  /** Show a lane, if there are more than have room. */
+  #scrollTo(lane) {
+    const room = this.canvas.parentElement, top = AXIS + LANE * lane, bottom = top + LANE;
+    if (top < room.scrollTop + AXIS) room.scrollTop = top - AXIS;
+    else if (bottom > room.scrollTop + room.clientHeight) room.scrollTop = bottom + OVERVIEW - room.clientHeight;
   }
 
   #whole() { return Math.max(this.content.duration, SHORTEST_VIEW); }
@@ -144,7 +152,8 @@ export class Lanes extends EventTarget {
       const segment = segments[number];
       if (!segment || this.#x(segment.end) - this.#x(segment.start) < 3 * GRIP) continue;
       for (const edge of ["end", "start"]) {
-        if (Math.abs(this.#x(segment[edge]) - x) <= GRIP) return { kind: "edge", lane, number, edge, x, time: segment[edge] };
+        const time = segment[edge];
+        if (Math.abs(this.#x(time) - x) <= GRIP) return { kind: "edge", lane, number, edge, x, time };
       }
     }
     return null;
@@ -219,7 +228,9 @@ export class Lanes extends EventTarget {
     const from = Math.max(left, GUTTER) + 5, room = right - from - 4;
     const mark = segment.corrected ? "✎ " : "";
     pen.font = TEXT;
-    if (room > 24) this.#write(mark + ending(pen, words(segment), room - pen.measureText(mark).width), from, top + height / 2);
+    if (room <= 24) return;
+    const text = ending(pen, segment.text || "nothing", room - pen.measureText(mark).width);
+    this.#write(mark + text, from, top + height / 2);
   }
 
   #write(text, x, y) {
@@ -277,7 +288,8 @@ export class Lanes extends EventTarget {
     }
     pen.strokeStyle = MARK;
     pen.lineWidth = 1.5;
-    pen.strokeRect(place(this.view.start) + 1, top + 2, Math.max(4, place(this.view.end) - place(this.view.start) - 2), OVERVIEW - 4);
+    const left = place(this.view.start), right = place(this.view.end);
+    pen.strokeRect(left + 1, top + 2, Math.max(4, right - left - 2), OVERVIEW - 4);
     pen.fillStyle = INK;
     pen.fillRect(place(this.time) - 1, top, 2, OVERVIEW);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The review page: puts its parts together. The segment under the playhead, in the chosen lane, is the one that is edited.
+// The review page: puts its parts together. What is edited is the segment of the chosen lane under the playhead.
 
 import { Editor } from "./editor.js";
 import { joined, labelled, moved, reverted, split, undone } from "./edits.js";
@@ -39,6 +39,16 @@ class Page {
     $("#recording").replaceChildren(...recordings.map(({ id, name }) => new Option(name, id)));
     if (!recordings.length) { this.notice("This store holds no recording yet: `vljepa index` fills it."); return; }
     await this.follow(recordings[0].id);
+    if (!this.recording) await this.#showFirst(recordings[0].id);
+    $("main").inert = false;
+    listen(this.#bindings(), $("#keys"));
+  }
+
+  /** Show a recording, but leave standing why it is not the one that was asked for. */
+  async #showFirst(id) {
+    const why = $("#notice span").textContent;
+    await this.open(id, 0);
+    this.notice(why);
   }
 
   /** Go to what the address names: #recording=…&t=…&query=… */
@@ -74,7 +84,13 @@ class Page {
 
   get lane() { return this.recording.lanes[this.lanes.lane]; }
 
-  get segment() { return segmentAt(this.lane, this.picture.time, this.recording.duration); }
+  get segment() { return this.#at(this.lanes.lane, this.picture.time).segment; }
+
+  /** Return what there is in a lane at a time. */
+  #at(number, time) {
+    const lane = this.recording.lanes[number];
+    return { lane, time, segment: segmentAt(lane, time, this.recording.duration) };
+  }
 
   goTo(time, lane = this.lanes.lane) {
     this.lanes.goTo(time, lane);
@@ -132,22 +148,33 @@ class Page {
 
   // Corrections. Each is made of what is there when its turn comes, and is on the disk before the next.
 
-  edit(make) { return this.#inTurn(make, (edit) => { this.done.push(edit); this.taken = []; }); }
+  /** Make an edit of {lane, segment, time}: what is at the playhead now, in its newest state. */
+  edit(make) {
+    const number = this.lanes.lane, time = this.picture.time;
+    return this.#inTurn(() => make(this.#at(number, time)), (edit) => { this.done.push(edit); this.taken = []; });
+  }
 
-  undo() { return this.#inTurn(() => this.done.length ? undone(this.done.at(-1)) : null, () => this.taken.push(this.done.pop())); }
+  undo() {
+    const make = () => this.done.length ? undone(this.done.at(-1)) : null;
+    return this.#inTurn(make, () => this.taken.push(this.done.pop()), () => this.done.pop());
+  }
 
-  redo() { return this.#inTurn(() => this.taken.at(-1) ?? null, () => this.done.push(this.taken.pop())); }
+  redo() {
+    const make = () => this.taken.at(-1) ?? null;
+    return this.#inTurn(make, () => this.done.push(this.taken.pop()), () => this.taken.pop());
+  }
 
-  #inTurn(make, after) {
+  /** Write the edit that `make` gives; call `after` if it is written, `outdated` if somebody else was faster. */
+  #inTurn(make, after, outdated = () => {}) {
     if (this.library.readOnly) return this.queue;
     this.queue = this.queue.then(async () => {
       const edit = make();
-      if (edit) await this.#write(edit, after);
+      if (edit) await this.#write(edit, after, outdated);
     });
     return this.queue;
   }
 
-  async #write(edit, after) {
+  async #write(edit, after, outdated) {
     const { id } = this.recording;
     try {
       const { lane, colours, revision } = await this.library.edit(id, edit);
@@ -159,22 +186,22 @@ class Page {
       this.refresh();
       this.announce();
     } catch (refusal) {
-      await this.#refused(refusal, edit, after);
+      await this.#refused(refusal, () => this.#write(edit, after, outdated), outdated);
     }
   }
 
-  async #refused(refusal, edit, after) {
+  async #refused(refusal, write, outdated) {
     if (refusal.conflict) {
+      outdated();
       await this.reload();
       this.notice("Another window has changed this part. It is shown as it is now, and your change was not made.");
     } else {
-      const again = () => { this.queue = this.queue.then(() => this.#write(edit, after)); };
+      const again = () => { this.queue = this.queue.then(write); };
       this.notice(`Not saved: ${refusal.message}. Nothing was lost; the file is as before.`, again);
     }
   }
 
-  #do(name) {
-    const { lane, segment } = this, time = this.picture.time;
+  #do(name, { lane, segment, time }) {
     const previous = lane.shown[segment.number - 1], next = lane.shown[segment.number + 1];
     const edits = {
       confirm: () => segment.gap ? null : labelled(lane, segment, segment.text),
@@ -210,7 +237,8 @@ class Page {
   #remember() {
     clearTimeout(this.remembering);
     this.remembering = setTimeout(() => {
-      const named = new URLSearchParams({ recording: this.recording.id, t: this.picture.time.toFixed(2), query: this.lane?.name ?? "" });
+      const t = this.picture.time.toFixed(2), query = this.lane?.name ?? "";
+      const named = new URLSearchParams({ recording: this.recording.id, t, query });
       history.replaceState(null, "", `#${named}`);
     }, 200);
   }
@@ -225,7 +253,8 @@ class Page {
   }
 
   async nextDoubtful() {
-    if (!this.doubtful.moments.length || this.doubtful.place === this.doubtful.moments.length - 1) await this.#listDoubtful();
+    const { moments, place } = this.doubtful;
+    if (place >= moments.length - 1) await this.#listDoubtful();
     this.doubtful.openNext();
   }
 
@@ -243,17 +272,25 @@ class Page {
       button.textContent = picture.playing ? "Pause" : "Play";
       if (!picture.playing) { this.refresh(); this.announce(); }
     });
-    lanes.addEventListener("seek", ({ detail }) => { picture.pause(); this.goTo(detail.time, detail.lane); this.announce(); });
+    lanes.addEventListener("seek", ({ detail }) => {
+      picture.pause();
+      this.goTo(detail.time, detail.lane);
+      this.announce();
+    });
     lanes.addEventListener("lane", ({ detail }) => this.chooseLane(detail.lane));
     lanes.addEventListener("move", ({ detail }) =>
       this.edit(() => moved(this.recording.lanes[detail.lane], detail.number, detail.edge, detail.time)));
     states.addEventListener("lane", ({ detail }) => this.chooseLane(detail.lane));
-    editor.addEventListener("label", ({ detail }) => this.edit(() => labelled(this.lane, this.segment, detail.text)));
-    editor.addEventListener("do", ({ detail }) => this.edit(() => this.#do(detail.name)));
+    editor.addEventListener("label", ({ detail }) =>
+      this.edit(({ lane, segment }) => labelled(lane, segment, detail.text)));
+    editor.addEventListener("do", ({ detail }) => this.edit((place) => this.#do(detail.name, place)));
     editor.addEventListener("leave", () => this.refresh());
     editor.input.addEventListener("focus", () => picture.pause());
     for (const list of [this.found, this.doubtful]) {
-      list.addEventListener("open", ({ detail }) => { picture.pause(); this.open(detail.recording, detail.time, detail.query); });
+      list.addEventListener("open", ({ detail }) => {
+        picture.pause();
+        this.open(detail.recording, detail.time, detail.query);
+      });
     }
     this.others.addEventListener("message", ({ data }) => {
       if (data.id === this.recording?.id && data.revision !== this.recording.revision) this.reload();
@@ -271,7 +308,6 @@ class Page {
     $("#help").addEventListener("click", () => $("#keys").showModal());
     $("#undo").addEventListener("click", () => this.undo());
     $("#redo").addEventListener("click", () => this.redo());
-    listen(this.#bindings(), $("#keys"));
   }
 
   #turnTabs(event) {
@@ -295,15 +331,16 @@ class Page {
 
   #bindings() {
     const jump = (seconds) => () => { this.picture.pause(); this.goTo(this.picture.time + seconds); };
+    const beside = (step) => () => this.chooseLane(this.lanes.lane + step);
     const undo = () => this.undo(), redo = () => this.redo();
     const write = () => { this.showTab("now"); this.editor.focus(); };
-    const edit = (name) => () => this.edit(() => this.#do(name));
+    const edit = (name) => () => this.edit((place) => this.#do(name, place));
     const looking = [
       ["play or pause", { " ": () => this.picture.toggle() }],
       ["one image back, one on", { ",": () => this.picture.step(-1), ".": () => this.picture.step(1) }],
       ["one second back, one on", { ArrowLeft: jump(-1), ArrowRight: jump(1) }],
       ["previous, next change", { p: () => this.goToChange(-1), n: () => this.goToChange(1) }],
-      ["lane above, below", { ArrowUp: () => this.chooseLane(this.lanes.lane - 1), ArrowDown: () => this.chooseLane(this.lanes.lane + 1) }],
+      ["lane above, below", { ArrowUp: beside(-1), ArrowDown: beside(1) }],
       ["zoom in, out", { "+": () => this.lanes.zoom(0.5), "-": () => this.lanes.zoom(2) }],
       ["to the beginning, the end", { Home: () => this.goTo(0), End: () => this.goTo(this.recording.duration) }],
       ["search", { "/": () => this.search.input.focus() }],

@@ -19,7 +19,8 @@ export class Picture extends EventTarget {
     this.playing = false;
     this.video.addEventListener("seeked", () => this.#seekOn());
     this.video.addEventListener("ended", () => this.pause());
-    this.video.addEventListener("error", () => this.#showPictures("This browser does not play the video; single pictures are shown."));
+    this.video.addEventListener("error", () =>
+      this.#showPictures("This browser does not play the video; single pictures are shown."));
     this.image.addEventListener("load", () => this.#loadOn());
     this.image.addEventListener("error", () => this.#loadOn());
   }
@@ -69,12 +70,13 @@ export class Picture extends EventTarget {
   #hasVideo() { return !this.video.hidden; }
 
   async #findVideo(recording) {
-    const state = await this.library.video(recording.id).catch((refusal) => ({ ready: false, problem: refusal.message }));
+    const state = await this.library.video(recording.id).catch(({ message }) => ({ ready: false, problem: message }));
     if (recording !== this.recording) return;
     if (state.ready) this.#showVideo(state.url);
     else if (state.problem) this.message.textContent = this.library.readOnly ? "" : state.problem;
     else {
-      this.message.textContent = `The video is being prepared: ${Math.round(100 * state.progress)} %. Pictures are shown until then.`;
+      const percent = Math.round(100 * state.progress);
+      this.message.textContent = `The video is being prepared: ${percent} %. Pictures are shown until then.`;
       setTimeout(() => recording === this.recording && this.#findVideo(recording), ASK_AGAIN_MS);
     }
   }

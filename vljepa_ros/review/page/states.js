@@ -8,6 +8,7 @@ export class States extends EventTarget {
     super();
     this.element = element;
     this.rows = [];
+    this.chosen = -1;
   }
 
   /** Show the state of each lane at a time; one lane is chosen. */
@@ -17,6 +18,8 @@ export class States extends EventTarget {
       const segment = segmentAt(lane, time, duration);
       this.#fill(this.rows[number], lane, segment, colours, number === chosen);
     });
+    if (chosen !== this.chosen) this.rows[chosen]?.scrollIntoView({ block: "nearest" });
+    this.chosen = chosen;
   }
 
   #build(count) {
