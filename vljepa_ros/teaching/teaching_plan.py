@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+import torch
+
 from vljepa_ros.files import check_replaceable, new_folder
 from vljepa_ros.model.from_bundle import agreement, model_from_bundle
 from vljepa_ros.runtime.bundle import BUNDLE, CARD, Bundle
@@ -102,6 +104,7 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     """
     check_replaceable(plan.out, BUNDLE)
     watch = Watch(on_progress)
+    torch.set_num_threads(plan.threads)
     runtime = VLJepa.load(plan.bundle, threads=plan.threads)
     material = _material(plan, runtime.bundle, watch, stop)
     model = model_from_bundle(runtime.bundle)
