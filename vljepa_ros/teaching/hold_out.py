@@ -56,10 +56,7 @@ def group_by(rule: str) -> Callable[[LabelRow], str]:
     Raises:
         ValueError: it is no regular expression.
     """
-    try:
-        pattern = re.compile(rule)
-    except re.error as error:
-        raise ValueError(f"{rule!r} is no regular expression: {error}") from error
+    pattern = _compiled(rule)
 
     def group(row: LabelRow) -> str:
         if not rule:
@@ -101,11 +98,19 @@ def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitL
     return SplitLessons(*(replace(lessons, recordings=part) for part in parts))
 
 
+def _compiled(rule: str) -> re.Pattern[str]:
+    try:
+        return re.compile(rule)
+    except re.error as error:
+        raise ValueError(f"{rule!r} is no regular expression: {error}") from error
+
+
 def _named(lessons: Lessons, rule: str) -> set[str]:
+    pattern = _compiled(rule)
     found = {
         one.group
         for one in lessons.recordings
-        if re.search(rule, one.group) or re.search(rule, one.name)
+        if pattern.search(one.group) or pattern.search(one.name)
     }
     if not found or len(found) == len({one.group for one in lessons.recordings}):
         which = "all" if found else "none"

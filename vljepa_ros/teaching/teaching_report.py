@@ -18,7 +18,7 @@ from vljepa_ros.teaching.query_figures import QueryFigures, as_fields
 REPORT, PAGE = "teaching.json", "teaching.html"
 """Names of both in a bundle."""
 
-TAUGHT, CHECKED, HELD_OUT = "taught", "checked", "held out"
+TAUGHT, CHECKED, HELD_OUT, NOT_LABELLED = "taught", "checked", "held out", "not labelled"
 """What a recording was for."""
 
 _BINS = 5
@@ -71,7 +71,8 @@ class TaughtPart:
         name: what it is called.
         group: recordings of one group are taught or held out together.
         seconds: its length.
-        role: ``taught``, ``checked`` (it said when to stop), or ``held out`` (it was measured).
+        role: ``taught``, ``checked`` (it said when to stop), ``held out`` (it was measured), or
+            ``not labelled`` (it was looked at for moments to label).
         path: the file or folder; its topic, if it is a bag's.
         topic: as above.
     """
