@@ -205,13 +205,13 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def filming(ros: Bench) -> Iterator[None]:
-    """Show red to whoever looks, ten times a second, with even stamps from now on."""
-    camera, stamps = ros.camera(), count(ros.node.get_clock().now().nanoseconds, PERIOD)
+    """Show red to whoever looks, five times a second, with even stamps from now on."""
+    camera, stamps = ros.camera(), count(ros.node.get_clock().now().nanoseconds, 2 * PERIOD)
 
     def shoot() -> None:
         camera.send(colour_frame("red"), next(stamps))
 
-    timer = ros.node.create_timer(0.1, shoot)
+    timer = ros.node.create_timer(0.2, shoot)
     camera.wait_matched()
     yield
     timer.cancel()
