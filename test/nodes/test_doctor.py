@@ -103,6 +103,16 @@ def test_each_fault_is_told_with_a_remedy(seen: Observation, words: str) -> None
     assert words == "it hurts" or words == "no message for 5 s" or "; " in told[0]
 
 
+def test_a_node_that_loads_is_no_fault() -> None:
+    report = NodeReport(False, "configuring", {"state": "configuring"})
+    seen = but(
+        states={"/embedder": "unconfigured", "/describer": ACTIVE},
+        reports={**SOUND.reports, "/embedder": report},
+    )
+    assert faults(judge(seen)) == []
+    assert any("call the doctor again" in one.said for one in judge(seen))
+
+
 def test_nobody_who_listens_is_no_fault_but_told() -> None:
     seen = but(listeners={"/describer/state": 0})
     notes = [one.said for one in judge(seen) if one.grade is Grade.NOTE]
@@ -195,13 +205,13 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def filming(ros: Bench) -> Iterator[None]:
-    """Show red to whoever looks, ten times a second, with even stamps from now on."""
-    camera, stamps = ros.camera(), count(ros.node.get_clock().now().nanoseconds, PERIOD)
+    """Show red to whoever looks, five times a second, with even stamps from now on."""
+    camera, stamps = ros.camera(), count(ros.node.get_clock().now().nanoseconds, 2 * PERIOD)
 
     def shoot() -> None:
         camera.send(colour_frame("red"), next(stamps))
 
-    timer = ros.node.create_timer(0.1, shoot)
+    timer = ros.node.create_timer(0.2, shoot)
     camera.wait_matched()
     yield
     timer.cancel()

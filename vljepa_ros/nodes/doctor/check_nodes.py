@@ -12,6 +12,7 @@ from vljepa_ros.nodes.doctor.finding import Finding, fault, fine, note
 from vljepa_ros.nodes.doctor.observation import ACTIVE, Observation
 
 _CHECK = "nodes"
+_LOADING = "configuring"  # as the nodes report it; for ROS they are unconfigured
 _OF_STATE = {"unconfigured": UNCONFIGURED, "inactive": INACTIVE}
 
 
@@ -57,6 +58,8 @@ def _life(name: str, seen: Observation) -> Finding:
     if state in _OF_STATE:
         report = seen.reports.get(name)
         told = _OF_STATE[state].told() if report is None or report.is_fine else report.said
+        if report is not None and report.values.get("state") == _LOADING:
+            return note("lifecycle", f"{name} is still {report.said}; call the doctor again later")
         return fault("lifecycle", f"{name}: {told}")
     return fault("lifecycle", f"{name} is {state}")
 

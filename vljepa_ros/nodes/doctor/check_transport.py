@@ -15,7 +15,7 @@ from vljepa_ros.nodes.doctor.ailments import FULL_MEMORY, NO_DISCOVERY, SMALL_SE
 from vljepa_ros.nodes.doctor.finding import Finding, fault, fine, note
 
 VGA = 640 * 480 * 3  # bytes
-_PATIENCE_S = 10.0
+_PATIENCE_S = 20.0  # a busy computer takes long to start two processes
 _ENOUGH = 0.8
 _MEMORY = Path("/dev/shm")
 _LEAST_MB = 64

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -20,6 +20,7 @@ from vljepa_ros.nodes.doctor.image_watch import ImageWatch
 from vljepa_ros.nodes.doctor.observation import NodeReport, Observation
 
 _DISCOVERY_S = 2.0
+_ANSWER_S = 10.0  # for nodes of a busy computer to answer
 _EMBEDDER, _DESCRIBER = "vljepa_msgs/srv/Ask", "vljepa_msgs/srv/Describe"
 _KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 _TOLD = ("vljepa_msgs/msg/StateDescription", "vljepa_msgs/msg/States", "vljepa_msgs/msg/Segment")
@@ -38,12 +39,14 @@ def observe(node: Node, executor: Executor, seconds: float) -> Observation:
     _spin(executor, _DISCOVERY_S)
     observer.begin()
     _spin(executor, seconds)
+    _spin(executor, _ANSWER_S, until=observer.has_all_answers)
     return observer.end()
 
 
-def _spin(executor: Executor, seconds: float) -> None:
-    until_s = time.monotonic() + seconds
-    while (left_s := until_s - time.monotonic()) > 0:
+def _spin(executor: Executor, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    """Spin for some seconds, or until something holds."""
+    end_s = time.monotonic() + seconds
+    while (left_s := end_s - time.monotonic()) > 0 and not until():
         executor.spin_once(timeout_sec=left_s)
 
 
@@ -74,6 +77,10 @@ class _Observer:
             )
         for name in self._embedders:
             self._listen_to(name)
+
+    def has_all_answers(self) -> bool:
+        """Whether each node has answered what it was asked."""
+        return all(answer.done() for pair in self._asked.values() for answer in pair)
 
     def end(self) -> Observation:
         """Return what was seen."""
