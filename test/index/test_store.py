@@ -121,10 +121,10 @@ def test_compacting_joins_files_and_changes_nothing_that_is_read(folder: Path) -
     store = Store.open(folder)
     before = [store.segments(one) for one in written]
     name = tables.name_of(tables.TICKS, SPACE)
-    fragments = lancedb.connect(folder).open_table(name).stats().fragment_stats.num_fragments
+    fragments = lancedb.connect(folder).open_table(name).stats()["fragment_stats"]["num_fragments"]
     store.compact()
     assert [str(store.segments(one)) for one in written] == [str(one) for one in before]
-    after = lancedb.connect(folder).open_table(name).stats().fragment_stats.num_fragments
+    after = lancedb.connect(folder).open_table(name).stats()["fragment_stats"]["num_fragments"]
     assert (fragments, after) == (5, 1)
     assert store.recordings() == written
 
