@@ -116,6 +116,19 @@ def test_a_recording_that_is_indexed_anew_is_replaced(folder: Path) -> None:
     assert rows.count_rows() == 0
 
 
+def test_compacting_joins_files_and_changes_nothing_that_is_read(folder: Path) -> None:
+    written = [store_recording(folder, f"/data/{n}.mp4", DRAWER) for n in range(5)]
+    store = Store.open(folder)
+    before = [store.segments(one) for one in written]
+    name = tables.name_of(tables.TICKS, SPACE)
+    fragments = lancedb.connect(folder).open_table(name).stats()["fragment_stats"]["num_fragments"]
+    store.compact()
+    assert [str(store.segments(one)) for one in written] == [str(one) for one in before]
+    after = lancedb.connect(folder).open_table(name).stats()["fragment_stats"]["num_fragments"]
+    assert (fragments, after) == (5, 1)
+    assert store.recordings() == written
+
+
 def test_no_store_is_said_with_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="vljepa index SOURCE --store"):
         Store.open(tmp_path / "nothing")

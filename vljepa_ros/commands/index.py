@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         BackendError: the model failed.
     """
     bundle = Bundle.load(args.bundle or default_bundle_path())
+    if "://" not in args.store:  # workers may run in other folders
+        args.store = os.path.abspath(os.path.expanduser(args.store))
     try:
         Store.open_or_create(args.store)
         paths = find_recordings(args.source or _stored_paths(args))
@@ -74,8 +76,11 @@ def run(args: argparse.Namespace) -> int:
         for outcome in unreadable:
             report.take(outcome)
         _work(args, jobs, IndexOptions(args.store, str(bundle.root), reindex=args.reindex), report)
+        store = Store.open(args.store)
+        if report.has_indexed:
+            store.compact()
         if args.bag_out:
-            _write_bags(Store.open(args.store), jobs, args.bag_out)
+            _write_bags(store, jobs, args.bag_out)
     except (StoreError, SourceError, BagOutError) as error:
         raise CommandError(str(error)) from error
     return int(report.has_failed)

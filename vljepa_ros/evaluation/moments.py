@@ -60,7 +60,7 @@ def moment_retrieval(
             continue
         right = [any(_shows(hit, one, folder) for one in spans[caption]) for hit in hits]
         ranks.append(rank_of([hit.cosine for hit in hits], right))
-        chances.append(np.mean(right))
+        chances.append(float(np.mean(right)))
         results.append({"clip": str(span), "caption": caption, "rank": ranks[-1]})
     if not ranks:
         raise ValueError(f"{store.location} shows none of the annotated spans: are they indexed?")
@@ -68,11 +68,17 @@ def moment_retrieval(
         "captions": len(ranks),
         "moments": len(hits),
         "not_found": len(missing),
+        **_rank_figures(ranks, chances),
+    }
+    return Report("search", figures, results, missing, {})
+
+
+def _rank_figures(ranks: Sequence[int], chances: Sequence[float]) -> dict[str, float]:
+    return {
         **{f"r@{top}": percent(hit_rate(ranks, top)) for top in (1, 5, 10)},
         "median_rank": float(np.median(ranks)),
         "chance_r@1": percent(float(np.mean(chances))),
     }
-    return Report("search", figures, results, missing, {})
 
 
 def _shows(hit: SearchHit, span: Span, folder: Path) -> bool:

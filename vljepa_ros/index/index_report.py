@@ -58,6 +58,11 @@ class IndexReport:
             self._bar.close()
 
     @property
+    def has_indexed(self) -> bool:
+        """Whether the store has changed."""
+        return any(outcome.fate is Fate.INDEXED for outcome in self.outcomes)
+
+    @property
     def has_failed(self) -> bool:
         """Whether a recording could not be indexed that the user asked for."""
         return any(outcome.fate is Fate.UNREADABLE for outcome in self._judged())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import timedelta
 from pathlib import Path
@@ -212,6 +212,17 @@ class Store:
             SearchHit(valid[row["run"]], _taken(StoredSegment, row), 1.0 - row["_distance"])
             for row in rows
         ]
+
+    def compact(self) -> None:
+        """Join the small files that many recordings leave, and drop versions that are a day old.
+
+        If another process writes meanwhile, that may come to nothing; the next call does it.
+        """
+        with self.reading():
+            names = self._database.list_tables(limit=_MOST_TABLES).tables
+        for name in names:
+            with suppress(StoreError), self.writing():
+                self.table(name).optimize(cleanup_older_than=timedelta(days=1))
 
     def table(self, name: str) -> Any:
         """Return a table of LanceDB, or None if it is not there.
