@@ -211,6 +211,7 @@ def test_search_and_the_least_certain_lead_to_their_moments(
     server: ReviewServer, visit: Any
 ) -> None:
     page = visit(server.address)
+    now(page, "red")
     page.keyboard.press("/")
     page.keyboard.type("a green scene")
     page.keyboard.press("Enter")
