@@ -22,8 +22,8 @@ from support.colour_bundle import (
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame
-from vljepa_ros.runtime.clip_features import trunk_features
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.scene_features import trunk_features
 from vljepa_ros.runtime.statistics import (
     LabelledClip,
     add_statistics,

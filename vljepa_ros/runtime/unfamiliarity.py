@@ -114,7 +114,7 @@ class KnownClips:
         """Return the unfamiliarity of a clip.
 
         Args:
-            features: of the clip (F), as :mod:`.clip_features` describes.
+            features: of the clip (F), as :mod:`.scene_features` describes.
 
         Returns:
             The share, 0..1, of known clips that look less strange. NaN if there are no statistics
