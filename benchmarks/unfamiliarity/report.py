@@ -75,7 +75,7 @@ def _answers(
 ) -> Iterator[str]:
     yield (
         f"{'query':10}{'right':>8}{'of what is spoken':>20}{'spoken':>8}"
-        f"{'ECE of shares':>16}{'of scores':>12}"
+        f"{'ECE of shares':>16}{'of scores':>12}{'if spoken':>12}"
     )
     values = np.concatenate([measured.unfamiliarity(one) for one in streams])
     shares = np.concatenate([one.shares for one in streams])
@@ -83,11 +83,14 @@ def _answers(
     spoken = values <= THRESHOLD
     for column, query in enumerate(queries):
         hits, each = right[:, column], shares[:, column]
-        scores = [
-            calibration.score(query, float(share), float(value))
-            for share, value in zip(each, values, strict=True)
-        ]
+        scores = np.array(
+            [
+                calibration.score(query, float(share), float(value))
+                for share, value in zip(each, values, strict=True)
+            ]
+        )
         accuracy = f"{100 * hits.mean():8.1f}{100 * hits[spoken].mean():20.1f}"
         errors = f"{100 * calibration_error(each, hits):16.1f}"
         errors += f"{100 * calibration_error(scores, hits):12.1f}"
+        errors += f"{100 * calibration_error(scores[spoken], hits[spoken]):12.1f}"
         yield f"{query:10}{accuracy}{100 * spoken.mean():8.1f}{errors}"

@@ -69,7 +69,7 @@ class ClipEmbeddings:
         vectors: unit vectors (dimension) by query.
         unfamiliarity: share, 0..1, of known clips that look less strange (:mod:`.unfamiliarity`);
             NaN if the bundle has no statistics.
-        features: what is seen before any query (:mod:`.clip_features`); of the same length for
+        features: what is seen before any query (:mod:`.scene_features`); of the same length for
             all clips of a model.
     """
 

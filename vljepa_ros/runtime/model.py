@@ -30,11 +30,11 @@ from vljepa_ros.runtime.backend import (
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.bundle_files import COPY_AGAIN, EXPORT_AGAIN
 from vljepa_ros.runtime.choose import choose_backend
-from vljepa_ros.runtime.clip_features import appearance, trunk_features
 from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.reference import SAME_TEXT, DisagreementError, Reference
+from vljepa_ros.runtime.scene_features import appearance, trunk_features
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
@@ -49,7 +49,7 @@ class SeenClips(NamedTuple):
 
     Attributes:
         embeddings: (B, Q, dimension), of unit length, in the order of the clips and queries.
-        features: (B, F), what is seen before any query (:mod:`.clip_features`).
+        features: (B, F), what is seen before any query (:mod:`.scene_features`).
     """
 
     embeddings: NDArray[np.float32]

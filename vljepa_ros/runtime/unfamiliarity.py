@@ -99,7 +99,7 @@ class KnownClips:
         mean, precision = _mean_and_precision(np.concatenate(parts))
         places = np.linspace(0, len(distances) - 1, min(_SCALE, len(distances)))
         scale = np.sort(distances)[np.round(places).astype(int)]
-        return cls(mean, precision, np.float32(scale))
+        return cls(mean, precision, scale.astype(np.float32))
 
     @property
     def are_there(self) -> bool:
@@ -114,7 +114,7 @@ class KnownClips:
         """Return the unfamiliarity of a clip.
 
         Args:
-            features: of the clip (F), as :mod:`.clip_features` describes.
+            features: of the clip (F), as :mod:`.scene_features` describes.
 
         Returns:
             The share, 0..1, of known clips that look less strange. NaN if there are no statistics
@@ -187,6 +187,8 @@ def _mean_and_precision(rows: NDArray[np.float64]) -> tuple[_Floats, _Floats]:
     The covariance is shrunk, so that there is an inverse.
     """
     covariance = np.atleast_2d(np.cov(rows, rowvar=False))
-    mean = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float32).tiny)
+    least = float(np.finfo(np.float32).tiny)  # so that features that never vary have an inverse
+    mean = max(float(np.trace(covariance)) / len(covariance), least)
     shrunk = (1 - _SHRINK) * covariance + _SHRINK * mean * np.eye(len(covariance))
-    return np.float32(rows.mean(axis=0)), np.float32(np.linalg.inv(shrunk))
+    precision = np.linalg.inv(shrunk)
+    return rows.mean(axis=0).astype(np.float32), precision.astype(np.float32)
