@@ -102,6 +102,9 @@ def test_an_index_says_what_the_nodes_say(
     assert [s.score for s in offline] == pytest.approx(
         [scores[s.query, s.start_ns] for s in offline], abs=1e-4
     )
+    sights = {(s.query, to_ns(s.start) - START_NS): (s.share, s.unfamiliarity) for s in segments}
+    for s in offline:
+        assert (s.share, s.unfamiliarity) == pytest.approx(sights[s.query, s.start_ns], abs=1e-3)
     state_keys = {
         (s.query, s.seq, to_ns(s.header.stamp) - START_NS, to_ns(s.since) - START_NS, s.text)
         for s in states
@@ -114,6 +117,8 @@ def test_an_index_says_what_the_nodes_say(
     assert set(by_stamp) == set(ticks.stamps_ns.tolist())
     for stamp_ns, vector in zip(ticks.stamps_ns.tolist(), ticks.vectors, strict=True):
         assert np.allclose(vector, by_stamp[stamp_ns].data, atol=1e-3)
+    live_sights = [by_stamp[stamp_ns].unfamiliarity for stamp_ns in ticks.stamps_ns.tolist()]
+    assert np.allclose(ticks.unfamiliarity, live_sights, atol=1e-3)
 
 
 def test_the_rules_are_the_defaults_of_the_nodes() -> None:

@@ -10,6 +10,7 @@ from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import Frame
+from vljepa_ros.stream.image_faults import ImageFaults
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.preprocess import fit_frame
 from vljepa_ros.stream.stamp_gate import StampGate
@@ -33,6 +34,7 @@ class DueFrames:
         self.frame_id = ""
         self._source, self._size, self._thumbnails = source, bundle.frame, thumbnails
         self._gate = StampGate(bundle.stream_rate_hz, MAX_GAP_S)
+        self._faults = ImageFaults()
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; images that cannot be decoded are counted among the problems.
@@ -56,8 +58,11 @@ class DueFrames:
             camera = (image.frame_id, pixels.shape)  # another resolution is another camera
             self._thumbnails.add(image.stamp_ns, pixels)
             size = self._size
-            fitted = fit_frame(pixels, height=size.height, width=size.width)
-            yield Frame(image.stamp_ns, image.frame_id, fitted.copy(), restart)
+            fitted = fit_frame(pixels, height=size.height, width=size.width).copy()
+            if restart:
+                self._faults.clear()
+            fault = self._faults.add(image.stamp_ns, fitted)
+            yield Frame(image.stamp_ns, image.frame_id, fitted, restart, fault)
             restart = False
 
     def _count(self, stamp_ns: int, frame_id: str) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,8 +17,10 @@ from vljepa_ros.index.stored import StoredRecording, StoredSegment, StoredState
 from vljepa_ros.index.thumbnails import Thumbnails
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import Source, SourceError
+from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.clip_embedder import ONE_CAMERA, ClipEmbedder, ClipEmbeddings
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.stream.image_faults import ImageFault
 
 Progress = Callable[[float], None]
 """Is told the seconds of a recording that are done, again and again."""
@@ -56,15 +57,16 @@ class _RecordingRun:
         self._thumbnails = Thumbnails()
         self._frames = DueFrames(source, bundle, self._thumbnails)
         self._clips = ClipEmbedder(model, ["*"])
-        self._describer = OfflineDescriber(model.phrases, source.problems)
+        calibration = Calibration.from_bundle(bundle)
+        self._describer = OfflineDescriber(model.phrases, calibration, source.problems)
         self._writer = RecordingWriter(store, job.id, bundle.space_id, bundle.dimension)
         self._ticks = self._segments = 0
 
     def index(self, progress: Progress) -> StoredRecording:
-        for clip in self._embedded():
+        for clip, fault in self._embedded():
             self._ticks += 1
-            self._writer.add_ticks(_ticks(clip))
-            self._write(self._describer.take(clip))
+            self._writer.add_ticks(_ticks(clip, fault))
+            self._write(self._describer.take(clip, fault))
             progress((clip.end_ns - self._frames.start_ns) / 1e9)
         self._write(self._describer.finish())
         if not self._ticks:
@@ -75,14 +77,14 @@ class _RecordingRun:
         self._writer.finish(recording)
         return recording
 
-    def _embedded(self) -> Iterator[ClipEmbeddings]:
+    def _embedded(self) -> Iterator[tuple[ClipEmbeddings, ImageFault]]:
         with closing(read_ahead(iter(self._frames))) as frames:
             for frame in frames:
                 clip = self._clips.add({_CAMERA: frame}).get(_CAMERA)
                 if clip is None:
                     continue
                 if clip.is_finite:
-                    yield clip
+                    yield clip, frame.fault
                 else:
                     self._source.problems["embeddings not finite"] += 1
 
@@ -123,10 +125,9 @@ class _RecordingRun:
         )
 
 
-def _ticks(clip: ClipEmbeddings) -> list[Tick]:
-    unfamiliarity = math.nan  # becomes clip.unfamiliarity as soon as clips have one
+def _ticks(clip: ClipEmbeddings, fault: ImageFault) -> list[Tick]:
     return [
-        Tick(query, clip.end_ns, clip.start_ns, vector, unfamiliarity)
+        Tick(query, clip.end_ns, clip.start_ns, vector, clip.unfamiliarity, int(fault))
         for query, vector in clip.vectors.items()
     ]
 
@@ -143,28 +144,28 @@ def _segment(recording_id: str, told: ToldSegment, first_ns: int) -> StoredSegme
         end=(segment.end_ns - first_ns) / 1e9,
         text=words.text,
         score=words.score,
-        share=words.score,
+        share=words.share,
         cosine=words.cosine,
-        unfamiliarity=told.unfamiliarity,
+        unfamiliarity=segment.unfamiliarity,
         samples=segment.samples,
     )
 
 
 def _state(recording_id: str, told: ToldState) -> StoredState:
-    update = told.update
+    update, words = told.update, told.update.words
     return StoredState(
         recording=recording_id,
         query=told.query,
         seq=update.seq,
         stamp_ns=told.stamp_ns,
         since_ns=update.since_ns,
-        text=update.text,
+        text=words.text,
         previous_text=update.previous_text,
-        score=update.score,
-        share=update.score,
-        cosine=update.cosine,
-        unfamiliarity=math.nan,
-        image_fault=0,
+        score=words.score,
+        share=words.share,
+        cosine=words.cosine,
+        unfamiliarity=told.unfamiliarity,
+        image_fault=int(told.image_fault),
         distance=told.distance,
         reason=int(update.reason),
     )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from vljepa_ros.review.corrections import Correction
 from vljepa_ros.review.reviewed_lane import LaneSegment
+from vljepa_ros.runtime.calibration import STRANGE
 
-_STRANGE = 0.98  # unfamiliarity up to which known scenes are common
 _NEXT_OF_A_TEXT = 0.8  # what the next segment with a text counts, relative to the one before
 
 
@@ -72,7 +72,7 @@ def most_doubtful(lanes: Iterable[ReviewedLane], limit: int) -> list[Doubtful]:
 def _doubt(segment: LaneSegment, wrong_rate: float | None) -> float:
     right = segment.score or 0.0
     if segment.unfamiliarity is not None:
-        right *= min(1.0, (1 - segment.unfamiliarity) / (1 - _STRANGE))
+        right *= min(1.0, (1 - segment.unfamiliarity) / (1 - STRANGE))
     if wrong_rate is not None:
         right *= 1 - wrong_rate
     return 1 - right

@@ -22,10 +22,11 @@ from vljepa_ros.review.doubtful import ReviewedLane, most_doubtful
 from vljepa_ros.review.frame_pictures import FramePictures
 from vljepa_ros.review.reviewed_lane import LaneSegment, with_corrections
 from vljepa_ros.review.store_texts import StoreTexts
+from vljepa_ros.stream.doubt import DoubtConfig
 from vljepa_ros.views.colours import StateColours
 
-UNFAMILIAR = 0.99
-"""What is more unfamiliar is hatched: one of a hundred known clips is (StateDescription.msg)."""
+UNFAMILIAR = DoubtConfig().threshold
+"""What is more unfamiliar is hatched, as the describer doubts it."""
 _FOUND = 24  # results of a search
 _DOUBTFUL = 60
 _KEPT_RECORDINGS = 256
