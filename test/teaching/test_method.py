@@ -10,14 +10,21 @@ from threading import Event
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig, YEncoderConfig
-from vljepa_ros.model.vljepa import Tokens, VLJepaModel
-from vljepa_ros.runtime.query_encoder import QueryTokens
-from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, fit
-from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
+torch = pytest.importorskip("torch", reason="the model is tested where torch is installed")
+pytest.importorskip("transformers", reason="the text towers are those of transformers")
+
+from vljepa_ros.model.config import (  # noqa: E402
+    ModelConfig,
+    PredictorConfig,
+    XEncoderConfig,
+    YEncoderConfig,
+)
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
+from vljepa_ros.runtime.query_encoder import QueryTokens  # noqa: E402
+from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, fit  # noqa: E402
+from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording  # noqa: E402
 
 SIDE, GRID, CHANNELS = 16, 4, 3
 SETTINGS = FitSettings(
