@@ -15,7 +15,10 @@ pytest.importorskip("onnxscript", reason="the export needs onnxscript")
 pytest.importorskip("transformers", reason="the text towers are those of transformers")
 
 from support.tiny_model import tiny_directory
+from support.training_clips import write_annotations, write_video
 from vljepa_ros.commands.main import main
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.model import VLJepa
 
 STAND_IN = Path(__file__).resolve().parents[1] / "support" / "modelopt_stand_in"
@@ -47,6 +50,53 @@ def test_a_model_directory_becomes_a_bundle_of_the_clip_that_was_asked_for(
     frames = [np.full((48, 64, 3), 90, np.uint8)] * 2
     embedding = model.embed([model.encode_frame(f) for f in frames], ["what is it ?"])[0]
     assert model.describe("colour", embedding).text in ("it is red", "it is green")
+
+
+def test_clips_that_the_model_knows_become_its_statistics(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "known"
+    known.mkdir()
+    lines: list[dict[str, object]] = []
+    for number in range(6):
+        write_video(known / f"{number}.mp4", ["red", "green", "blue"], frames=30)
+        part = {"clip": f"{number}.mp4", "query": "state"}
+        lines.append({**part, "end": 4.0, "answer": "it is open"})
+        lines.append({**part, "start": 4.0, "answer": "it is closed"})
+    write_annotations(known, lines)
+    out = tmp_path / "bundle"
+    words = ["export", "--model", str(directory), "--out", str(out)]
+    words += ["--without-text-encoder", "--known", str(known), "--unseen", str(known)]
+    assert main(words) == 0
+    assert "statistics" not in capsys.readouterr().out
+    bundle = VLJepa.load(out).bundle
+    assert bundle.has_statistics
+    assert list(Calibration.from_bundle(bundle).lines) == ["state"]
+
+
+def test_a_bundle_without_known_clips_says_what_is_missing(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bundle"
+    words = ["export", "--model", str(directory), "--out", str(out), "--without-text-encoder"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "no statistics of known clips: unfamiliarity will be unknown (NaN). Export with" in said
+    assert "no calibration: scores will be the decoder's shares" in said
+    assert not Bundle.load(out).has_statistics
+
+
+@pytest.mark.parametrize(("lines", "cause"), [([], "needs --known"), (["one"], "too few")])
+def test_statistics_that_cannot_be_made_leave_no_bundle(
+    directory: Path, tmp_path: Path, capsys, lines: list[str], cause: str
+) -> None:
+    write_video(tmp_path / "one.mp4", ["red"], frames=30)
+    write_annotations(tmp_path, [{"clip": "one.mp4", "answer": "it is open"}])
+    known = ["--known", str(tmp_path)] if lines else ["--unseen", str(tmp_path)]
+    out = tmp_path / "bundle"
+    assert main(["export", "--model", str(directory), "--out", str(out), *known]) == 1
+    assert cause in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import pytest
 from support.colour_bundle import add_text_decoder, seal
 from vljepa_ros.commands.main import main
 from vljepa_ros.runtime.bundle import write_manifest
+from vljepa_ros.runtime.unfamiliarity import KnownClips
 
 
 @pytest.fixture
@@ -41,6 +42,26 @@ def test_a_text_decoder_is_verified_and_shown(bundle, capsys):
     assert "the text decoder runs; it says 0 of 8 phrases word for word" in said
     assert main(["inspect", str(bundle)]) == 0
     assert "decoders: phrases, sentences\n" in capsys.readouterr().out
+
+
+def test_what_a_bundle_knows_of_itself_is_verified_and_shown(bundle, capsys):
+    assert main(["inspect", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "known clips: none, so nothing is known to be unfamiliar\n" in said
+    assert "calibration: none, so scores are the decoder's shares\n" in said
+    features = np.random.default_rng(0).normal(0, 1, (40, 10, 6))
+    KnownClips.fit({f"{i}": part for i, part in enumerate(features)}).save(bundle / "known.npz")
+    line = {"shares": [0.1, 0.9], "scores": [0.2, 0.8], "guess": 0.1}
+    (bundle / "calibration.json").write_text(json.dumps({"phrases": {"colour": line}}))
+    seal(bundle, known_clips="known.npz", calibration="calibration.json")
+    assert main(["verify", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"ok: unfamiliarity of the bundle's own clip is \d.\d\d, of noise", said)
+    assert "ok: scores of the decoder 'phrases' are calibrated for colour" in said
+    assert main(["inspect", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "known clips: 6 features, a scale of 100 clips\n" in said
+    assert "calibration: phrases: colour\n" in said
 
 
 def test_a_text_decoder_that_does_not_run_is_found(bundle, capsys):

@@ -72,18 +72,39 @@ def test_wrong_labels_and_classes_count_as_they_should(model: VLJepa, folder: Pa
     assert figures["chance"] == pytest.approx(100 / 3)
 
 
-def test_live_the_end_of_a_long_span_is_seen_and_else_the_whole(
-    model: VLJepa, tmp_path: Path
-) -> None:
-    colours = ["red"] * 40 + ["blue"] * 3  # the bundle's clip is 4 frames at 10 Hz
+def test_in_a_stream_a_clip_ends_at_every_image_of_a_span(model: VLJepa, tmp_path: Path) -> None:
+    colours = ["red"] * 10 + ["blue"] * 5  # the bundle's clip is 4 frames at 10 Hz
     for number, colour in enumerate(colours):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), colour_frame(colour)[..., ::-1])
-    items = [Labelled(Span("."), "blue"), Labelled(Span(".", end=4.0), "red")]
-    found = {}
-    for live in (True, False):
-        report = measures.classification(model, tmp_path, items, COLOUR, live=live)
-        found[live] = [one["best"] for one in report.results]
-    assert found == {True: ["blue", "red"], False: ["red", "red"]}
+    items = [
+        Labelled(Span(".", end=1.0), "red"),
+        Labelled(Span(".", start=1.0), "blue"),
+        Labelled(Span(".", end=0.25), "red"),
+    ]
+    report = measures.classification(model, tmp_path, items, COLOUR, stream=True)
+    assert report.figures["clips"] == 7 + 5
+    assert report.unreadable == {". [0..0.25 s]": "no clip of 0.3 s ends in it"}
+    assert [one["best"] for one in report.results[:7]] == ["red"] * 7
+    assert [one["best"] for one in report.results[8:]] == ["blue"] * 4
+    assert report.results[0]["clip"] == ". [at 0.300 s]"
+    spread = measures.classification(model, tmp_path, items[:2], COLOUR)
+    assert spread.figures["clips"] == 2
+
+
+def test_a_stream_answers_each_question_of_overlapping_spans(
+    model: VLJepa, tmp_path: Path
+) -> None:
+    for number in range(8):
+        cv2.imwrite(str(tmp_path / f"{number:03}.png"), colour_frame("red")[..., ::-1])
+    levels, colours = ("dark", "bright"), ("red", "blue")
+    items = [
+        Asked(Span("."), BRIGHTNESS, levels, "dark"),
+        Asked(Span("."), COLOUR, colours, "red"),
+        Asked(Span(".", start=0.6), COLOUR, colours, "red"),
+    ]
+    report = measures.question_answering(model, tmp_path, items, stream=True)
+    assert report.figures["questions"] == 5 + 5 + 2
+    assert report.figures["accuracy"] == 100.0
 
 
 def test_each_clip_has_its_result(model: VLJepa, folder: Path) -> None:

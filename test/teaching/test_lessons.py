@@ -12,6 +12,7 @@ from support.recordings import COLOURS, write_video
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
 from vljepa_ros.teaching.label_row import Footage, LabelRow, Place
 from vljepa_ros.teaching.lessons import Seen, make_lessons, stream_frames
+from vljepa_ros.teaching.material import unlabelled
 from vljepa_ros.teaching.taught_recording import Lessons, TaughtRecording
 
 SEEN = Seen(rate_hz=10.0, height=8, width=8)
@@ -92,6 +93,14 @@ def test_no_group_is_on_both_sides() -> None:
     assert (len(taught), len(held_out), taught & held_out) == (3, 1, set())
 
 
+def test_what_says_when_to_stop_is_neither_taught_nor_measured() -> None:
+    split = split_lessons(lessons(*((f"g{n}", [0, 1, 2]) for n in range(20))))
+    parts = (split.taught, split.checked, split.held_out)
+    names = [{one.name for one in part.recordings} for part in parts]
+    assert [len(one) for one in names] == [13, 2, 5]
+    assert len(set.union(*names)) == 20
+
+
 def test_every_text_is_taught_if_that_is_possible() -> None:
     rare = lessons(("x", [0, 1, 2]), *((f"g{n}", [0, 1]) for n in range(9)))
     for seed in range(5):
@@ -107,6 +116,16 @@ def test_one_group_is_taught_and_nothing_held_out() -> None:
 def test_held_out_by_name() -> None:
     split = split_lessons(lessons(("a", [0]), ("b", [1]), ("b", [1])), held_out="^b$")
     assert [one.group for one in split.held_out.recordings] == ["b", "b"]
-    for rule in ("nothing", "."):
-        with pytest.raises(ValueError, match="--held-out"):
+    for rule in ("nothing", ".", "("):
+        with pytest.raises(ValueError, match="--held-out|no regular expression"):
             split_lessons(lessons(("a", [0]), ("b", [1])), held_out=rule)
+
+
+def test_recordings_without_labels_are_looked_at(tmp_path: Path) -> None:
+    videos = [write_video(tmp_path / f"{n}.mp4", ["red"] * 4) for n in range(9)]
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    labelled = [Footage(path) for path in videos[:2]]
+    found = unlabelled(tmp_path, labelled, SEEN, tmp_path / "work")
+    names = {one.name for one, _ in found}
+    assert 1 <= len(names) <= 5
+    assert not names & {"0.mp4", "1.mp4", "broken.mp4"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from support.colour_bundle import QUERIES, colour_frame, phrase
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.teaching.advice import moments_to_label, needs, verdict
+from vljepa_ros.teaching.known_scenes import calibrations, strange_share
 from vljepa_ros.teaching.measured_recording import (
     MeasuredRecording,
     StreamAnswers,
@@ -22,7 +24,7 @@ from vljepa_ros.teaching.measured_recording import (
 )
 from vljepa_ros.teaching.query_figures import QueryFigures, interval, query_figures
 from vljepa_ros.teaching.report_page import report_page
-from vljepa_ros.teaching.taught_recording import TaughtRecording
+from vljepa_ros.teaching.taught_recording import Lessons, TaughtRecording
 from vljepa_ros.teaching.teaching_report import (
     TaughtPart,
     TeachingReport,
@@ -142,7 +144,7 @@ class _Tags(HTMLParser):
 def report(*queries: QueryFigures) -> TeachingReport:
     needed = tuple(needs(queries))
     calibration = calibration_figures("action", np.array([0.2, 0.8]), np.array([False, True]))
-    part = TaughtPart("one.mp4", "one.mp4", 2.0, True, "/data/one.mp4", "")
+    part = TaughtPart("one.mp4", "one.mp4", 2.0, "held out", "/data/one.mp4", "")
     one = measured([0] * 10 + [1] * 10, [0] * 20)
     return TeachingReport(
         name="my <robot>",
@@ -205,3 +207,19 @@ def test_a_bundle_is_measured_as_the_nodes_run_it(colour_bundle: Path) -> None:
     figure = query_figures("colour", "", texts, [], [found])
     assert figure.told == 1.0
     assert 0.0 <= figure.delay_s < 1.0
+
+
+def test_scores_are_judged_by_other_recordings() -> None:
+    lessons = Lessons({"action": "?"}, {"action": TEXTS}, ())
+    labels = [0, 1] * 40
+    parts = [measured(labels, labels, name=f"{n}") for n in range(3)]
+    (found,) = calibrations(parts, lessons)
+    assert found.error == pytest.approx(0.0, abs=0.02)
+    assert list(calibrations(parts[:1], lessons)) == []  # there is no other one
+
+
+def test_the_share_of_strange_clips() -> None:
+    one = measured([0, 1, 0, 1], [0, 1, 0, 1])
+    strange = replace(one, unfamiliarity=np.array([np.nan, 0.5, 0.999, 0.9], np.float32))
+    assert strange_share([strange]) == pytest.approx(1 / 3)
+    assert math.isnan(strange_share([]))

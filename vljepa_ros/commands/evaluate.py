@@ -83,10 +83,10 @@ def _add_shared(options: argparse.ArgumentParser) -> None:
         "--json", type=Path, help="write the figures and the result of each clip to this file"
     )
     options.add_argument(
-        "--live",
+        "--stream",
         action="store_true",
-        help="see the clip that a robot sees at the end of each span, at the model's own rate; "
-        "without it the images are spread over the span, as in training",
+        help="see every clip that a robot sees in each span, at the model's own rate, as `vljepa "
+        "teach` trains and measures; without it images are spread over the span, for whole clips",
     )
     options.add_argument("--threads", type=int, default=1, help="compute threads")
 
@@ -109,14 +109,14 @@ def _measure(
     name, text = query
     if args.task == "classify":
         return measures.classification(
-            model, args.clips, items, text, args.template, live=args.live
+            model, args.clips, items, text, args.template, stream=args.stream
         )
     if args.task == "retrieve":
-        return measures.retrieval(model, args.clips, items, text, live=args.live)
+        return measures.retrieval(model, args.clips, items, text, stream=args.stream)
     if args.task == "vqa":
-        return measures.question_answering(model, args.clips, items, live=args.live)
+        return measures.question_answering(model, args.clips, items, stream=args.stream)
     bank = measures.sentence_bank(model, name, sentences) if sentences else None
-    return measures.captioning(model, args.clips, items, name, text, bank, live=args.live)
+    return measures.captioning(model, args.clips, items, name, text, bank, stream=args.stream)
 
 
 def _sentences(file: Path) -> list[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.recordings.annotations import Span
+from vljepa_ros.evaluation.stream_clips import Tick, stream_clips
+from vljepa_ros.recordings.annotations import Asked, Captioned, Labelled, Span
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import Source, SourceError
 from vljepa_ros.recordings.spans import SpanError, SpanImages, read_spans
@@ -20,6 +21,8 @@ from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tasks import embed_clip
 from vljepa_ros.stream.images import ImageError
+
+_Annotation = TypeVar("_Annotation", Labelled, Captioned, Asked)
 
 
 class NoClipsError(ValueError):
@@ -31,18 +34,24 @@ class EmbeddedClips:
     """What was embedded and what was not.
 
     Attributes:
-        vectors: (Q, dimension) by span, in the order of its queries.
+        vectors: (Q, dimension) by clip, in the order of its queries.
+        seen: the clips of each span: the span itself, or all clips of a stream that end in it.
         unreadable: why other spans have none, by the span's text.
         damaged: what is missing of clips that were used nevertheless, by the clip's name.
     """
 
     vectors: dict[Span, NDArray[np.float32]] = field(default_factory=dict)
+    seen: dict[Span, list[Span]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
 
+    def read(self, items: Iterable[_Annotation]) -> list[_Annotation]:
+        """Return annotations of what was embedded, one for each clip of their span."""
+        return [replace(item, span=one) for item in items for one in self.seen.get(item.span, ())]
+
 
 def embed_clips(
-    model: VLJepa, folder: Path, queries: Mapping[Span, Sequence[str]], *, live: bool = False
+    model: VLJepa, folder: Path, queries: Mapping[Span, Sequence[str]], *, stream: bool = False
 ) -> EmbeddedClips:
     """Embed every span for its queries, each clip file opened once for all its spans.
 
@@ -50,8 +59,8 @@ def embed_clips(
         model: a loaded model.
         folder: the folder of the clips.
         queries: texts by span.
-        live: take the clip at the model's own rate that ends with the span, as a robot sees it
-            there, and not images that are spread over the span.
+        stream: take every clip of a robot's stream that ends within the span, at the model's own
+            rate (:mod:`.stream_clips`), and not one clip of images that are spread over the span.
 
     Raises:
         NoClipsError: no span is left.
@@ -60,7 +69,7 @@ def embed_clips(
     """
     result = EmbeddedClips()
     for spans in _progress(_by_clip(queries), "clips"):
-        _add_clip(result, model, folder, {span: queries[span] for span in spans}, live)
+        _add_clip(result, model, folder, {span: queries[span] for span in spans}, stream)
     if not result.vectors:
         name, cause = next(iter(result.unreadable.items()))
         raise NoClipsError(
@@ -83,18 +92,20 @@ def _add_clip(
     model: VLJepa,
     folder: Path,
     queries: Mapping[Span, Sequence[str]],
-    live: bool,
+    stream: bool,
 ) -> None:
     """Add the spans of one clip; those that are not reached when it fails are unreadable."""
     waiting, clip = dict(queries), next(iter(queries))
     try:
         with opened_clip(folder / clip.clip, clip.topic) as source:
-            for span, images in _clips(source, list(queries), model.bundle, live):
-                texts = waiting.pop(span)
-                if isinstance(images, SpanError):
-                    result.unreadable[str(span)] = images.cause
+            for span, found in _clips(source, queries, model, stream):
+                asked = span.within if isinstance(span, Tick) else span
+                waiting.pop(asked, None)
+                if isinstance(found, SpanError):
+                    result.unreadable[str(span)] = found.cause
                 else:
-                    result.vectors[span] = embed_clip(model, list(images), texts)
+                    result.vectors[span] = found
+                    result.seen.setdefault(asked, []).append(span)
             if source.problems:
                 causes = (f"{cause} ({count} times)" for cause, count in source.problems.items())
                 result.damaged[f"{clip.clip} {clip.topic}".rstrip()] = "; ".join(causes)
@@ -103,15 +114,30 @@ def _add_clip(
 
 
 def _clips(
-    source: Source, spans: Sequence[Span], bundle: Bundle, live: bool
-) -> Iterator[SpanImages]:
+    source: Source, queries: Mapping[Span, Sequence[str]], model: VLJepa, stream: bool
+) -> Iterator[tuple[Span, NDArray[np.float32] | SpanError]]:
+    """Yield the embeddings (Q, dimension) of each clip, or why there are none."""
+    if stream:
+        for tick, features in stream_clips(source, list(queries), model):
+            if isinstance(tick, Tick) and not isinstance(features, SpanError):
+                yield tick, model.embed(features, queries[tick.within])
+            elif isinstance(features, SpanError):
+                yield tick, features
+        return
+    for span, images in _spread(source, list(queries), model.bundle):
+        if isinstance(images, SpanError):
+            yield span, images
+        else:
+            yield span, embed_clip(model, list(images), queries[span])
+
+
+def _spread(source: Source, spans: Sequence[Span], bundle: Bundle) -> Iterator[SpanImages]:
     return read_spans(
         source,
         spans,
         frames=bundle.clip.frames,
         height=bundle.frame.height,
         width=bundle.frame.width,
-        live_hz=bundle.clip.rate_hz if live else None,
     )
 
 

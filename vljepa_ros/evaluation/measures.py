@@ -30,7 +30,7 @@ def classification(
     query: str,
     template: str = PLACE,
     *,
-    live: bool = False,
+    stream: bool = False,
 ) -> Report:
     """Measure how often a clip's own label comes first among all labels of the annotations.
 
@@ -40,7 +40,7 @@ def classification(
         items: annotations with at least two different labels.
         query: text of the query.
         template: what a label is put into before it is encoded.
-        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
+        stream: see every clip that a robot sees in each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: there is only one label, no clip can be read, or a text cannot be used.
@@ -50,8 +50,8 @@ def classification(
     if len(labels) < 2:
         raise ValueError(f"all annotations have the label {labels[0]!r}: nothing to tell apart")
     texts = embed_texts(model, prompts(labels, template))
-    clips = embed_clips(model, folder, {item.span: [query] for item in items}, live=live)
-    read = [item for item in items if item.span in clips.vectors]
+    clips = embed_clips(model, folder, {item.span: [query] for item in items}, stream=stream)
+    read = clips.read(items)
     truth = np.array([labels.index(item.label) for item in read])
     cosines = np.stack([clips.vectors[item.span][0] for item in read]) @ texts.T
     numbers = np.arange(len(labels))
@@ -78,7 +78,7 @@ def retrieval(
     items: Sequence[Captioned],
     query: str,
     *,
-    live: bool = False,
+    stream: bool = False,
 ) -> Report:
     """Measure how high a caption's own clip ranks among all clips.
 
@@ -90,14 +90,14 @@ def retrieval(
         folder: the folder of the clips.
         items: annotations, one for each span.
         query: text of the query that the clips are embedded for.
-        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
+        stream: see every clip that a robot sees in each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: no clip can be read, or a text cannot be used.
         BackendError: the model failed.
     """
-    clips = embed_clips(model, folder, {item.span: [query] for item in items}, live=live)
-    read = [item for item in items if item.span in clips.vectors]
+    clips = embed_clips(model, folder, {item.span: [query] for item in items}, stream=stream)
+    read = clips.read(items)
     rows = np.stack([clips.vectors[item.span][0] for item in read])
     ranks, chances, results = [], [], []
     for item, caption in ((one, caption) for one in read for caption in one.captions):
@@ -115,7 +115,7 @@ def retrieval(
 
 
 def question_answering(
-    model: VLJepa, folder: Path, items: Sequence[Asked], *, live: bool = False
+    model: VLJepa, folder: Path, items: Sequence[Asked], *, stream: bool = False
 ) -> Report:
     """Measure how often the right candidate is the best answer to a question about a clip.
 
@@ -123,7 +123,7 @@ def question_answering(
         model: a loaded model.
         folder: the folder of the clips.
         items: annotations.
-        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
+        stream: see every clip that a robot sees in each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: no clip can be read, or a text cannot be used.
@@ -132,10 +132,10 @@ def question_answering(
     questions: dict[Span, list[str]] = {}
     for item in items:
         questions.setdefault(item.span, []).append(item.question)
-    clips = embed_clips(model, folder, questions, live=live)
+    clips = embed_clips(model, folder, questions, stream=stream)
     hits, chances, results = [], [], []
     asked: Counter[Span] = Counter()
-    for item in (item for item in items if item.span in clips.vectors):
+    for item in clips.read(items):
         scores = model.answer(clips.vectors[item.span][asked[item.span]], item.answers)
         asked[item.span] += 1
         hits.append(rank_of(scores, [one == item.answer for one in item.answers]) == 1)
@@ -165,7 +165,7 @@ def captioning(
     text: str,
     bank: PhraseBank | None = None,
     *,
-    live: bool = False,
+    stream: bool = False,
 ) -> Report:
     """Measure how well the nearest sentence of a bank agrees with a clip's captions (CIDEr-D).
 
@@ -179,7 +179,7 @@ def captioning(
         query: name of the query, whose phrases are chosen from.
         text: text of the query.
         bank: sentences to choose from instead of the model's own bank.
-        live: see what a robot sees at the end of each span, see :func:`embed_clips`.
+        stream: see every clip that a robot sees in each span, see :func:`embed_clips`.
 
     Raises:
         ValueError: fewer than two clips can be read, a text cannot be used, or the query has no
@@ -189,8 +189,8 @@ def captioning(
     chooser = bank or model.phrases
     if not chooser.can_answer(query):
         raise NoPhrasesError(query)
-    clips = embed_clips(model, folder, {item.span: [text] for item in items}, live=live)
-    read = [item for item in items if item.span in clips.vectors]
+    clips = embed_clips(model, folder, {item.span: [text] for item in items}, stream=stream)
+    read = clips.read(items)
     said = [chooser.best(query, clips.vectors[item.span][0]).text for item in read]
     captions = [item.captions for item in read]
     dealt = [said[index] for index in np.random.default_rng(0).permutation(len(said))]

@@ -43,12 +43,13 @@ class LabelledClip:
 
     Attributes:
         recording: that it was cut from. Clips of one recording resemble each other.
-        images: RGB (T, H, W, 3) of the bundle's size, number and rate, oldest first.
+        images: RGB (H, W, 3) of the bundle's size, number and rate, oldest first. Arrays that the
+            clip before had as well are not encoded again.
         answers: the right text by name of a query; queries of which nothing is known are left out.
     """
 
     recording: str
-    images: NDArray[np.uint8]
+    images: Sequence[NDArray[np.uint8]]
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -75,7 +76,7 @@ def cut_clips(
         clip = window.clip() if stamp_ns >= due_ns else None
         if clip is not None:
             due_ns = stamp_ns + round(every_s * 1e9)
-            yield LabelledClip(recording, np.stack(clip.frames), answers_of(index))
+            yield LabelledClip(recording, clip.frames, answers_of(index))
 
 
 def add_statistics(
@@ -124,9 +125,9 @@ def compute_statistics(model: VLJepa, known: Iterable[LabelledClip]) -> KnownCli
     """
     # The features of a trunk need no query; the X-Encoder's tokens come with any one.
     queries = list(model.bundle.queries.values())[:1] if model.bundle.pixels else []
+    eye = _Eye(model)
     rows = (
-        (clip.recording, _seen(model, clip, queries).features[0])
-        for clip in islice(known, MOST_CLIPS)
+        (clip.recording, eye.see(clip, queries).features[0]) for clip in islice(known, MOST_CLIPS)
     )
     return KnownClips.fit(by_recording(rows))
 
@@ -159,19 +160,15 @@ def fit_calibration(model: VLJepa, unseen: Iterable[LabelledClip]) -> dict[str, 
     return {name: _calibration(model, rows) for name, rows in judged.items() if any(rows.values())}
 
 
-def _seen(model: VLJepa, clip: LabelledClip, queries: Sequence[str]) -> SeenClips:
-    return model.see_clips([model.encode_frames(list(clip.images))], queries)
-
-
 def _answered(
     model: VLJepa, clips: Iterable[LabelledClip]
 ) -> Iterator[tuple[str, NDArray[np.float32], str]]:
     """Yield query, embedding and right text of every answer that is known."""
-    questions = model.bundle.queries
+    questions, eye = model.bundle.queries, _Eye(model)
     for clip in clips:
         known = [q for q in clip.answers if q in questions and model.phrases.can_answer(q)]
         if known:
-            vectors = _seen(model, clip, [questions[query] for query in known]).embeddings[0]
+            vectors = eye.see(clip, [questions[query] for query in known]).embeddings[0]
             for query, vector in zip(known, vectors, strict=True):
                 yield query, vector, clip.answers[query]
 
@@ -183,6 +180,23 @@ def _calibration(model: VLJepa, judged: Mapping[str, list[tuple[float, bool]]]) 
             shares, right = zip(*rows, strict=True)
             lines[query] = ScoreLine.fit(shares, right, 1 / len(model.phrases.texts[query]))
     return Calibration(lines)
+
+
+class _Eye:
+    """Passes clips through a model, each frame of neighbouring clips once."""
+
+    def __init__(self, model: VLJepa) -> None:
+        self._model = model
+        self._newest: list[tuple[NDArray[np.uint8], NDArray[Any]]] = []
+
+    def see(self, clip: LabelledClip, queries: Sequence[str]) -> SeenClips:
+        known = {id(image): frame for image, frame in self._newest}
+        frames = [
+            known[id(image)] if id(image) in known else self._model.encode_frame(image)
+            for image in clip.images
+        ]
+        self._newest = list(zip(clip.images, frames, strict=True))
+        return self._model.see_clips([frames], queries)
 
 
 class _Judge:

@@ -4,13 +4,16 @@
 Neighbouring clips are nearly the same images; a figure on clips beside those that were taught says
 how well the model remembers. Groups are chosen so that every text is both taught and measured, as
 far as that is possible.
+
+What says when learning ends is no test any more. So if there are enough recordings, some more are
+taken out for that; if not, all steps of learning are taken.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -20,15 +23,25 @@ from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtReco
 SHARE = 0.25
 """The share of the groups that is held out if nothing else is asked for."""
 
+CHECKED_SHARE, ENOUGH = 0.1, 8
+"""The share of the other groups that says when to stop, and how many of them there must be."""
+
 _TRIES = 200
 _Text = tuple[str, int]  # a query and the number of its text
 
 
 @dataclass(frozen=True)
 class SplitLessons:
-    """Lessons that are taught and lessons that are held out, of the same queries and texts."""
+    """Lessons of the same queries and texts.
+
+    Attributes:
+        taught: what the model learns.
+        checked: what says when it has learned enough; there may be none.
+        held_out: what it is measured on.
+    """
 
     taught: Lessons
+    checked: Lessons
     held_out: Lessons
 
 
@@ -43,10 +56,7 @@ def group_by(rule: str) -> Callable[[LabelRow], str]:
     Raises:
         ValueError: it is no regular expression.
     """
-    try:
-        pattern = re.compile(rule)
-    except re.error as error:
-        raise ValueError(f"{rule!r} is no regular expression: {error}") from error
+    pattern = _compiled(rule)
 
     def group(row: LabelRow) -> str:
         if not rule:
@@ -75,17 +85,32 @@ def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitL
     Raises:
         ValueError: the expression holds out nothing or all.
     """
-    chosen = _named(lessons, held_out) if held_out else _chosen(lessons, seed)
-    taught = tuple(one for one in lessons.recordings if one.group not in chosen)
-    rest = tuple(one for one in lessons.recordings if one.group in chosen)
-    return SplitLessons(replace(lessons, recordings=taught), replace(lessons, recordings=rest))
+    recordings = lessons.recordings
+    measured = _named(lessons, held_out) if held_out else _chosen(recordings, SHARE, seed)
+    rest = tuple(one for one in recordings if one.group not in measured)
+    many = len({one.group for one in rest}) >= ENOUGH
+    checked = _chosen(rest, CHECKED_SHARE, seed) if many else set()
+    parts = (
+        tuple(one for one in rest if one.group not in checked),
+        tuple(one for one in rest if one.group in checked),
+        tuple(one for one in recordings if one.group in measured),
+    )
+    return SplitLessons(*(replace(lessons, recordings=part) for part in parts))
+
+
+def _compiled(rule: str) -> re.Pattern[str]:
+    try:
+        return re.compile(rule)
+    except re.error as error:
+        raise ValueError(f"{rule!r} is no regular expression: {error}") from error
 
 
 def _named(lessons: Lessons, rule: str) -> set[str]:
+    pattern = _compiled(rule)
     found = {
         one.group
         for one in lessons.recordings
-        if re.search(rule, one.group) or re.search(rule, one.name)
+        if pattern.search(one.group) or pattern.search(one.name)
     }
     if not found or len(found) == len({one.group for one in lessons.recordings}):
         which = "all" if found else "none"
@@ -93,14 +118,14 @@ def _named(lessons: Lessons, rule: str) -> set[str]:
     return found
 
 
-def _chosen(lessons: Lessons, seed: int) -> set[str]:
-    """Return the best of some random choices: all texts on both sides, few and even."""
-    groups = _texts_of_groups(lessons.recordings)
+def _chosen(recordings: Sequence[TaughtRecording], share: float, seed: int) -> set[str]:
+    """Return the best of some random choices of groups: all texts on both sides, and even."""
+    groups = _texts_of_groups(recordings)
     if len(groups) < 2:
         return set()
-    random, count = Random(seed), max(1, round(SHARE * len(groups)))
+    random, count = Random(seed), max(1, round(share * len(groups)))
     tries = [set(random.sample(sorted(groups), count)) for _ in range(_TRIES)]
-    return max(tries, key=lambda chosen: _worth(groups, chosen))
+    return max(tries, key=lambda chosen: _worth(groups, chosen, share))
 
 
 def _texts_of_groups(recordings: Iterable[TaughtRecording]) -> dict[str, Counter[_Text]]:
@@ -113,11 +138,13 @@ def _texts_of_groups(recordings: Iterable[TaughtRecording]) -> dict[str, Counter
     return groups
 
 
-def _worth(groups: dict[str, Counter[_Text]], chosen: set[str]) -> tuple[int, int, float]:
+def _worth(
+    groups: dict[str, Counter[_Text]], chosen: set[str], share: float
+) -> tuple[int, int, float]:
     """Rate a choice: texts that are taught, texts that are measured, evenness of the shares."""
     total: Counter[_Text] = sum(groups.values(), Counter())
     held: Counter[_Text] = sum((groups[group] for group in chosen), Counter())
     taught = sum(held[text] < count for text, count in total.items())
     measured = sum(held[text] > 0 for text in total)
-    uneven = sum(abs(held[text] / count - SHARE) for text, count in total.items())
+    uneven = sum(abs(held[text] / count - share) for text, count in total.items())
     return taught, measured, -uneven

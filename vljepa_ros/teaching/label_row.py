@@ -115,4 +115,4 @@ def seconds(text: str, name: str) -> float:
     good = 0 < len(numbers) <= 3 and all(0 <= number < math.inf for number in numbers)
     if not good:
         raise RowError(f"{name} {text!r} is no time: write seconds, mm:ss or hh:mm:ss")
-    return sum(number * 60**power for power, number in enumerate(reversed(numbers)))
+    return sum(number * 60.0**power for power, number in enumerate(reversed(numbers)))

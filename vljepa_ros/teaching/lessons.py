@@ -75,6 +75,7 @@ def make_lessons(
 
     Raises:
         SourceError: a recording can no longer be read.
+        ValueError: a recording has no group.
     """
     by_footage: dict[Footage, list[LabelRow]] = {}
     texts: dict[str, dict[str, int]] = {query: {} for query in questions}
@@ -83,12 +84,13 @@ def make_lessons(
         texts[row.query].setdefault(row.text, len(texts[row.query]))
     used = {query: numbers for query, numbers in texts.items() if numbers}
     names = _names(list(by_footage))
+    groups = {footage: group_of(members[0]) for footage, members in by_footage.items()}
     recordings = []
     for footage, members in by_footage.items():
         stamps_s, frames = stream_frames(footage, seen, folder)
         labels = {query: _labels(members, query, used[query], stamps_s) for query in used}
-        group = group_of(members[0])
-        recordings.append(TaughtRecording(names[footage], group, stamps_s, frames, labels))
+        name, group = names[footage], groups[footage]
+        recordings.append(TaughtRecording(name, group, stamps_s, frames, labels))
         on_progress(len(recordings), len(by_footage))
     asked = {query: questions[query] for query in used}
     return Lessons(asked, {q: tuple(numbers) for q, numbers in used.items()}, tuple(recordings))

@@ -137,7 +137,8 @@ def moments(
 def judged(measured: MeasuredRecording, query: str) -> NDArray[np.bool_]:
     """Return which images (n) have a label and an answer."""
     labels, found = measured.recording.labels[query], measured.answers[query].found
-    return (labels != UNLABELLED) & (found != NO_CLIP)
+    used: NDArray[np.bool_] = (labels != UNLABELLED) & (found != NO_CLIP)
+    return used
 
 
 def nearly_right(measured: MeasuredRecording, query: str) -> NDArray[np.bool_]:

@@ -42,6 +42,10 @@ class RecordingsFolder:
             raise RowError(f"{name!r} may be {', '.join(map(str, found))}: write the ending")
         raise RowError(f"the recording {name!r} is not in {self.root}")
 
+    def all(self) -> list[Path]:
+        """Return all videos and bags below the folder."""
+        return sorted({path for paths in self._by_stem.values() for path in paths})
+
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
         stems: dict[str, list[Path]] = {}

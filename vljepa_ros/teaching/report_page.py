@@ -194,7 +194,7 @@ def _material(report: TeachingReport) -> str:
     rows = (
         (
             escape(one.name),
-            "held out" if one.held_out else "taught",
+            one.role,
             escape("" if one.group.endswith(one.name) else one.group),
             _clock(one.seconds),
         )

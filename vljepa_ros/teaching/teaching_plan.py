@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+import torch
+
 from vljepa_ros.files import check_replaceable, new_folder
 from vljepa_ros.model.from_bundle import agreement, model_from_bundle
-from vljepa_ros.runtime.bundle import BUNDLE, Bundle
+from vljepa_ros.runtime.bundle import BUNDLE, CARD, Bundle
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.preprocess import CROP
@@ -21,15 +24,21 @@ from vljepa_ros.teaching.hold_out import group_by, split_lessons
 from vljepa_ros.teaching.known_scenes import add_known_scenes, calibrations, strange_share
 from vljepa_ros.teaching.label_row import LabelFault
 from vljepa_ros.teaching.lessons import Seen, make_lessons
-from vljepa_ros.teaching.material import Material
-from vljepa_ros.teaching.measured_recording import measure
+from vljepa_ros.teaching.material import Material, part_of, unlabelled
+from vljepa_ros.teaching.measured_recording import MeasuredRecording, measure
 from vljepa_ros.teaching.method import fit
 from vljepa_ros.teaching.query_figures import query_figures
 from vljepa_ros.teaching.read_labels import label_rows
 from vljepa_ros.teaching.recordings_folder import RecordingsFolder
 from vljepa_ros.teaching.report_page import report_page
 from vljepa_ros.teaching.taught_bundle import sealed, write_taught
-from vljepa_ros.teaching.teaching_report import PAGE, REPORT, TeachingReport
+from vljepa_ros.teaching.taught_recording import Lessons, TaughtRecording
+from vljepa_ros.teaching.teaching_report import (
+    NOT_LABELLED,
+    PAGE,
+    REPORT,
+    TeachingReport,
+)
 from vljepa_ros.teaching.watch import Progress, Watch
 
 
@@ -95,6 +104,7 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     """
     check_replaceable(plan.out, BUNDLE)
     watch = Watch(on_progress)
+    torch.set_num_threads(plan.threads)
     runtime = VLJepa.load(plan.bundle, threads=plan.threads)
     material = _material(plan, runtime.bundle, watch, stop)
     model = model_from_bundle(runtime.bundle)
@@ -102,7 +112,7 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     fitted = fit(
         model,
         material.taught,
-        material.split.held_out,
+        material.split.checked,
         runtime,
         plan.work,
         watch.step("learn"),
@@ -113,6 +123,8 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
         write_taught(fitted.model, runtime.bundle, material.taught, part, plan.out.name)
         report = _measured(plan, part, material, watch)
         report = replace(report, base=runtime.bundle.name, history=tuple(fitted.history))
+        if (plan.out / CARD).exists():  # the model card is written by hand
+            shutil.copy(plan.out / CARD, part)
         (part / REPORT).write_text(report.as_json(), encoding="utf-8")
         (part / PAGE).write_text(report_page(report), encoding="utf-8")
         sealed(part)
@@ -188,14 +200,16 @@ def _measured(
 ) -> TeachingReport:
     """Run the new bundle over the held-out recordings as a robot would, and judge it."""
     watch.begin("find out what is familiar")
-    bundle, notes = add_known_scenes(Bundle.load(folder), material.taught, material.split.held_out)
-    progress = watch.step("measure")
-    runtime = VLJepa.load(folder, threads=plan.threads)
     held_out = material.split.held_out
-    found = []
-    for recording in held_out.recordings:
-        found.append(measure(runtime, held_out.questions, recording))
-        progress(len(found) / len(held_out.recordings))
+    bundle, notes = add_known_scenes(Bundle.load(folder), material.taught, held_out)
+    runtime = VLJepa.load(folder, threads=plan.threads)
+    found = _run_over(runtime, held_out, held_out.recordings, watch.step("measure"))
+    seen = Seen.by(bundle, plan.image_fit)
+    unknown = unlabelled(plan.recordings, material.footage, seen, plan.work)
+    looked_at = _run_over(
+        runtime, held_out, [one for one, _ in unknown], watch.step("find what to label next")
+    )
+    runtime.close()
     figures = tuple(
         query_figures(query, question, held_out.texts[query], material.taught.recordings, found)
         for query, question in held_out.questions.items()
@@ -211,9 +225,22 @@ def _measured(
         calibration=tuple(calibrations(found, held_out)),
         unfamiliar=strange_share(found),
         needs=tuple(needed),
-        moments=tuple(moments_to_label(found, held_out.texts)),
-        recordings=tuple(material.parts()),
+        moments=tuple(moments_to_label([*found, *looked_at], held_out.texts)),
+        recordings=(*material.parts(), *(part_of(*one, NOT_LABELLED) for one in unknown)),
         labelled_s=material.labelled_s(),
         took_s=watch.took_s(),
         notes=(*notes, *(f"left out: {line}" for line in listed(material.faults))),
     )
+
+
+def _run_over(
+    runtime: VLJepa,
+    lessons: Lessons,
+    recordings: Sequence[TaughtRecording],
+    on_progress: Callable[[float], None],
+) -> list[MeasuredRecording]:
+    found = []
+    for recording in recordings:
+        found.append(measure(runtime, lessons.questions, recording))
+        on_progress(len(found) / len(recordings))
+    return found

@@ -18,6 +18,9 @@ from vljepa_ros.teaching.query_figures import QueryFigures, as_fields
 REPORT, PAGE = "teaching.json", "teaching.html"
 """Names of both in a bundle."""
 
+TAUGHT, CHECKED, HELD_OUT, NOT_LABELLED = "taught", "checked", "held out", "not labelled"
+"""What a recording was for."""
+
 _BINS = 5
 
 
@@ -68,7 +71,8 @@ class TaughtPart:
         name: what it is called.
         group: recordings of one group are taught or held out together.
         seconds: its length.
-        held_out: whether it was measured and not taught.
+        role: ``taught``, ``checked`` (it said when to stop), ``held out`` (it was measured), or
+            ``not labelled`` (it was looked at for moments to label).
         path: the file or folder; its topic, if it is a bag's.
         topic: as above.
     """
@@ -76,7 +80,7 @@ class TaughtPart:
     name: str
     group: str
     seconds: float
-    held_out: bool
+    role: str
     path: str
     topic: str
 
@@ -122,12 +126,12 @@ class TeachingReport:
     @property
     def taught(self) -> tuple[TaughtPart, ...]:
         """The recordings that were taught."""
-        return tuple(one for one in self.recordings if not one.held_out)
+        return tuple(one for one in self.recordings if one.role == TAUGHT)
 
     @property
     def held_out(self) -> tuple[TaughtPart, ...]:
         """The recordings that were measured."""
-        return tuple(one for one in self.recordings if one.held_out)
+        return tuple(one for one in self.recordings if one.role == HELD_OUT)
 
     def as_json(self) -> str:
         """Return everything as a JSON object; what was not measured is null."""
