@@ -20,7 +20,7 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.teaching.evidence_fit import LAGS, fit_evidence, pooled_clips
 from vljepa_ros.teaching.light_trainer import answers
-from vljepa_ros.teaching.method import FitSettings, fit, taught_texts
+from vljepa_ros.teaching.method import FitSettings, clip_rate, fit, taught_texts
 from vljepa_ros.teaching.seen_lessons import SeenLessons
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import Lessons
@@ -79,7 +79,7 @@ class Trial:
 
     @cached_property
     def _seen(self) -> SeenLessons:
-        rate = self.settings.rate_hz
+        rate = clip_rate(self.model.config, self.taught, self.settings)
         return SeenLessons(self.model.config, self.runtime, self.work / "trunk", rate)
 
 

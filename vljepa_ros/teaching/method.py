@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from threading import Event
 import numpy as np
 import torch
 
+from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.teaching.evidence_fit import EvidenceFit, fit_evidence
 from vljepa_ros.teaching.light_trainer import LightTrainer, TaughtTexts
@@ -36,11 +38,12 @@ class FitSettings:
     """How a model is taught; the defaults are what measured best.
 
     Attributes:
-        rate_hz: of the frames of a clip. Eight frames at 2.5 Hz reach back 2.8 s: what a robot
-            does now shows in what it did before. 0 leaves the model's own rate.
+        rate_hz: the lowest one of the frames of a clip. Eight frames at 2.5 Hz reach back 2.8 s:
+            what a robot does now shows in what it did before. Short recordings need a higher one
+            (:func:`clip_rate`).
         copies: variations of every recording, beside the recording as it is.
         most_frames: frames that the trunk is to see; fewer variations are made of much material.
-        steps: of the light parts; 0 leaves them as they are.
+        steps: of the light parts; with 0 the reading answers alone.
         batch: clips of a step.
         learning_rate: the highest one.
         weight_decay: of matrices.
@@ -76,7 +79,8 @@ class Fitted:
     Attributes:
         model: in evaluation mode, with the best weights that were found.
         history: figures of each look: ``step``, ``loss``, and ``held_out``, the mean recall over
-            the texts on held-out recordings, if there are any.
+            the texts on held-out recordings, if there are any. The first has ``evidence``, the
+            mean recall of the reading on recordings that were left out in turn.
     """
 
     model: VLJepaModel
@@ -117,13 +121,14 @@ def fit(
     if not model.config.x_encoder.trunk:
         raise TeachError("only a model on a frozen image trunk can be taught from few recordings")
     texts = taught_texts(taught, runtime)
-    seen = SeenLessons(model.config, runtime, work_dir / "trunk", settings.rate_hz)
+    rate_hz = clip_rate(model.config, taught, settings)
+    seen = SeenLessons(model.config, runtime, work_dir / "trunk", rate_hz)
     copies = seen.copies(taught, settings.copies, settings.most_frames)
     clips = seen.clips(taught, copies, lambda done: on_progress(_TRUNK_SHARE * done), stop)
     evidence = fit_evidence(
         clips, [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
     )
-    new = with_evidence(model, settings, evidence, texts)
+    new = with_evidence(model, rate_hz, evidence, texts)
     checked = seen.clips(held_out, 0) if held_out.recordings else None
     mark = _mark(settings, model, taught, held_out)
     honest = evidence.honest(clips, model.config.x_encoder.patch)
@@ -133,8 +138,24 @@ def fit(
         lambda done: on_progress(_TRUNK_SHARE + (1 - _TRUNK_SHARE) * done),
         stop,
     )
-    first = {"step": 0.0, "evidence": evidence.accuracy}
-    return Fitted(new.eval(), (first, *history))
+    return Fitted(new.eval(), (_at_first(evidence), *history))
+
+
+def clip_rate(config: ModelConfig, taught: Lessons, settings: FitSettings) -> float:
+    """Return the rate of the frames of clips, in Hz.
+
+    A clip fills at most half of a usual recording, as there would be few of them otherwise; but
+    it is no faster than the model's own.
+    """
+    lengths = [one.stamps_s[-1] - one.stamps_s[0] for one in taught.recordings]
+    usual = max(float(np.median(lengths)), 1e-3) if lengths else math.inf
+    fitting = round(2 * (config.clip_frames - 1) / usual, 1)
+    return min(max(settings.rate_hz, fitting), config.clip_rate_hz)
+
+
+def _at_first(evidence: EvidenceFit) -> Mapping[str, float]:
+    known = {"evidence": evidence.accuracy} if np.isfinite(evidence.accuracy) else {}
+    return {"step": 0.0, **known}
 
 
 def taught_texts(lessons: Lessons, runtime: FrozenParts) -> TaughtTexts:
@@ -150,9 +171,9 @@ def taught_texts(lessons: Lessons, runtime: FrozenParts) -> TaughtTexts:
 
 
 def with_evidence(
-    model: VLJepaModel, settings: FitSettings, evidence: EvidenceFit, texts: TaughtTexts
+    model: VLJepaModel, rate_hz: float, evidence: EvidenceFit, texts: TaughtTexts
 ) -> VLJepaModel:
-    """Return a copy of a model that reads the evidence, at the rate of the settings."""
+    """Return a copy of a model that reads the evidence of clips whose frames have a rate."""
     config = model.config
     count = evidence.reading.bias.size
     if count > config.x_encoder.width:
@@ -162,7 +183,7 @@ def with_evidence(
     new = VLJepaModel(
         replace(
             config,
-            clip_rate_hz=settings.rate_hz or config.clip_rate_hz,
+            clip_rate_hz=rate_hz,
             x_encoder=replace(config.x_encoder, evidence=count),
         )
     )

@@ -46,10 +46,10 @@ class SeenLessons:
             config: of the model that is taught further.
             runtime: its frozen parts.
             folder: keeps what the trunk saw.
-            rate_hz: of the frames of a clip; 0 is the model's own.
+            rate_hz: of the frames of a clip.
         """
         self._cut = ClipCut(config.clip_frames, _DENSE)
-        rate = _DENSE * (rate_hz or config.clip_rate_hz)
+        rate = _DENSE * rate_hz
         side = config.frame_pixels
         probe = np.zeros((1, side, side, 3), np.uint8)
         probe[..., 0, 0, :] = 255
@@ -60,7 +60,7 @@ class SeenLessons:
     def copies(self, lessons: Lessons, wanted: int, most_frames: int) -> int:
         """Return how many variations of each recording are made: fewer of much material."""
         frames = sum(self._cache.count(each) for each in lessons.recordings)
-        return max(1, min(wanted, most_frames // max(frames, 1) - 1))
+        return min(wanted, max(1, most_frames // max(frames, 1) - 1))
 
     def clips(
         self,
