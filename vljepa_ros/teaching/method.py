@@ -79,8 +79,8 @@ class Fitted:
     Attributes:
         model: in evaluation mode, with the best weights that were found.
         history: figures of each look: ``step``, ``loss``, and ``held_out``, the mean recall over
-            the texts on held-out recordings, if there are any. The first has ``evidence``, the
-            mean recall of the reading on recordings that were left out in turn.
+            the texts on held-out recordings; step 0 is the reading alone. The first entry has
+            ``evidence``, the mean recall of the reading on recordings that were left out in turn.
     """
 
     model: VLJepaModel
@@ -106,8 +106,8 @@ def fit(
     Args:
         model: it is left as it is.
         taught: recordings to learn from.
-        held_out: recordings that say when to end. They are no test afterwards; without any all
-            steps are taken.
+        held_out: recordings that say if the light parts gain anything, and when to end. They are
+            no test afterwards. Without any the reading answers alone.
         runtime: the bundle that the model was rebuilt from.
         work_dir: keeps what the trunk saw, and the checkpoint.
         on_progress: told which share of the work is done, 0..1.
