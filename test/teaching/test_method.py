@@ -10,14 +10,21 @@ from threading import Event
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig, YEncoderConfig
-from vljepa_ros.model.vljepa import Tokens, VLJepaModel
-from vljepa_ros.runtime.query_encoder import QueryTokens
-from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, fit
-from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
+torch = pytest.importorskip("torch", reason="the model is tested where torch is installed")
+pytest.importorskip("transformers", reason="the text towers are those of transformers")
+
+from vljepa_ros.model.config import (  # noqa: E402
+    ModelConfig,
+    PredictorConfig,
+    XEncoderConfig,
+    YEncoderConfig,
+)
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
+from vljepa_ros.runtime.query_encoder import QueryTokens  # noqa: E402
+from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, clip_rate, fit  # noqa: E402
+from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording  # noqa: E402
 
 SIDE, GRID, CHANNELS = 16, 4, 3
 SETTINGS = FitSettings(
@@ -215,6 +222,13 @@ def test_a_rare_text_is_found_as_often_as_a_frequent_one(teach: Teach) -> None:
         one.labels["side"] = labels  # type: ignore[index]
     fitted = teach(replace(taught, recordings=tuple(rare)))
     assert answers(fitted, lessons("x", "y")) > 0.8
+
+
+@pytest.mark.parametrize(("seconds", "rate_hz"), [(60.0, 1.0), (4.0, 1.5), (0.5, 5.0)])
+def test_a_clip_fits_into_short_recordings(seconds: float, rate_hz: float) -> None:
+    one = replace(recording("a"), stamps_s=np.linspace(0, seconds, 30))
+    taught = replace(lessons(), recordings=(one,))
+    assert clip_rate(CONFIG, taught, replace(SETTINGS, rate_hz=1.0)) == rate_hz
 
 
 def test_models_and_recordings_that_teach_nothing_are_refused(teach: Teach) -> None:

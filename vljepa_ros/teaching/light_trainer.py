@@ -142,6 +142,11 @@ class LightTrainer:
             The figures of each look, as :class:`~.method.Fitted` describes.
         """
         self._resume(checkpoint)
+        if not self._settings.steps:  # the reading answers alone
+            self._model.predictor.out.requires_grad_(False)
+            for one in self._model.predictor.out.parameters():
+                one.zero_()
+            return ()
         while self._step < self._settings.steps and not stop.is_set() and not self._ended:
             self._losses.append(self._learn())
             self._step += 1
@@ -156,7 +161,7 @@ class LightTrainer:
 
     def accuracy(self, clips: TaughtClips) -> float:
         """Return the mean recall over the texts of all queries, of the model as it is now."""
-        found = self.answers(clips)
+        found = answers(self._model, self._texts, clips)
         recalls = [
             float((found[there, query] == text).mean())
             for query, size in enumerate(self._texts.sizes)
@@ -164,18 +169,6 @@ class LightTrainer:
             if (there := clips.labels[:, query] == text).any()
         ]
         return float(np.mean(recalls))
-
-    @torch.no_grad()
-    def answers(self, clips: TaughtClips) -> NDArray[np.int64]:
-        """Return the number of the likeliest text of each query (clips, Q)."""
-        self._model.eval()
-        found = []
-        for start in range(0, len(clips), _AT_ONCE):
-            numbers = np.arange(start, min(start + _AT_ONCE, len(clips)))
-            visual = self._model.x_encoder(torch.from_numpy(clips.features(numbers)))
-            logits = self._logits(visual, None)
-            found.append(torch.stack([each.argmax(-1) for each in logits], 1).numpy())
-        return np.concatenate(found)
 
     def _learn(self) -> float:
         """Take one step and return its loss."""
@@ -191,7 +184,7 @@ class LightTrainer:
         )
         tokens = x.encode(patches, x.rotary(clip).rows(dropped.ids_keep))
         visual = torch.cat([tokens, self._evidence[numbers][:, None]], 1)
-        loss = self._loss(self._logits(visual, dropped), numbers)
+        loss = self._loss(text_logits(self._model, self._texts, visual, dropped), numbers)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
         self._optimiser.zero_grad()
@@ -200,16 +193,6 @@ class LightTrainer:
         self._optimiser.step()
         self._average.update()
         return float(loss.detach())
-
-    def _logits(self, visual: Tensor, dropped: TokenMask | None) -> list[Tensor]:
-        """Return for each query the logits of its texts (B, texts), as a robot has them."""
-        texts, model = self._texts, self._model
-        found = model.predictor(visual, texts.tokens[None], texts.mask[None], dropped)
-        scale = float(model.scale.detach())
-        return [
-            scale * found[:, query] @ own.T
-            for query, own in enumerate(texts.embeddings.split(texts.sizes))
-        ]
 
     def _loss(self, logits: list[Tensor], numbers: NDArray[np.int64]) -> Tensor:
         losses = []
@@ -297,6 +280,31 @@ class LightTrainer:
         self._step, self._ended = int(state["step"]), bool(state["ended"])
         self._best, self._history = state["best"], state["history"]
         self._losses = state["losses"]
+
+
+@torch.no_grad()
+def answers(model: VLJepaModel, texts: TaughtTexts, clips: TaughtClips) -> NDArray[np.int64]:
+    """Return the number of the likeliest text of each query (clips, Q), as a robot says it."""
+    model.eval()
+    found = []
+    for start in range(0, len(clips), _AT_ONCE):
+        numbers = np.arange(start, min(start + _AT_ONCE, len(clips)))
+        visual = model.x_encoder(torch.from_numpy(clips.features(numbers)))
+        logits = text_logits(model, texts, visual)
+        found.append(torch.stack([each.argmax(-1) for each in logits], 1).numpy())
+    return np.concatenate(found)
+
+
+def text_logits(
+    model: VLJepaModel, texts: TaughtTexts, visual: Tensor, dropped: TokenMask | None = None
+) -> list[Tensor]:
+    """Return for each query the logits of its texts (B, texts), as a robot has them."""
+    found = model.predictor(visual, texts.tokens[None], texts.mask[None], dropped)
+    scale = float(model.scale.detach())
+    return [
+        scale * found[:, query] @ own.T
+        for query, own in enumerate(texts.embeddings.split(texts.sizes))
+    ]
 
 
 def _light_parts(model: VLJepaModel) -> dict[str, nn.Parameter]:
