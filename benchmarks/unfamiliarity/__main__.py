@@ -81,7 +81,7 @@ def _groups(args: argparse.Namespace) -> dict[str, Sequence[Stream]]:
     }
     groups |= {f"real: {name}": films(args.real / name / "clips", args.most) for name in REAL}
     groups["street, faces, animation"] = films(args.films, args.most)
-    return groups | {fault: spoilt(held_out[::4], fault) for fault in FAULTS}
+    return groups | {fault: spoilt(held_out[::8], fault) for fault in FAULTS}
 
 
 def _cost(model: VLJepa) -> str:
@@ -104,7 +104,7 @@ def _cost(model: VLJepa) -> str:
         model.embed_clips([frames], queries)
 
     seen = milliseconds(lambda: model.see_clips([frames], []), 200)
-    compared = milliseconds(lambda: model.known_clips.of(features), 200)
+    compared = milliseconds(lambda: model.unfamiliarity(features), 200)
     whole = milliseconds(tick, 50)
     part = 100 * (seen + compared) / whole
     return (

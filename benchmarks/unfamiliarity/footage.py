@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from vljepa_ros.recordings.pixels import rgb_pixels
 OTHER_TASKS, OTHER_ROBOT = "other_tasks", "other_robot"
 """Folders of episodes without labels."""
 
-_FILM_S = 10.0  # of a film, at most
+_LONGEST_S = 10.0  # of a stream without labels
 _NS = 1e9
 
 Image = NDArray[np.uint8]
@@ -59,7 +60,10 @@ def labelled(data: Path, split: str) -> list[Stream]:
 def unlabelled(folder: Path) -> list[Stream]:
     """Return the stored episodes of a folder, without labels."""
     files = sorted(folder.glob("*.npz"))
-    return [Stream(f"{folder.name}/{file.stem}", partial(_stored, file), {}) for file in files]
+    return [
+        Stream(f"{folder.name}/{file.stem}", partial(_stored, file, _LONGEST_S), {})
+        for file in files
+    ]
 
 
 def films(folder: Path, most: int) -> list[Stream]:
@@ -77,15 +81,17 @@ def spoilt(streams: Iterable[Stream], fault: str) -> list[Stream]:
     ]
 
 
-def _stored(file: Path) -> Frames:
-    """Yield an episode's frames, at its own stamps if it has some."""
+def _stored(file: Path, longest_s: float = math.inf) -> Frames:
+    """Yield an episode's first frames, at its own stamps if it has some."""
     with np.load(file) as data:
         if "stamps_s" in data:
             stamps_s = data["stamps_s"]
         else:
             stamps_s = np.arange(len(data["ends"])) / FRAME_RATE_HZ
     frames = StoredEpisode(file, "", {}).frames()
-    yield from ((round(s * _NS), f) for s, f in zip(stamps_s, frames, strict=True))
+    for seconds, frame in zip(stamps_s, frames, strict=True):
+        if seconds <= longest_s:
+            yield round(seconds * _NS), frame
 
 
 def _film(file: Path) -> Frames:
@@ -95,7 +101,7 @@ def _film(file: Path) -> Frames:
         for frame in source.frames():
             seconds = frame.stamp_ns / _NS
             first_s = seconds if first_s is None else first_s
-            if seconds - first_s > _FILM_S:
+            if seconds - first_s > _LONGEST_S:
                 return
             if due_s is None or seconds >= due_s:
                 due_s = seconds + 0.99 / FRAME_RATE_HZ

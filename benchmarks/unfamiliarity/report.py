@@ -36,11 +36,14 @@ class Measured:
 
     def distances(self, streams: Sequence[Observed]) -> NDArray[np.float64]:
         """Return how far clips are from the known ones (n); unlike unfamiliarity without end."""
-        return np.array([self.known.distance(row) for one in streams for row in one.features])
+        return np.array([self.known.distance(row) for one in streams for row in self._seen(one)])
 
     def unfamiliarity(self, stream: Observed) -> NDArray[np.float64]:
         """Return the unfamiliarity of a stream's clips (n)."""
-        return np.array([self.known.of(row) for row in stream.features])
+        return np.array([self.known.of(row) for row in self._seen(stream)])
+
+    def _seen(self, stream: Observed) -> NDArray[np.float32]:
+        return stream.features[:, : len(self.known.mean)]
 
 
 def report(measured: Measured, calibration: Calibration, queries: Sequence[str]) -> str:
@@ -72,7 +75,7 @@ def _answers(
 ) -> Iterator[str]:
     yield (
         f"{'query':10}{'right':>8}{'of what is spoken':>20}{'spoken':>8}"
-        f"{'ECE of shares':>16}{'of scores':>12}"
+        f"{'ECE of shares':>16}{'of scores':>12}{'if spoken':>12}"
     )
     values = np.concatenate([measured.unfamiliarity(one) for one in streams])
     shares = np.concatenate([one.shares for one in streams])
@@ -80,11 +83,14 @@ def _answers(
     spoken = values <= THRESHOLD
     for column, query in enumerate(queries):
         hits, each = right[:, column], shares[:, column]
-        scores = [
-            calibration.score(query, float(share), float(value))
-            for share, value in zip(each, values, strict=True)
-        ]
+        scores = np.array(
+            [
+                calibration.score(query, float(share), float(value))
+                for share, value in zip(each, values, strict=True)
+            ]
+        )
         accuracy = f"{100 * hits.mean():8.1f}{100 * hits[spoken].mean():20.1f}"
         errors = f"{100 * calibration_error(each, hits):16.1f}"
         errors += f"{100 * calibration_error(scores, hits):12.1f}"
+        errors += f"{100 * calibration_error(scores[spoken], hits[spoken]):12.1f}"
         yield f"{query:10}{accuracy}{100 * spoken.mean():8.1f}{errors}"

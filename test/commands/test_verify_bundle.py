@@ -49,7 +49,7 @@ def test_what_a_bundle_knows_of_itself_is_verified_and_shown(bundle, capsys):
     said = capsys.readouterr().out
     assert "known clips: none, so nothing is known to be unfamiliar\n" in said
     assert "calibration: none, so scores are the decoder's shares\n" in said
-    features = np.random.default_rng(0).normal(0, 1, (40, 10, 6))
+    features = np.random.default_rng(0).normal(0, 1, (40, 10, 3))
     KnownClips.fit({f"{i}": part for i, part in enumerate(features)}).save(bundle / "known.npz")
     line = {"shares": [0.1, 0.9], "scores": [0.2, 0.8], "guess": 0.1}
     (bundle / "calibration.json").write_text(json.dumps({"phrases": {"colour": line}}))
@@ -60,7 +60,7 @@ def test_what_a_bundle_knows_of_itself_is_verified_and_shown(bundle, capsys):
     assert "ok: scores of the decoder 'phrases' are calibrated for colour" in said
     assert main(["inspect", str(bundle)]) == 0
     said = capsys.readouterr().out
-    assert "known clips: 6 features, a scale of 100 clips\n" in said
+    assert "known clips: 3 features, a scale of 400 clips\n" in said
     assert "calibration: phrases: colour\n" in said
 
 

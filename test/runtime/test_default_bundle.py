@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.reference import Reference
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,33 @@ def test_a_clip_gives_one_unit_embedding_per_query(model: VLJepa) -> None:
     embeddings = model.embed(frames, list(model.bundle.queries.values()))
     assert embeddings.shape == (len(model.bundle.queries), model.bundle.dimension)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1.0, atol=1e-4)
+
+
+def unfamiliarity(model: VLJepa, clip: NDArray[np.uint8]) -> float:
+    """Return that of a clip (T, H, W, 3)."""
+    questions = list(model.bundle.queries.values())
+    seen = model.see_clips([model.encode_frames(list(clip))], questions)
+    return model.unfamiliarity(seen.features[0])
+
+
+def test_its_own_kind_of_clip_is_familiar_and_broken_cameras_are_not(model: VLJepa) -> None:
+    own = Reference.from_bundle(model.bundle).clip
+    assert unfamiliarity(model, own) < 0.99
+    noise = np.random.default_rng(0).integers(0, 256, own.shape, np.uint8)
+    for broken in (np.zeros_like(own), noise, np.full_like(own, 255), own[..., ::-1] // 4):
+        assert unfamiliarity(model, broken) == 1.0
+
+
+@pytest.mark.parametrize("decoder", ["phrases", "sentences"])
+def test_scores_of_both_decoders_are_calibrated_for_all_queries(
+    model: VLJepa, decoder: str
+) -> None:
+    calibration = Calibration.from_bundle(model.bundle, decoder)
+    assert set(calibration.lines) == set(model.bundle.queries)
+    for query in model.bundle.queries:
+        scores = [calibration.score(query, share, 0.5) for share in (0.3, 0.6, 0.9, 1.0)]
+        assert scores == sorted(scores) and 0 < scores[-1] <= 1
+        assert calibration.score(query, 1.0, 1.0) < 0.2, "on real footage nothing is claimed"
 
 
 def test_a_query_gets_the_same_embedding_alone_and_among_others(model: VLJepa) -> None:

@@ -83,9 +83,9 @@ def test_whole_recordings_are_held_back() -> None:
     assert strange(alone) > 0.5
 
 
-@pytest.mark.parametrize(("count", "clips"), [(3, 100), (10, 5)])
+@pytest.mark.parametrize(("count", "clips"), [(4, 100), (10, 5)])
 def test_too_few_clips_are_refused_with_how_many_are_needed(count: int, clips: int) -> None:
-    with pytest.raises(TooFewClipsError, match="at least 100 clips of 4 recordings"):
+    with pytest.raises(TooFewClipsError, match="at least 100 clips of 5 recordings"):
         KnownClips.fit(recordings(count, clips))
 
 

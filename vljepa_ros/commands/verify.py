@@ -70,8 +70,9 @@ def _known(model: VLJepa) -> Iterator[str]:
 
 
 def _unfamiliarity(model: VLJepa, images: NDArray[np.uint8]) -> float:
-    frames, questions = model.encode_frames(list(images)), list(model.bundle.queries.values())
-    unfamiliarity = model.known_clips.of(model.see_clips([frames], questions).features[0])
+    frames = list(model.encode_frames(list(images)))
+    questions = list(model.bundle.queries.values())
+    unfamiliarity = model.unfamiliarity(model.see_clips([frames], questions).features[0])
     if math.isnan(unfamiliarity):
         raise CommandError(f"{model.bundle.root}: the features of a clip are not finite")
     return unfamiliarity

@@ -76,7 +76,7 @@ def _of_recording(
     )
     for span, images in clips:
         if not isinstance(images, SpanError):
-            yield LabelledClip(source.name, images, answers[span])
+            yield LabelledClip(source.name, list(images), answers[span])
 
 
 def _extent(source: Source) -> float:

@@ -66,7 +66,7 @@ class ClipEmbeddings:
         vectors: unit vectors (dimension) by query.
         unfamiliarity: share, 0..1, of known clips that look less strange (:mod:`.unfamiliarity`);
             NaN if the bundle has no statistics.
-        features: what is seen before any query (:mod:`.clip_features`); of the same length for
+        features: what is seen before any query (:mod:`.scene_features`); of the same length for
             all clips of a model.
     """
 
@@ -166,7 +166,7 @@ class ClipEmbedder:
                 clip.start_ns,
                 clip.end_ns,
                 dict(zip(queries, vectors, strict=True)),
-                self._model.known_clips.of(seen),
+                self._model.unfamiliarity(seen),
                 seen,
             )
             for (camera, clip), vectors, seen in zip(clips.items(), *found, strict=True)

@@ -30,11 +30,11 @@ from vljepa_ros.runtime.backend import (
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.bundle_files import COPY_AGAIN, EXPORT_AGAIN
 from vljepa_ros.runtime.choose import choose_backend
-from vljepa_ros.runtime.clip_features import trunk_features
 from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.reference import SAME_TEXT, DisagreementError, Reference
+from vljepa_ros.runtime.scene_features import appearance, trunk_features
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
@@ -49,7 +49,7 @@ class SeenClips(NamedTuple):
 
     Attributes:
         embeddings: (B, Q, dimension), of unit length, in the order of the clips and queries.
-        features: (B, F), what is seen before any query (:mod:`.clip_features`).
+        features: (B, F), what is seen before any query (:mod:`.scene_features`).
     """
 
     embeddings: NDArray[np.float32]
@@ -230,6 +230,21 @@ class VLJepa:
             if len(clip) != length:
                 raise ValueError(f"{len(clip)} frames, expected {length}")
 
+    def appearance(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the part of a clip's features that tells how familiar it looks."""
+        return appearance(features, has_trunk=not self.bundle.pixels)
+
+    def unfamiliarity(self, features: NDArray[np.float32]) -> float:
+        """Return the share, 0..1, of known clips that look less strange than one.
+
+        Args:
+            features: of the clip (F), from :meth:`see_clips`.
+
+        Returns:
+            NaN if the bundle has no statistics, or the features are not finite.
+        """
+        return self.known_clips.of(self.appearance(features))
+
     def embed_text(self, text: str) -> NDArray[np.float32]:
         """Return the unit embedding (dimension) of a text; read-only, shared with the cache.
 
@@ -303,7 +318,7 @@ class VLJepa:
         if embeddings.shape != expected or text.shape != (bundle.dimension,):
             cause = f"embeddings {embeddings.shape} and {text.shape}, expected {expected}"
             raise BundleError(bundle.root, cause, EXPORT_AGAIN)
-        if not self.known_clips.takes(features):
+        if not self.known_clips.takes(self.appearance(features)):
             cause = f"the statistics of known clips are not for features {features.shape}"
             raise BundleError(bundle.root, cause, EXPORT_AGAIN)
         bank = self.phrases.embeddings

@@ -127,7 +127,8 @@ def compute_statistics(model: VLJepa, known: Iterable[LabelledClip]) -> KnownCli
     queries = list(model.bundle.queries.values())[:1] if model.bundle.pixels else []
     eye = _Eye(model)
     rows = (
-        (clip.recording, eye.see(clip, queries).features[0]) for clip in islice(known, MOST_CLIPS)
+        (clip.recording, model.appearance(eye.see(clip, queries).features[0]))
+        for clip in islice(known, MOST_CLIPS)
     )
     return KnownClips.fit(by_recording(rows))
 

@@ -4,9 +4,9 @@
 A network answers whatever it is shown, and neither its probabilities nor its cosines say that it
 has never seen anything like it. Its visual features do: those of known clips lie close together.
 So a bundle keeps their mean and covariance, and a clip's Mahalanobis distance from them is
-compared with the distances of other known clips, of recordings that took no part in the mean and
-the covariance. A clip that is as far as the farthest hundredth of these has an unfamiliarity of
-0.99, whatever the model.
+compared with the distances of the known clips themselves, each from a mean and covariance that
+its own recording took no part in. A clip that is as far as the farthest hundredth of these has an
+unfamiliarity of 0.99, whatever the model.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from vljepa_ros.runtime.bundle import Bundle, BundleError
 from vljepa_ros.runtime.bundle_files import EXPORT_AGAIN
 from vljepa_ros.runtime.stored_arrays import parse_npz
 
-HELD_BACK = 0.25
-"""Share of the recordings that give the scale and not the mean."""
-
-LEAST_RECORDINGS, LEAST_CLIPS = 4, 100
+LEAST_RECORDINGS, LEAST_CLIPS = 5, 100
 """Fewer known clips say nothing about the one that comes next."""
 
+_FOLDS = 20  # a twentieth of the recordings is held back at a time, to set the scale
 _SHRINK = 0.05  # of the covariance toward its mean diagonal: few clips do not span all directions
 _SCALE = 1000  # distances that the scale is told with, at most
 _ARRAYS = ("mean", "precision", "scale")
@@ -46,7 +44,8 @@ class KnownClips:
     Attributes:
         mean: of their features (F).
         precision: inverse of the covariance of their features (F, F).
-        scale: distances of held-back known clips (n), in ascending order.
+        scale: distances of known clips while their recordings were held back (n), in ascending
+            order.
     """
 
     mean: _Floats
@@ -84,7 +83,8 @@ class KnownClips:
 
         Args:
             recordings: features (n, F) of the clips of each recording, by its name. Clips of one
-                recording resemble each other, so whole recordings are held back.
+                recording resemble each other, so whole recordings are held back, a twentieth
+                of them at a time.
 
         Raises:
             TooFewClipsError: there are fewer than :data:`LEAST_RECORDINGS` recordings or
@@ -92,15 +92,14 @@ class KnownClips:
         """
         parts = [np.asarray(recordings[name], np.float64) for name in sorted(recordings)]
         _check_enough(parts)
-        order = np.random.default_rng(0).permutation(len(parts))
-        count = max(1, round(HELD_BACK * len(parts)))
-        held_back = np.concatenate([parts[i] for i in order[:count]])
-        used = np.concatenate([parts[i] for i in order[count:]])
-        mean, precision = used.mean(axis=0), np.linalg.inv(_covariance(used))
-        known = cls(np.float32(mean), np.float32(precision), np.zeros(0, np.float32))
-        distances = np.sort([known.distance(row) for row in held_back])
-        steps = np.linspace(0, len(distances) - 1, min(_SCALE, len(distances)))
-        return cls(known.mean, known.precision, np.float32(distances[np.round(steps).astype(int)]))
+        fold_of = np.random.default_rng(0).permutation(len(parts)) % min(_FOLDS, len(parts))
+        distances = np.concatenate(
+            [_held_back_distances(parts, fold_of == fold) for fold in np.unique(fold_of)]
+        )
+        mean, precision = _mean_and_precision(np.concatenate(parts))
+        places = np.linspace(0, len(distances) - 1, min(_SCALE, len(distances)))
+        scale = np.sort(distances)[np.round(places).astype(int)]
+        return cls(mean, precision, scale.astype(np.float32))
 
     @property
     def are_there(self) -> bool:
@@ -115,7 +114,7 @@ class KnownClips:
         """Return the unfamiliarity of a clip.
 
         Args:
-            features: of the clip (F), as :mod:`.clip_features` describes.
+            features: of the clip (F), as :mod:`.scene_features` describes.
 
         Returns:
             The share, 0..1, of known clips that look less strange. NaN if there are no statistics
@@ -172,8 +171,24 @@ def _check_enough(parts: Sequence[NDArray[np.float64]]) -> None:
         )
 
 
-def _covariance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the covariance (F, F) of rows (n, F), shrunk so that it can be inverted."""
+def _held_back_distances(
+    parts: Sequence[NDArray[np.float64]], held_back: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return how far the clips of some recordings are from those of the others (n)."""
+    used = [part for part, out in zip(parts, held_back, strict=True) if not out]
+    known = KnownClips(*_mean_and_precision(np.concatenate(used)), np.zeros(0, np.float32))
+    rows = (row for part, out in zip(parts, held_back, strict=True) if out for row in part)
+    return np.array([known.distance(row) for row in rows])
+
+
+def _mean_and_precision(rows: NDArray[np.float64]) -> tuple[_Floats, _Floats]:
+    """Return the mean (F) of rows (n, F), and the inverse of their covariance (F, F).
+
+    The covariance is shrunk, so that there is an inverse.
+    """
     covariance = np.atleast_2d(np.cov(rows, rowvar=False))
-    mean = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float32).tiny)
-    return (1 - _SHRINK) * covariance + _SHRINK * mean * np.eye(len(covariance))
+    least = float(np.finfo(np.float32).tiny)  # so that features that never vary have an inverse
+    mean = max(float(np.trace(covariance)) / len(covariance), least)
+    shrunk = (1 - _SHRINK) * covariance + _SHRINK * mean * np.eye(len(covariance))
+    precision = np.linalg.inv(shrunk)
+    return rows.mean(axis=0).astype(np.float32), precision.astype(np.float32)

@@ -39,7 +39,8 @@ def main() -> None:
     known = [episode for split in KNOWN for episode in load_episodes(args.data, split)]
     unseen = load_episodes(args.data, UNSEEN)
     bundle = add_statistics(bundle, clips_of(bundle, known), clips_of(bundle, unseen))
-    size = sum(bundle.files[name].bytes for name in (bundle.known_clips, bundle.calibration))
+    names = [name for name in (bundle.known_clips, bundle.calibration) if name is not None]
+    size = sum(bundle.files[name].bytes for name in names)
     print(f"{args.bundle}: statistics of {len(known)} episodes, calibrated on {len(unseen)}")
     print(f"{size / 1e3:.0f} kB")
 

@@ -19,6 +19,15 @@ CHANGE_S = 0.8
 """Seconds between the two frames that are compared, at most the length of the clip."""
 
 
+def appearance(features: NDArray[np.float32], has_trunk: bool) -> NDArray[np.float32]:
+    """Return the part (F) of a clip's features that tells how familiar it looks.
+
+    Of a trunk's features these are the averages alone: known clips differ so much in how fast
+    things move that strange ones are not seen among them.
+    """
+    return features[: len(features) // 2] if has_trunk else features
+
+
 def trunk_features(frames: Sequence[NDArray[Any]], rate_hz: float) -> NDArray[np.float32]:
     """Return the averages of the newest frame's channels and their change (2 * C).
 

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes of the recipe as labelled clips for the statistics of its bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("tqdm", reason="the recipe needs tqdm (make train-venv)")
+
+from vljepa_ros.recipes.default_model.add_statistics import clips_of
+from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
+from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.runtime.bundle import Bundle
+
+FRAMES = 24
+
+
+def test_clips_end_every_four_frames_and_carry_the_phrase_of_their_newest_one(
+    default_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.load(default_bundle)
+    _, jpeg = cv2.imencode(".jpg", np.full((160, 160, 3), 90, np.uint8))
+    ends = np.arange(1, FRAMES + 1) * jpeg.size
+    np.savez(tmp_path / "hammer_0000.npz", jpeg=np.tile(jpeg.ravel(), FRAMES), ends=ends)
+    labels = {name: ["task:pressing the button"] * FRAMES for name in QUERY_NAMES}
+    episode = StoredEpisode(tmp_path / "hammer_0000.npz", "hammer", labels)
+    clips = list(clips_of(bundle, [episode]))
+    assert len(clips) == 3, "14 frames make the first clip, and 4 more each next one"
+    assert clips[0].recording == f"{tmp_path.name}/hammer_0000"
+    assert set(clips[0].answers) == set(bundle.queries)
+    assert set(clips[0].answers.values()) == {language.canonical("task:pressing the button")}
+    assert clips[0].images[4] is clips[1].images[2], "so no frame is encoded twice"
