@@ -25,7 +25,6 @@ QUERY = "action"
 PIXELS = 160
 _PERIOD_S = 0.2
 _QUESTION = "What is the robot doing?"
-_DROID_PACE = 2.0  # the visualizer's films run at about twice real time
 _DROID_LABELS = (
     "move",
     "pen in",
@@ -62,7 +61,7 @@ def droid(root: Path) -> Lessons:
         rows = [row for row in csv.DictReader(stream) if row["label"] in _DROID_LABELS]
     recordings = []
     for row in rows:
-        frames, stamps = _every(folder / "clips" / row["clip"], _PERIOD_S / _DROID_PACE)
+        frames, stamps = _every(folder / "clips" / row["clip"])
         labels = np.full(len(frames), _DROID_LABELS.index(row["label"]), np.int32)
         recordings.append(
             TaughtRecording(row["clip"], row["fold"], stamps, frames, {QUERY: labels})
@@ -113,12 +112,12 @@ def _labelled(path: Path, labels: Sequence[int]) -> TaughtRecording:
     return TaughtRecording(path.stem, path.stem, stamps, frames, {QUERY: numbers})
 
 
-def _every(path: Path, period_s: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Read the images of a film that are ``period_s`` apart, and give them our own period."""
+def _every(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Read the images of a film that are our period apart."""
     frames: list[NDArray[np.uint8]] = []
     with opened_clip(path) as source:
         for frame in source.frames():
-            if frame.stamp_ns / 1e9 >= len(frames) * period_s - 1e-6:
+            if frame.stamp_ns / 1e9 >= len(frames) * _PERIOD_S - 1e-6:
                 frames.append(_fitted(rgb_pixels(frame)))
     return np.stack(frames), np.arange(len(frames)) * _PERIOD_S
 

@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vljepa_ros.teaching.label_row import LabelFault, LabelRow
 from vljepa_ros.teaching.read_labels import label_rows
@@ -178,3 +180,28 @@ def test_a_name_that_two_recordings_have(recordings: Path, tmp_path: Path) -> No
     (recordings / "one.mkv").touch()
     _, faults = read(tmp_path / "l.csv", "file,text\none,x\n", recordings)
     assert "write the ending" in faults[0].cause
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".srt", ".vtt"])
+def test_whatever_a_file_holds_ends_in_rows_and_faults(
+    tmp_path_factory: pytest.TempPathFactory, ending: str
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "one.mp4").touch()
+    file = folder / f"one{ending}"
+    pieces = st.sampled_from(
+        ["file,start,end,text\n", "one,", "1,", "2\n", "time", '"', "\n", "\0", "[", "{", "}"]
+        + ['{"clip": "one.mp4", "label": ', "1e999", '"a"}', "00:01 --> 00:02\n", "-->", "<v "]
+    )
+
+    recordings = RecordingsFolder(folder)
+
+    @settings(max_examples=30)
+    @given(st.lists(pieces | st.text(max_size=5), max_size=12))
+    def check(parts: list[str]) -> None:
+        file.write_bytes("".join(parts).encode("utf-8", "surrogatepass"))
+        rows, faults = label_rows([file], recordings)
+        assert all(row.text and row.footage.path.exists() for row in rows)
+        assert all(fault.cause for fault in faults)
+
+    check()

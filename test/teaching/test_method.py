@@ -10,14 +10,21 @@ from threading import Event
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig, YEncoderConfig
-from vljepa_ros.model.vljepa import Tokens, VLJepaModel
-from vljepa_ros.runtime.query_encoder import QueryTokens
-from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, fit
-from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
+torch = pytest.importorskip("torch", reason="the model is tested where torch is installed")
+pytest.importorskip("transformers", reason="the text towers are those of transformers")
+
+from vljepa_ros.model.config import (  # noqa: E402
+    ModelConfig,
+    PredictorConfig,
+    XEncoderConfig,
+    YEncoderConfig,
+)
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
+from vljepa_ros.runtime.query_encoder import QueryTokens  # noqa: E402
+from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, clip_rate, fit  # noqa: E402
+from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording  # noqa: E402
 
 SIDE, GRID, CHANNELS = 16, 4, 3
 SETTINGS = FitSettings(
@@ -180,10 +187,11 @@ def test_a_run_that_was_stopped_ends_where_one_without_a_stop_does(teach: Teach)
         if done > 0.75:
             stop.set()
 
-    halted = teach(folder="stopped", stop=stop, on_progress=stop_half_way)
-    resumed = teach(folder="stopped")
-    whole = teach(folder="whole")
-    assert not all(torch.equal(one, weights(whole)[n]) for n, one in weights(halted).items())
+    given = {"held_out": lessons("h"), "settings": replace(SETTINGS, patience=9)}
+    halted = teach(folder="stopped", stop=stop, on_progress=stop_half_way, **given)
+    resumed = teach(folder="stopped", **given)
+    whole = teach(folder="whole", **given)
+    assert len(halted.history) < len(whole.history)
     assert all(torch.equal(one, weights(whole)[n]) for n, one in weights(resumed).items())
     assert resumed.history == whole.history
 
@@ -206,6 +214,33 @@ def test_it_ends_early_if_held_out_recordings_gain_nothing_and_keeps_the_best(
     assert len(seen) - 1 - int(np.argmax(seen)) == 2
 
 
+def test_the_light_parts_stay_as_they_were_if_nobody_can_say_that_they_help(
+    teach: Teach, model: VLJepaModel
+) -> None:
+    found = teach().model.state_dict()
+    assert all(torch.equal(one, found[name]) for name, one in model.state_dict().items())
+
+
+def test_the_light_parts_answer_if_they_help(teach: Teach, model: VLJepaModel) -> None:
+    """Which half is bright says nothing if what is asked is whether it just changed."""
+    taught, held_out = (
+        replace(one, recordings=tuple(_changes(each) for each in one.recordings))
+        for one in (lessons("a", "b", "c"), lessons("h", "i"))
+    )
+    settings = replace(SETTINGS, steps=120, check_every=20, learning_rate=5e-3, kept_tokens=1.0)
+    fitted = teach(taught, held_out, settings=settings)
+    seen = [one["held_out"] for one in fitted.history if "held_out" in one]
+    assert max(seen) > seen[0]
+    before = model.predictor.out.weight
+    assert not torch.equal(fitted.model.predictor.out.weight, before)
+
+
+def _changes(one: TaughtRecording) -> TaughtRecording:
+    side = one.labels["side"]
+    changed = np.abs(np.diff(side, prepend=side[:1], n=1)).astype(np.int32)
+    return replace(one, labels={**one.labels, "side": np.maximum(changed, np.roll(changed, 1))})
+
+
 def test_a_rare_text_is_found_as_often_as_a_frequent_one(teach: Teach) -> None:
     taught = lessons("a", "b", "c", "d")
     rare = [replace(one, labels=dict(one.labels)) for one in taught.recordings]
@@ -215,6 +250,13 @@ def test_a_rare_text_is_found_as_often_as_a_frequent_one(teach: Teach) -> None:
         one.labels["side"] = labels  # type: ignore[index]
     fitted = teach(replace(taught, recordings=tuple(rare)))
     assert answers(fitted, lessons("x", "y")) > 0.8
+
+
+@pytest.mark.parametrize(("seconds", "rate_hz"), [(60.0, 1.0), (4.0, 1.5), (0.5, 5.0)])
+def test_a_clip_fits_into_short_recordings(seconds: float, rate_hz: float) -> None:
+    one = replace(recording("a"), stamps_s=np.linspace(0, seconds, 30))
+    taught = replace(lessons(), recordings=(one,))
+    assert clip_rate(CONFIG, taught, replace(SETTINGS, rate_hz=1.0)) == rate_hz
 
 
 def test_models_and_recordings_that_teach_nothing_are_refused(teach: Teach) -> None:

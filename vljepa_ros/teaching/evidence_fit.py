@@ -20,8 +20,11 @@ from vljepa_ros.teaching.taught_recording import UNLABELLED
 
 Floats = NDArray[np.float32]
 
-_LAGS = (1, 2, 4, 7)  # frames of the clip
+LAGS = (1, 2, 4, 7)
+"""Frames of the clip to which the newest one is compared."""
+
 _PENALTIES = (0.3, 1.0, 3.0, 10.0)
+_USUAL_PENALTY, _USUAL_SHARPNESS = 1.0, 5.0  # if nothing can be left out to find them
 _MOST_CLIPS = 3000
 _FOLDS = 5
 _SHARPNESS = np.geomspace(0.5, 30.0, 15)
@@ -45,18 +48,22 @@ class EvidenceFit:
 
     Attributes:
         reading: taught on all recordings.
-        honest: evidence of every clip (clips, texts), by a reading that was not taught on its
-            recording if there are at least two.
-        accuracy: mean recall of ``honest`` on recordings as they are, of the first query.
+        left_out: for each part of the recordings, a reading that was not taught on it; the same
+            as ``reading`` if there is one recording only.
+        accuracy: mean recall of these on what they do not know, in recordings as they are.
     """
 
     reading: Reading
-    honest: Floats
+    left_out: tuple[Reading, ...]
     accuracy: float
+
+    def honest(self, clips: TaughtClips, patch: int) -> Floats:
+        """Return the evidence of every taught clip (clips, texts), by who does not know it."""
+        return np.float32(_read(clips, self.left_out, _folds(clips.recording), patch))
 
 
 def fit_evidence(
-    clips: TaughtClips, sizes: Sequence[int], patch: int, seed: int = 0
+    clips: TaughtClips, sizes: Sequence[int], patch: int, lags: Sequence[int] = LAGS
 ) -> EvidenceFit:
     """Find the reading of some clips.
 
@@ -64,36 +71,42 @@ def fit_evidence(
         clips: what is taught.
         sizes: how many texts each query has.
         patch: side of the patches whose means are read.
-        seed: of the choice of clips, if there are more than can be taken.
+        lags: frames of the clip to which the newest one is compared.
     """
-    chosen = _chosen(clips, seed)
-    ridge = _Ridge(clips, chosen, sizes, patch)
-    folds = _folds(clips.recording)
-    penalty = ridge.best_penalty(folds[chosen]) if folds.max() else 1.0
-    left_out = [ridge.reading(penalty, folds[chosen] != fold) for fold in range(folds.max() + 1)]
-    reading = ridge.reading(penalty, np.ones(len(chosen), bool))
-    honest = _read(clips, left_out if folds.max() else [reading], folds, patch)
-    sharpness = _sharpness(honest, clips, sizes) if folds.max() else np.full(sum(sizes), 5.0)
-    accuracy = _recall(honest, clips, sizes)
-    scaled = Reading(reading.weight * sharpness, reading.bias * sharpness)
-    return EvidenceFit(_floats(scaled), np.float32(honest * sharpness), accuracy)
-
-
-def _floats(reading: Reading) -> Reading:
-    return Reading(np.float32(reading.weight), np.float32(reading.bias))
+    chosen = _chosen(clips)
+    ridge = _Ridge(clips, chosen, sizes, patch, lags)
+    folds = _folds(clips.recording)[chosen]
+    everything = np.ones(len(chosen), bool)
+    if not folds.max():  # one recording: nothing is left out
+        reading = ridge.reading(_USUAL_PENALTY, everything, np.full(sum(sizes), _USUAL_SHARPNESS))
+        return EvidenceFit(reading, (reading,), float("nan"))
+    scores = {penalty: ridge.left_out_scores(penalty, folds) for penalty in _PENALTIES}
+    recalls = {penalty: ridge.recall(found) for penalty, found in scores.items()}
+    best = max(recalls, key=lambda penalty: recalls[penalty])
+    sharpness = ridge.sharpness(scores[best])
+    left_out = [ridge.reading(best, folds != fold, sharpness) for fold in range(folds.max() + 1)]
+    reading = ridge.reading(best, everything, sharpness)
+    return EvidenceFit(reading, tuple(left_out), recalls[best])
 
 
 class _Ridge:
     """Ridge regression in its dual form: few clips, many values."""
 
     def __init__(
-        self, clips: TaughtClips, chosen: NDArray[np.int64], sizes: Sequence[int], patch: int
+        self,
+        clips: TaughtClips,
+        chosen: NDArray[np.int64],
+        sizes: Sequence[int],
+        patch: int,
+        lags: Sequence[int],
     ) -> None:
         labels = clips.labels[chosen]
         self._plain, self._labels, self._sizes = clips.plain[chosen], labels, sizes
         self._frames = clips.shape.frames
+        self._lags = sorted({min(lag, self._frames - 1) for lag in lags} - {0})
         parts = [
-            _changes(_pooled(clips, chosen[i : i + 64], patch)) for i in range(0, len(chosen), 64)
+            _changes(pooled_clips(clips, chosen[i : i + 64], patch), self._lags)
+            for i in range(0, len(chosen), 64)
         ]
         values = np.concatenate(parts)
         self._mean = values.mean(0)
@@ -105,25 +118,39 @@ class _Ridge:
         self._unit = float(np.trace(self._gram)) / len(chosen)
         self._targets = _targets(labels, sizes) * self._root
 
-    def best_penalty(self, folds: NDArray[np.int64]) -> float:
-        """Return the penalty with the best mean recall on recordings that are left out."""
-        recalls = []
-        for penalty in _PENALTIES:
-            scores = np.zeros(self._targets.shape)
-            for fold in range(folds.max() + 1):
-                left_out, taught = folds == fold, folds != fold
-                found = self._gram[np.ix_(left_out, taught)] @ self._dual(penalty, taught)
-                scores[left_out] = found / self._root[left_out]
-            scores += _prior(self._sizes)
-            recalls.append(_mean_recall(scores, self._labels, self._sizes, self._plain))
-        return _PENALTIES[int(np.argmax(recalls))]
+    def left_out_scores(self, penalty: float, folds: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of all clips (clips, texts), each taught on the other parts."""
+        scores = np.zeros(self._targets.shape)
+        for fold in range(folds.max() + 1):
+            left_out, taught = folds == fold, folds != fold
+            found = self._gram[np.ix_(left_out, taught)] @ self._dual(penalty, taught)
+            scores[left_out] = found / self._root[left_out]
+        return scores + _prior(self._sizes)
 
-    def reading(self, penalty: float, taught: NDArray[np.bool_]) -> Reading:
-        """Return the map that some of the clips teach, of pooled clips."""
+    def recall(self, scores: NDArray[np.float64]) -> float:
+        """Return the mean recall of scores in recordings as they are."""
+        return _mean_recall(scores, self._labels, self._sizes, self._plain)
+
+    def sharpness(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return for each text the factor that makes its query's scores the likeliest logits."""
+        factors, start = [], 0
+        for size, labels in zip(self._sizes, self._labels.T, strict=True):
+            used = (labels != UNLABELLED) & self._plain
+            of_query = scores[used, start : start + size]
+            fits = [_log_likelihood(factor * of_query, labels[used]) for factor in _SHARPNESS]
+            factors.append(np.full(size, _SHARPNESS[int(np.argmax(fits))]))
+            start += size
+        return np.concatenate(factors)
+
+    def reading(
+        self, penalty: float, taught: NDArray[np.bool_], sharpness: NDArray[np.float64]
+    ) -> Reading:
+        """Return the map of pooled clips that some of the clips teach; its scores are logits."""
         dual = self._dual(penalty, taught) * self._root[taught]
         weight = (self._values[taught].T @ np.float32(dual)) / self._spread[:, None]
         bias = _prior(self._sizes) - self._mean @ weight
-        return Reading(_of_frames(weight, self._frames), bias)
+        of_frames = _of_frames(weight, self._frames, self._lags)
+        return Reading(np.float32(of_frames * sharpness), np.float32(bias * sharpness))
 
     def _dual(self, penalty: float, taught: NDArray[np.bool_]) -> NDArray[np.float64]:
         gram = self._gram[np.ix_(taught, taught)]
@@ -132,7 +159,7 @@ class _Ridge:
         return found
 
 
-def _pooled(clips: TaughtClips, numbers: NDArray[np.int64], patch: int) -> Floats:
+def pooled_clips(clips: TaughtClips, numbers: NDArray[np.int64], patch: int) -> Floats:
     """Return the means of the patches of some clips (B, T, values)."""
     found = clips.features(numbers)
     b, t, c, h, w = found.shape
@@ -140,23 +167,19 @@ def _pooled(clips: TaughtClips, numbers: NDArray[np.int64], patch: int) -> Float
     return cut.mean((4, 6)).reshape(b, t, -1)
 
 
-def _lags(frames: int) -> list[int]:
-    return sorted({min(lag, frames - 1) for lag in _LAGS} - {0})
-
-
-def _changes(pooled: Floats) -> Floats:
+def _changes(pooled: Floats, lags: Sequence[int]) -> Floats:
     """Return the newest frame and its change since earlier ones (B, (1 + lags) * values)."""
     newest = pooled[:, -1]
-    changes = [newest - pooled[:, -1 - lag] for lag in _lags(pooled.shape[1])]
+    changes = [newest - pooled[:, -1 - lag] for lag in lags]
     return np.concatenate([newest, *changes], 1)
 
 
-def _of_frames(weight: Floats, frames: int) -> Floats:
+def _of_frames(weight: Floats, frames: int, lags: Sequence[int]) -> Floats:
     """Turn the weight of newest frame and changes into the weight of the frames."""
-    parts = np.split(weight, 1 + len(_lags(frames)))
+    parts = np.split(weight, 1 + len(lags))
     of_frames = np.zeros((frames, *parts[0].shape), np.float32)
     of_frames[-1] = sum(parts)
-    for lag, part in zip(_lags(frames), parts[1:], strict=True):
+    for lag, part in zip(lags, parts[1:], strict=True):
         of_frames[-1 - lag] -= part
     return of_frames.reshape(-1, weight.shape[1])
 
@@ -174,11 +197,11 @@ def _targets(labels: NDArray[np.int32], sizes: Sequence[int]) -> NDArray[np.floa
     return np.concatenate(targets, 1)
 
 
-def _chosen(clips: TaughtClips, seed: int) -> NDArray[np.int64]:
+def _chosen(clips: TaughtClips) -> NDArray[np.int64]:
     """Return the clips that are taken: all of them, or as many of each text as can be."""
     if len(clips) <= _MOST_CLIPS:
         return np.arange(len(clips))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     shares = clips.shares() * np.where(clips.plain, 3.0, 1.0)
     return np.sort(random.choice(len(clips), _MOST_CLIPS, replace=False, p=shares / shares.sum()))
 
@@ -198,24 +221,10 @@ def _read(
     found = np.empty((len(clips), readings[0].weight.shape[1]))
     for start in range(0, len(clips), 64):
         numbers = np.arange(start, min(start + 64, len(clips)))
-        pooled = _pooled(clips, numbers, patch).reshape(len(numbers), -1)
+        pooled = pooled_clips(clips, numbers, patch).reshape(len(numbers), -1)
         all_parts = (pooled @ weight + bias).reshape(len(numbers), len(readings), -1)
         found[numbers] = all_parts[np.arange(len(numbers)), folds[numbers]]
     return found
-
-
-def _sharpness(
-    scores: NDArray[np.float64], clips: TaughtClips, sizes: Sequence[int]
-) -> NDArray[np.float64]:
-    """Return for each text the factor that makes its query's scores the likeliest logits."""
-    factors, start = [], 0
-    for size, labels in zip(sizes, clips.labels.T, strict=True):
-        used = (labels != UNLABELLED) & clips.plain
-        of_query, true = scores[used, start : start + size], labels[used]
-        fits = [_log_likelihood(factor * of_query, true) for factor in _SHARPNESS]
-        factors.append(np.full(size, _SHARPNESS[int(np.argmax(fits))]))
-        start += size
-    return np.concatenate(factors)
 
 
 def _log_likelihood(logits: NDArray[np.float64], true: NDArray[np.int32]) -> float:
@@ -223,10 +232,6 @@ def _log_likelihood(logits: NDArray[np.float64], true: NDArray[np.int32]) -> flo
     shifted = logits - logits.max(1, keepdims=True)
     found = shifted[np.arange(len(true)), true] - np.log(np.exp(shifted).sum(1))
     return float(np.mean([found[true == text].mean() for text in np.unique(true)]))
-
-
-def _recall(scores: NDArray[np.float64], clips: TaughtClips, sizes: Sequence[int]) -> float:
-    return _mean_recall(scores, clips.labels, sizes, clips.plain)
 
 
 def _mean_recall(

@@ -32,6 +32,7 @@ _WARMUP = 20
 _LAST_RATE = 0.02  # share of the learning rate at the end
 _AT_ONCE = 64  # clips of one run without gradients
 _SAVE_EVERY = 25
+_LOUD = 50.0
 _PINV_LIMIT = 1e-2  # texts that are nearer to each other than that are not told apart further
 
 History = list[dict[str, float]]
@@ -113,6 +114,7 @@ class LightTrainer:
         self._evidence = pad(torch.from_numpy(evidence), (0, width - evidence.shape[1]))
         self._shares, self._weights = clips.shares(), clips.weights()
         self._trained = _light_parts(model)
+        self._first = {name: one.detach().clone() for name, one in self._trained.items()}
         matrices = [one for one in self._trained.values() if one.ndim > 1]
         others = [one for one in self._trained.values() if one.ndim < 2]
         self._optimiser = torch.optim.AdamW(
@@ -131,7 +133,9 @@ class LightTrainer:
     def run(
         self, checkpoint: Path, on_progress: Callable[[float], None], stop: Event
     ) -> tuple[Mapping[str, float], ...]:
-        """Train to the end or the stop, leave the best weights in the model.
+        """Train to the end or the stop, and leave the best that was found in the model.
+
+        That is the reading alone, if no recording is held out that shows a gain over it.
 
         Args:
             checkpoint: what to continue from, if it is there; written as it goes on.
@@ -141,7 +145,12 @@ class LightTrainer:
         Returns:
             The figures of each look, as :class:`~.method.Fitted` describes.
         """
+        if self._held_out is None or not self._settings.steps:
+            _alone(self._model)
+            return ()
         self._resume(checkpoint)
+        if not self._history:
+            self._history.append({"step": 0.0, "held_out": self._reading_alone()})
         while self._step < self._settings.steps and not stop.is_set() and not self._ended:
             self._losses.append(self._learn())
             self._step += 1
@@ -151,12 +160,12 @@ class LightTrainer:
                 self._losses.clear()
             if self._step % _SAVE_EVERY == 0:
                 self._save(checkpoint)
-        self._finish(checkpoint, stopped=stop.is_set())
+        self._finish(checkpoint)
         return tuple(self._history)
 
     def accuracy(self, clips: TaughtClips) -> float:
         """Return the mean recall over the texts of all queries, of the model as it is now."""
-        found = self.answers(clips)
+        found = answers(self._model, self._texts, clips)
         recalls = [
             float((found[there, query] == text).mean())
             for query, size in enumerate(self._texts.sizes)
@@ -164,18 +173,6 @@ class LightTrainer:
             if (there := clips.labels[:, query] == text).any()
         ]
         return float(np.mean(recalls))
-
-    @torch.no_grad()
-    def answers(self, clips: TaughtClips) -> NDArray[np.int64]:
-        """Return the number of the likeliest text of each query (clips, Q)."""
-        self._model.eval()
-        found = []
-        for start in range(0, len(clips), _AT_ONCE):
-            numbers = np.arange(start, min(start + _AT_ONCE, len(clips)))
-            visual = self._model.x_encoder(torch.from_numpy(clips.features(numbers)))
-            logits = self._logits(visual, None)
-            found.append(torch.stack([each.argmax(-1) for each in logits], 1).numpy())
-        return np.concatenate(found)
 
     def _learn(self) -> float:
         """Take one step and return its loss."""
@@ -191,7 +188,7 @@ class LightTrainer:
         )
         tokens = x.encode(patches, x.rotary(clip).rows(dropped.ids_keep))
         visual = torch.cat([tokens, self._evidence[numbers][:, None]], 1)
-        loss = self._loss(self._logits(visual, dropped), numbers)
+        loss = self._loss(text_logits(self._model, self._texts, visual, dropped), numbers)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
         self._optimiser.zero_grad()
@@ -200,16 +197,6 @@ class LightTrainer:
         self._optimiser.step()
         self._average.update()
         return float(loss.detach())
-
-    def _logits(self, visual: Tensor, dropped: TokenMask | None) -> list[Tensor]:
-        """Return for each query the logits of its texts (B, texts), as a robot has them."""
-        texts, model = self._texts, self._model
-        found = model.predictor(visual, texts.tokens[None], texts.mask[None], dropped)
-        scale = float(model.scale.detach())
-        return [
-            scale * found[:, query] @ own.T
-            for query, own in enumerate(texts.embeddings.split(texts.sizes))
-        ]
 
     def _loss(self, logits: list[Tensor], numbers: NDArray[np.int64]) -> Tensor:
         losses = []
@@ -248,27 +235,35 @@ class LightTrainer:
         cosine = 0.5 * (1 + math.cos(math.pi * self._step / settings.steps))
         return settings.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * cosine)
 
+    def _reading_alone(self) -> float:
+        """Return the mean recall of the evidence without the transformer's answer."""
+        assert self._held_out is not None
+        step = self._model.predictor.evidence.step.weight
+        kept = step.detach().clone()
+        _alone(self._model)
+        found = self.accuracy(self._held_out)
+        with torch.no_grad():
+            step.copy_(kept)
+        return found
+
     def _look(self, loss: float) -> None:
         """Measure the averaged model on held-out clips, and keep it if it is the best."""
-        figures = {"step": float(self._step), "loss": loss}
+        assert self._held_out is not None
+        best = max(one["held_out"] for one in self._history)
         with self._average.applied():
-            if self._held_out is not None:
-                figures["held_out"] = self.accuracy(self._held_out)
-            seen = [one["held_out"] for one in self._history if "held_out" in one]
-            best = max(seen, default=-1.0)
-            if figures.get("held_out", math.inf) > best:
+            found = self.accuracy(self._held_out)
+            if found > best:
                 self._best = {name: one.detach().clone() for name, one in self._trained.items()}
-        self._history.append(figures)
-        seen.append(figures.get("held_out", 0.0))
-        since = len(seen) - 1 - int(np.argmax(seen))
-        self._ended = self._held_out is not None and since >= self._settings.patience
+        self._history.append({"step": float(self._step), "loss": loss, "held_out": found})
+        seen = [one["held_out"] for one in self._history]
+        self._ended = len(seen) - 1 - int(np.argmax(seen)) >= self._settings.patience
 
-    def _finish(self, checkpoint: Path, *, stopped: bool) -> None:
+    def _finish(self, checkpoint: Path) -> None:
         self._save(checkpoint)
-        if stopped and not self._best:  # stopped before the first look
-            self._average.apply()
+        if not self._best:
+            _alone(self._model)
         with torch.no_grad():
-            for name, value in self._best.items():
+            for name, value in (self._best or self._first).items():
                 self._trained[name].copy_(value)
 
     def _save(self, checkpoint: Path) -> None:
@@ -297,6 +292,37 @@ class LightTrainer:
         self._step, self._ended = int(state["step"]), bool(state["ended"])
         self._best, self._history = state["best"], state["history"]
         self._losses = state["losses"]
+
+
+@torch.no_grad()
+def answers(model: VLJepaModel, texts: TaughtTexts, clips: TaughtClips) -> NDArray[np.int64]:
+    """Return the number of the likeliest text of each query (clips, Q), as a robot says it."""
+    model.eval()
+    found = []
+    for start in range(0, len(clips), _AT_ONCE):
+        numbers = np.arange(start, min(start + _AT_ONCE, len(clips)))
+        visual = model.x_encoder(torch.from_numpy(clips.features(numbers)))
+        logits = text_logits(model, texts, visual)
+        found.append(torch.stack([each.argmax(-1) for each in logits], 1).numpy())
+    return np.concatenate(found)
+
+
+def text_logits(
+    model: VLJepaModel, texts: TaughtTexts, visual: Tensor, dropped: TokenMask | None = None
+) -> list[Tensor]:
+    """Return for each query the logits of its texts (B, texts), as a robot has them."""
+    found = model.predictor(visual, texts.tokens[None], texts.mask[None], dropped)
+    scale = float(model.scale.detach())
+    return [
+        scale * found[:, query] @ own.T
+        for query, own in enumerate(texts.embeddings.split(texts.sizes))
+    ]
+
+
+@torch.no_grad()
+def _alone(model: VLJepaModel) -> None:
+    """Let the evidence outweigh the transformer, which still answers what was not taught."""
+    model.predictor.evidence.step.weight *= _LOUD
 
 
 def _light_parts(model: VLJepaModel) -> dict[str, nn.Parameter]:

@@ -14,40 +14,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.vljepa import VLJepaModel
-from vljepa_ros.runtime.query_encoder import QueryTokens
 from vljepa_ros.teaching.evidence_fit import EvidenceFit, fit_evidence
 from vljepa_ros.teaching.light_trainer import LightTrainer, TaughtTexts
-from vljepa_ros.teaching.taught_clips import ClipCut, TaughtClips
+from vljepa_ros.teaching.seen_lessons import FrozenParts, SeenLessons
 from vljepa_ros.teaching.taught_recording import Lessons
-from vljepa_ros.teaching.trunk_cache import TrunkCache
 
 _TRUNK_SHARE = 0.5  # of the progress; what the trunk costs and what learning costs is alike
-_DENSE = 2  # clips end at twice the rate of their frames
-
-
-class Runtime(Protocol):
-    """What stays as it is: the trunk and the text side of the bundle that is taught further."""
-
-    def encode_frames(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Return feature maps (B, C, h, w) of RGB images."""
-
-    def encode_query(self, text: str) -> QueryTokens:
-        """Return the tokens of a query."""
-
-    def embed_text(self, text: str) -> NDArray[np.float32]:
-        """Return the unit embedding of a text."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +38,12 @@ class FitSettings:
     """How a model is taught; the defaults are what measured best.
 
     Attributes:
-        rate_hz: of the frames of a clip. Eight frames at 2.5 Hz reach back 2.8 s: what a robot
-            does now shows in what it did before. 0 leaves the model's own rate.
+        rate_hz: the lowest one of the frames of a clip. Eight frames at 2.5 Hz reach back 2.8 s:
+            what a robot does now shows in what it did before. Short recordings need a higher one
+            (:func:`clip_rate`).
         copies: variations of every recording, beside the recording as it is.
         most_frames: frames that the trunk is to see; fewer variations are made of much material.
-        steps: of the light parts; 0 leaves them as they are.
+        steps: of the light parts; with 0 the reading answers alone.
         batch: clips of a step.
         learning_rate: the highest one.
         weight_decay: of matrices.
@@ -75,12 +59,12 @@ class FitSettings:
     rate_hz: float = 2.5
     copies: int = 8
     most_frames: int = 60_000
-    steps: int = 200
+    steps: int = 150
     batch: int = 32
     learning_rate: float = 5e-4
     weight_decay: float = 0.05
     average_decay: float = 0.97
-    kept_tokens: float = 0.6
+    kept_tokens: float = 0.4
     gain_noise: float = 0.15
     smoothing: float = 0.1
     check_every: int = 50
@@ -95,7 +79,8 @@ class Fitted:
     Attributes:
         model: in evaluation mode, with the best weights that were found.
         history: figures of each look: ``step``, ``loss``, and ``held_out``, the mean recall over
-            the texts on held-out recordings, if there are any.
+            the texts on held-out recordings; step 0 is the reading alone. The first entry has
+            ``evidence``, the mean recall of the reading on recordings that were left out in turn.
     """
 
     model: VLJepaModel
@@ -110,7 +95,7 @@ def fit(
     model: VLJepaModel,
     taught: Lessons,
     held_out: Lessons,
-    runtime: Runtime,
+    runtime: FrozenParts,
     work_dir: Path,
     on_progress: Callable[[float], None],
     stop: Event,
@@ -121,8 +106,8 @@ def fit(
     Args:
         model: it is left as it is.
         taught: recordings to learn from.
-        held_out: recordings that say when to end. They are no test afterwards; without any all
-            steps are taken.
+        held_out: recordings that say if the light parts gain anything, and when to end. They are
+            no test afterwards. Without any the reading answers alone.
         runtime: the bundle that the model was rebuilt from.
         work_dir: keeps what the trunk saw, and the checkpoint.
         on_progress: told which share of the work is done, 0..1.
@@ -136,25 +121,44 @@ def fit(
     if not model.config.x_encoder.trunk:
         raise TeachError("only a model on a frozen image trunk can be taught from few recordings")
     texts = taught_texts(taught, runtime)
-    material = _Material(model.config, runtime, work_dir, settings, on_progress, stop)
-    clips = material.clips(taught, material.copies(taught))
+    rate_hz = clip_rate(model.config, taught, settings)
+    seen = SeenLessons(model.config, runtime, work_dir / "trunk", rate_hz)
+    copies = seen.copies(taught, settings.copies, settings.most_frames)
+    clips = seen.clips(taught, copies, lambda done: on_progress(_TRUNK_SHARE * done), stop)
     evidence = fit_evidence(
         clips, [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
     )
-    new = with_evidence(model, settings, evidence, texts)
-    checked = material.clips(held_out, 0) if held_out.recordings else None
+    new = with_evidence(model, rate_hz, evidence, texts)
+    checked = seen.clips(held_out, 0) if held_out.recordings else None
     mark = _mark(settings, model, taught, held_out)
-    trainer = LightTrainer(new, clips, evidence.honest, texts, checked, settings)
+    honest = evidence.honest(clips, model.config.x_encoder.patch)
+    trainer = LightTrainer(new, clips, honest, texts, checked, settings)
     history = trainer.run(
         work_dir / f"fit_{mark}.pt",
         lambda done: on_progress(_TRUNK_SHARE + (1 - _TRUNK_SHARE) * done),
         stop,
     )
-    first = {"step": 0.0, "evidence": evidence.accuracy}
-    return Fitted(new.eval(), (first, *history))
+    return Fitted(new.eval(), (_at_first(evidence), *history))
 
 
-def taught_texts(lessons: Lessons, runtime: Runtime) -> TaughtTexts:
+def clip_rate(config: ModelConfig, taught: Lessons, settings: FitSettings) -> float:
+    """Return the rate of the frames of clips, in Hz.
+
+    A clip fills at most half of a usual recording, as there would be few of them otherwise; but
+    it is no faster than the model's own.
+    """
+    lengths = [one.stamps_s[-1] - one.stamps_s[0] for one in taught.recordings]
+    usual = max(float(np.median(lengths)), 1e-3) if lengths else math.inf
+    fitting = round(2 * (config.clip_frames - 1) / usual, 1)
+    return min(max(settings.rate_hz, fitting), config.clip_rate_hz)
+
+
+def _at_first(evidence: EvidenceFit) -> Mapping[str, float]:
+    known = {"evidence": evidence.accuracy} if np.isfinite(evidence.accuracy) else {}
+    return {"step": 0.0, **known}
+
+
+def taught_texts(lessons: Lessons, runtime: FrozenParts) -> TaughtTexts:
     """Return the queries' tokens and the embeddings of their texts."""
     asked = [runtime.encode_query(question) for question in lessons.questions.values()]
     texts = [text for query in lessons.questions for text in lessons.texts[query]]
@@ -167,9 +171,9 @@ def taught_texts(lessons: Lessons, runtime: Runtime) -> TaughtTexts:
 
 
 def with_evidence(
-    model: VLJepaModel, settings: FitSettings, evidence: EvidenceFit, texts: TaughtTexts
+    model: VLJepaModel, rate_hz: float, evidence: EvidenceFit, texts: TaughtTexts
 ) -> VLJepaModel:
-    """Return a copy of a model that reads the evidence, at the rate of the settings."""
+    """Return a copy of a model that reads the evidence of clips whose frames have a rate."""
     config = model.config
     count = evidence.reading.bias.size
     if count > config.x_encoder.width:
@@ -179,7 +183,7 @@ def with_evidence(
     new = VLJepaModel(
         replace(
             config,
-            clip_rate_hz=settings.rate_hz or config.clip_rate_hz,
+            clip_rate_hz=rate_hz,
             x_encoder=replace(config.x_encoder, evidence=count),
         )
     )
@@ -197,59 +201,6 @@ def with_evidence(
         answer.choose.bias.zero_()
         answer.step.weight.copy_(texts.steps() / float(model.scale))
     return new
-
-
-class _Material:
-    """What the trunk saw, and how far it is."""
-
-    def __init__(
-        self,
-        config: ModelConfig,
-        runtime: Runtime,
-        work_dir: Path,
-        settings: FitSettings,
-        on_progress: Callable[[float], None],
-        stop: Event,
-    ) -> None:
-        rate = settings.rate_hz or config.clip_rate_hz
-        self._shape, self._settings = ClipCut(config.clip_frames, _DENSE), settings
-        self._on_progress, self._stop = on_progress, stop
-        probe = np.zeros((1, config.frame_pixels, config.frame_pixels, 3), np.uint8)
-        probe[..., 0, 0, :] = 255
-        mark = hashlib.sha256(np.float32(runtime.encode_frames(list(probe))).tobytes())
-        self._cache = TrunkCache(
-            work_dir / "trunk", _Frames(runtime), mark.hexdigest(), _DENSE * rate
-        )
-
-    def copies(self, lessons: Lessons) -> int:
-        """Return how many variations of much or little material are made."""
-        frames = sum(self._cache.count(each) for each in lessons.recordings)
-        return max(1, min(self._settings.copies, self._settings.most_frames // max(frames, 1) - 1))
-
-    def clips(self, lessons: Lessons, copies: int) -> TaughtClips:
-        """Return the clips of recordings in some variations.
-
-        After a stop only what was computed before is there, at least one recording.
-        """
-        jobs = [(n, copy) for copy in range(copies + 1) for n in range(len(lessons.recordings))]
-        seen = []
-        for done, (n, copy) in enumerate(jobs):
-            recording = lessons.recordings[n]
-            if copy and self._stop.is_set() and self._cache.missing(recording, copy):
-                continue
-            seen.append((n, self._cache.get(recording, copy)))
-            self._on_progress(_TRUNK_SHARE * (done + 1) / len(jobs))
-        return TaughtClips(lessons, seen, self._shape)
-
-
-class _Frames:
-    """The trunk for a batch of frames (n, h, w, 3)."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._runtime.encode_frames(list(frames))
 
 
 def _mark(settings: FitSettings, model: VLJepaModel, taught: Lessons, held_out: Lessons) -> str:

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is taught with the same clips: our method, and what anybody would try first.
+
+All see the same frozen trunk's features of the same frames and variations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.teaching.evidence_fit import LAGS, fit_evidence, pooled_clips
+from vljepa_ros.teaching.light_trainer import answers
+from vljepa_ros.teaching.method import FitSettings, clip_rate, fit, taught_texts
+from vljepa_ros.teaching.seen_lessons import SeenLessons
+from vljepa_ros.teaching.taught_clips import TaughtClips
+from vljepa_ros.teaching.taught_recording import Lessons
+
+Answers = NDArray[np.int64]
+
+_LAG_08 = (2,)  # of clips at 2.5 Hz: 0.8 s
+_NEIGHBOURS = 5
+_SET_ASIDE = 5  # of so many taught recordings one is set aside
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One split.
+
+    Attributes:
+        model: rebuilt from the bundle.
+        runtime: the bundle.
+        taught: what is learned from.
+        tested: other recordings of the same lessons.
+        work: keeps what the trunk saw.
+        settings: of our method.
+    """
+
+    model: VLJepaModel
+    runtime: VLJepa
+    taught: Lessons
+    tested: Lessons
+    work: Path
+    settings: FitSettings
+
+    @cached_property
+    def taught_clips(self) -> TaughtClips:
+        """All clips that may be learned from."""
+        wanted, most = self.settings.copies, self.settings.most_frames
+        return self._seen.clips(self.taught, self._seen.copies(self.taught, wanted, most))
+
+    @cached_property
+    def tested_clips(self) -> TaughtClips:
+        """The clips of recordings as they are that are not learned from."""
+        return self._seen.clips(self.tested, 0)
+
+    @cached_property
+    def pooled(self) -> NDArray[np.float32]:
+        """Means of patches of the tested clips (clips, T, values)."""
+        return pooled(self.tested_clips, self.patch)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many texts each query has."""
+        return [len(texts) for texts in self.taught.texts.values()]
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch of the feature map."""
+        return self.model.config.x_encoder.patch
+
+    @cached_property
+    def _seen(self) -> SeenLessons:
+        rate = clip_rate(self.model.config, self.taught, self.settings)
+        return SeenLessons(self.model.config, self.runtime, self.work / "trunk", rate)
+
+
+def pooled(clips: TaughtClips, patch: int) -> NDArray[np.float32]:
+    """Return the means of the patches of all clips (clips, T, values)."""
+    numbers = np.array_split(np.arange(len(clips)), len(clips) // 64 + 1)
+    return np.concatenate([pooled_clips(clips, some, patch) for some in numbers if len(some)])
+
+
+def majority(trial: Trial) -> Answers:
+    """Say the most frequent text of what was taught."""
+    labels = trial.taught_clips.labels[:, 0]
+    commonest = np.bincount(labels[labels >= 0]).argmax()
+    return np.full(len(trial.tested_clips), commonest)
+
+
+def linear(trial: Trial) -> Answers:
+    """Ridge regression on the newest frame and its change over 0.8 s."""
+    return _linear(trial, _LAG_08)
+
+
+def linear_long(trial: Trial) -> Answers:
+    """Ridge regression on the newest frame and its changes over 0.4 to 2.8 s."""
+    return _linear(trial, LAGS)
+
+
+def _linear(trial: Trial, lags: tuple[int, ...]) -> Answers:
+    found = fit_evidence(trial.taught_clips, trial.sizes, trial.patch, lags)
+    read = found.reading(trial.pooled.reshape(len(trial.pooled), -1))
+    return read[:, : trial.sizes[0]].argmax(1)
+
+
+def neighbours(trial: Trial) -> Answers:
+    """Ask the nearest taught clips, by frame and change over 0.8 s; rare texts count more."""
+    clips = trial.taught_clips
+    labels, plain = clips.labels[:, 0], np.flatnonzero(clips.plain)
+    known = plain[labels[plain] >= 0]
+    parts = np.array_split(known, len(known) // 64 + 1)
+    values = np.concatenate([pooled_clips(clips, some, trial.patch) for some in parts])
+    mean, spread = values[:, -1].mean(0), values[:, -1].std(0) + 1e-3
+    ours, theirs = (_unit(each, mean, spread) for each in (trial.pooled, values))
+    near = np.argsort(-(ours @ theirs.T), 1)[:, :_NEIGHBOURS]
+    votes = np.zeros((len(ours), trial.sizes[0]))
+    weight = 1 / np.maximum(np.bincount(labels[known], minlength=trial.sizes[0]), 1)
+    for column in near.T:
+        votes[np.arange(len(ours)), labels[known][column]] += weight[labels[known][column]]
+    return votes.argmax(1)
+
+
+def _unit(
+    values: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    newest = (values[:, -1] - mean) / spread
+    change = (values[:, -1] - values[:, -1 - _LAG_08[0]]) / spread
+    joined = np.concatenate([newest, change], 1)
+    unit: NDArray[np.float32] = joined / np.linalg.norm(joined, axis=1, keepdims=True)
+    return unit
+
+
+def taught(trial: Trial) -> Answers:
+    """Our method, from the shipped weights."""
+    return _taught(trial, trial.model)
+
+
+def taught_from_random(trial: Trial) -> Answers:
+    """Our method, from random weights of X-Encoder and Predictor."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fresh = VLJepaModel(trial.model.config)
+    for part in ("y_encoder", "log_scale"):
+        setattr(fresh, part, getattr(trial.model, part))
+    return _taught(trial, fresh.eval())
+
+
+def _taught(trial: Trial, model: VLJepaModel) -> Answers:
+    recordings = trial.taught.recordings
+    aside = len(recordings) // _SET_ASIDE  # they say if the light parts help
+    fitted = fit(
+        model,
+        replace(trial.taught, recordings=recordings[aside:]),
+        replace(trial.taught, recordings=recordings[:aside]),
+        trial.runtime,
+        trial.work,
+        lambda done: None,
+        Event(),
+        trial.settings,
+    )
+    texts = taught_texts(trial.taught, trial.runtime)
+    return answers(fitted.model, texts, trial.tested_clips)[:, 0]
+
+
+CONTESTANTS: dict[str, Callable[[Trial], Answers]] = {
+    "majority": majority,
+    "nearest neighbours": neighbours,
+    "linear, change over 0.8 s": linear,
+    "linear, changes over 0.4 to 2.8 s": linear_long,
+    "teach, random weights": taught_from_random,
+    "teach": taught,
+}

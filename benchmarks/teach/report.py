@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results as a table in Markdown, a file and a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.teach.experiment import Result
+from benchmarks.teach.score import Score
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return a table for each data set: recall in percent, and within two frames."""
+    parts = []
+    for data in dict.fromkeys(one.data for one in results):
+        of_data = [one for one in results if one.data == data]
+        counts = sorted({one.episodes for one in of_data})
+        lines = [
+            f"| {data} | " + " | ".join(map(str, counts)) + " |",
+            "|---" * (len(counts) + 1) + "|",
+        ]
+        for name in dict.fromkeys(one.contestant for one in of_data):
+            found = {one.episodes: one.median() for one in of_data if one.contestant == name}
+            cells = [_cell(found[n]) if n in found else "" for n in counts]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _cell(found: Score) -> str:
+    return f"{100 * found.exact:.0f} ({100 * found.near:.0f})"
+
+
+def save(results: Sequence[Result], file: Path) -> None:
+    """Write all scores into a JSON file."""
+    rows = [vars(one) for one in results]
+    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def load(file: Path) -> list[Result]:
+    """Read what :func:`save` wrote."""
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return [
+        Result(**{**row, "scores": tuple(Score(*one) for one in row["scores"])}) for row in rows
+    ]
+
+
+def draw(results: Sequence[Result], file: Path) -> None:
+    """Draw recall against the number of episodes, a panel for each data set."""
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(one.data for one in results))
+    pyplot.rcParams.update({"svg.hashsalt": "teach", "svg.fonttype": "none"})
+    figure, axes = pyplot.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
+    for panel, data in zip(axes[0], names, strict=True):
+        of_data = [one for one in results if one.data == data]
+        for name in dict.fromkeys(one.contestant for one in of_data):
+            line = sorted(
+                (one.episodes, 100 * one.median().exact)
+                for one in of_data
+                if one.contestant == name
+            )
+            panel.plot(*zip(*line, strict=True), marker="o", markersize=3, label=name)
+        panel.set_title(data)
+        panel.set_xlabel("taught episodes")
+    axes[0][0].set_ylabel("mean recall of the newest frame (%)")
+    axes[0][0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+    pyplot.close(figure)

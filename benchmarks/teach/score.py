@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often the newest frame of a clip is named rightly, every text counting the same."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.teaching.taught_clips import TaughtClips
+
+NEAR = 2  # frames: where a state ends is a matter of taste
+
+
+class Score(NamedTuple):
+    """Mean recall over the texts, 0..1: of the frame's own text, and of one within ``NEAR``."""
+
+    exact: float
+    near: float
+
+
+def score(found: NDArray[np.int64], clips: TaughtClips) -> Score:
+    """Return the score of answers (clips) to the first query."""
+    labels = clips.labels[:, 0]
+    exact = found == labels
+    near = np.zeros(len(labels), bool)
+    for shift in range(-NEAR, NEAR + 1):
+        other = np.clip(np.arange(len(labels)) + shift, 0, len(labels) - 1)
+        near |= (found == labels[other]) & (clips.recording == clips.recording[other])
+    return Score(_mean_recall(exact, labels), _mean_recall(near, labels))
+
+
+def _mean_recall(hits: NDArray[np.bool_], labels: NDArray[np.int32]) -> float:
+    return float(np.mean([hits[labels == text].mean() for text in np.unique(labels)]))
