@@ -103,10 +103,12 @@ class Variation:
         )
         if self.blur:
             image = cv2.GaussianBlur(image, (0, 0), self.blur)
-        return self._toned(image)
+        return self._toned(np.asarray(image, np.uint8))
 
     def _toned(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        light = (image / np.float32(255)) ** np.float32(self.gamma) * np.float32(self.gains)
+        light = (image / np.float32(255)) ** np.float32(self.gamma) * np.array(
+            self.gains, np.float32
+        )
         grey = light.mean(-1, keepdims=True, dtype=np.float32)
         toned = grey + np.float32(self.saturation) * (light - grey)
         return np.asarray(np.clip(toned * 255, 0, 255) + 0.5, np.float32).astype(np.uint8)

@@ -59,7 +59,7 @@ class EvidenceFit:
 
     def honest(self, clips: TaughtClips, patch: int) -> Floats:
         """Return the evidence of every taught clip (clips, texts), by who does not know it."""
-        return np.float32(_read(clips, self.left_out, _folds(clips.recording), patch))
+        return _read(clips, self.left_out, _folds(clips.recording), patch).astype(np.float32)
 
 
 def fit_evidence(
@@ -112,9 +112,10 @@ class _Ridge:
         self._mean = values.mean(0)
         self._spread = values.std(0) + 1e-3 * values.std()
         self._values = (values - self._mean) / self._spread
-        self._root = np.sqrt(clips.shares()[chosen] / clips.shares()[chosen].mean())[:, None]
-        scaled = self._values * np.float32(self._root)
-        self._gram = np.float64(scaled @ scaled.T)
+        shares = clips.shares()[chosen]
+        self._root: NDArray[np.float64] = np.sqrt(shares / shares.mean())[:, None]
+        scaled = self._values * self._root.astype(np.float32)
+        self._gram: NDArray[np.float64] = (scaled @ scaled.T).astype(np.float64)
         self._unit = float(np.trace(self._gram)) / len(chosen)
         self._targets = _targets(labels, sizes) * self._root
 
@@ -147,10 +148,12 @@ class _Ridge:
     ) -> Reading:
         """Return the map of pooled clips that some of the clips teach; its scores are logits."""
         dual = self._dual(penalty, taught) * self._root[taught]
-        weight = (self._values[taught].T @ np.float32(dual)) / self._spread[:, None]
+        weight = (self._values[taught].T @ dual.astype(np.float32)) / self._spread[:, None]
         bias = _prior(self._sizes) - self._mean @ weight
         of_frames = _of_frames(weight, self._frames, self._lags)
-        return Reading(np.float32(of_frames * sharpness), np.float32(bias * sharpness))
+        return Reading(
+            (of_frames * sharpness).astype(np.float32), (bias * sharpness).astype(np.float32)
+        )
 
     def _dual(self, penalty: float, taught: NDArray[np.bool_]) -> NDArray[np.float64]:
         gram = self._gram[np.ix_(taught, taught)]

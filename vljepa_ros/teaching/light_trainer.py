@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch.nn.functional import pad
 from vljepa_ros.files import new_file
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.x_encoder import TokenMask
+from vljepa_ros.teaching.fit_settings import FitSettings
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import UNLABELLED
 from vljepa_ros.training.optimiser import ExponentialAverage
@@ -36,22 +37,6 @@ _LOUD = 50.0
 _PINV_LIMIT = 1e-2  # texts that are nearer to each other than that are not told apart further
 
 History = list[dict[str, float]]
-
-
-class LightSettings(Protocol):
-    """What of :class:`~.method.FitSettings` is needed here."""
-
-    steps: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    average_decay: float
-    kept_tokens: float
-    gain_noise: float
-    smoothing: float
-    check_every: int
-    patience: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -96,7 +81,7 @@ class LightTrainer:
         evidence: NDArray[np.float32],
         texts: TaughtTexts,
         held_out: TaughtClips | None,
-        settings: LightSettings,
+        settings: FitSettings,
     ) -> None:
         """Take what is needed.
 

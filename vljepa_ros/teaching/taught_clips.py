@@ -92,7 +92,8 @@ class TaughtClips:
             known = labels != UNLABELLED
             counts = np.bincount(labels[known], minlength=1)
             shares[known] += 1 / counts[labels[known]] / np.count_nonzero(counts)
-        return shares / shares.sum()
+        whole: NDArray[np.float64] = shares / shares.sum()
+        return whole
 
     def weights(self) -> NDArray[np.float32]:
         """Return how much each clip counts for each query (clips, queries).
