@@ -251,8 +251,8 @@ def _told_at(answers: StreamAnswers, state: _State, texts: Sequence[str]) -> flo
     return None
 
 
-def as_fields(figures: QueryFigures) -> Mapping[str, object]:
-    """Return figures for a JSON file; what was not measured is None."""
+def as_fields(figures: object) -> Mapping[str, object]:
+    """Return figures, a dataclass, for a JSON file; what was not measured is None."""
     return _plain(figures)  # type: ignore[return-value]
 
 
