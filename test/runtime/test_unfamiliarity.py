@@ -36,12 +36,12 @@ def copy(colour_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(colour_bundle, tmp_path / "copy"))
 
 
-def test_the_number_is_the_share_of_known_clips_that_look_less_strange() -> None:
-    known = KnownClips.fit(recordings(200))
-    others = np.concatenate(list(recordings(seed=1).values()))
-    found = np.array([known.of(np.float32(row)) for row in others])
+def test_the_number_is_the_share_of_known_recordings_that_show_nothing_as_strange() -> None:
+    known = KnownClips.fit(recordings(400))
+    others = recordings(400, seed=1).values()
+    found = np.array([max(known.of(np.float32(row)) for row in part) for part in others])
     for share in (0.1, 0.5, 0.9, 0.99):
-        assert np.mean(found < share) == pytest.approx(share, abs=0.04)
+        assert np.mean(found < share) == pytest.approx(share, abs=0.06)
 
 
 def test_what_known_clips_never_do_is_strange_though_it_is_near_them(known: KnownClips) -> None:

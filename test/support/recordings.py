@@ -27,8 +27,10 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 def picture(colour: str) -> NDArray[np.uint8]:
-    """Return a uint8 RGB image full of `colour`."""
-    return np.full((HEIGHT, WIDTH, 3), COLOURS[colour], np.uint8)
+    """Return a uint8 RGB image of `colour` with a grey thing: else the lens would be covered."""
+    image = np.full((HEIGHT, WIDTH, 3), COLOURS[colour], np.uint8)
+    image[: HEIGHT // 3, : WIDTH // 3] = 128
+    return image
 
 
 def write_video(path: Path, colours: Sequence[str], rate_hz: float = 10.0) -> Path:

@@ -67,7 +67,7 @@ class ClipEmbeddings:
         start_ns: stamp of the oldest frame.
         end_ns: stamp of the newest frame.
         vectors: unit vectors (dimension) by query.
-        unfamiliarity: share, 0..1, of known clips that look less strange (:mod:`.unfamiliarity`);
+        unfamiliarity: share, 0..1, of known recordings that show nothing as strange;
             NaN if the bundle has no statistics.
         features: what is seen before any query (:mod:`.scene_features`); of the same length for
             all clips of a model.

@@ -235,7 +235,7 @@ class VLJepa:
         return appearance(features, has_trunk=not self.bundle.pixels)
 
     def unfamiliarity(self, features: NDArray[np.float32]) -> float:
-        """Return the share, 0..1, of known clips that look less strange than one.
+        """Return the share, 0..1, of known recordings that show nothing as strange.
 
         Args:
             features: of the clip (F), from :meth:`see_clips`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,7 @@ from vljepa_ros.runtime.calibration import (
     ScoreLine,
     calibration_fields,
 )
+from vljepa_ros.runtime.camera_looks import CameraLook
 from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
 from vljepa_ros.runtime.model import SeenClips, VLJepa
 from vljepa_ros.runtime.unfamiliarity import KnownClips, by_recording
@@ -32,6 +33,8 @@ from vljepa_ros.stream.clip_window import ClipWindow
 
 KNOWN_CLIPS, CALIBRATION = "known_clips.npz", "calibration.json"
 """Names of the files in a bundle."""
+
+_OTHER_CAMERAS, _EVERY = 2, 2  # looks of a recording, and of every how many clips
 
 MOST_CLIPS = 20_000
 """Of which statistics are computed; what comes after them is not looked at."""
@@ -116,8 +119,8 @@ def add_statistics(
 def compute_statistics(model: VLJepa, known: Iterable[LabelledClip]) -> KnownClips:
     """Return the statistics of clips that the model was trained for.
 
-    A given share of the recordings is held back, to know how far from the others a known clip
-    may be.
+    Some clips are shown as other cameras would show them, too (:mod:`.camera_looks`), in two ways
+    for each recording.
 
     Raises:
         TooFewClipsError: there are too few.
@@ -125,12 +128,28 @@ def compute_statistics(model: VLJepa, known: Iterable[LabelledClip]) -> KnownCli
     """
     # The features of a trunk need no query; the X-Encoder's tokens come with any one.
     queries = list(model.bundle.queries.values())[:1] if model.bundle.pixels else []
-    eye = _Eye(model)
-    rows = (
-        (clip.recording, model.appearance(eye.see(clip, queries).features[0]))
-        for clip in islice(known, MOST_CLIPS)
-    )
-    return KnownClips.fit(by_recording(rows))
+    eye, other_eye = _Eye(model), _Eye(model)
+
+    def rows() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for number, clip in enumerate(islice(known, MOST_CLIPS)):
+            yield clip.recording, model.appearance(eye.see(clip, queries).features[0])
+            if number % _EVERY:
+                continue
+            for shown in _by_other_cameras(clip, model.bundle):
+                seen = other_eye.see(shown, queries).features[0]
+                yield clip.recording, model.appearance(seen)
+
+    return KnownClips.fit(by_recording(rows()))
+
+
+def _by_other_cameras(clip: LabelledClip, bundle: Bundle) -> Iterator[LabelledClip]:
+    for camera in range(_OTHER_CAMERAS):
+        look = CameraLook.drawn(f"{clip.recording} {camera}")
+        if bundle.pixels:
+            images = [look.of(image) for image in clip.images]
+        else:  # only the newest image counts, and what stands often is encoded once
+            images = [look.of(clip.images[-1])] * len(clip.images)
+        yield replace(clip, images=images)
 
 
 def fit_calibration(model: VLJepa, unseen: Iterable[LabelledClip]) -> dict[str, Calibration]:
@@ -192,11 +211,12 @@ class _Eye:
 
     def see(self, clip: LabelledClip, queries: Sequence[str]) -> SeenClips:
         known = {id(image): frame for image, frame in self._newest}
-        frames = [
-            known[id(image)] if id(image) in known else self._model.encode_frame(image)
-            for image in clip.images
-        ]
-        self._newest = list(zip(clip.images, frames, strict=True))
+        images = list(clip.images)
+        for image in images:
+            if id(image) not in known:
+                known[id(image)] = self._model.encode_frame(image)
+        frames = [known[id(image)] for image in images]
+        self._newest = list(zip(images, frames, strict=True))
         return self._model.see_clips([frames], queries)
 
 

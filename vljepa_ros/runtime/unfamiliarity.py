@@ -4,9 +4,13 @@
 A network answers whatever it is shown, and neither its probabilities nor its cosines say that it
 has never seen anything like it. Its visual features do: those of known clips lie close together.
 So a bundle keeps their mean and covariance, and a clip's Mahalanobis distance from them is
-compared with the distances of the known clips themselves, each from a mean and covariance that
-its own recording took no part in. A clip that is as far as the farthest hundredth of these has an
-unfamiliarity of 0.99, whatever the model.
+compared with those of the known recordings: of the strangest clip of each, from a mean and
+covariance that the recording took no part in. A clip that is farther than the strangest clips of
+99 of 100 known recordings has an unfamiliarity of 0.99, whatever the model.
+
+Recordings are compared, not clips, because what is strange about a recording, its light or a
+colour, is strange about all its clips: else a known recording in a hundred would be doubted from
+its beginning to its end.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from vljepa_ros.runtime.stored_arrays import parse_npz
 LEAST_RECORDINGS, LEAST_CLIPS = 5, 100
 """Fewer known clips say nothing about the one that comes next."""
 
-_FOLDS = 20  # a twentieth of the recordings is held back at a time, to set the scale
+_FOLDS = 5  # a fifth of the recordings is held back at a time, to set the scale
 _SHRINK = 0.05  # of the covariance toward its mean diagonal: few clips do not span all directions
 _SCALE = 1000  # distances that the scale is told with, at most
 _ARRAYS = ("mean", "precision", "scale")
@@ -44,8 +48,8 @@ class KnownClips:
     Attributes:
         mean: of their features (F).
         precision: inverse of the covariance of their features (F, F).
-        scale: distances of known clips while their recordings were held back (n), in ascending
-            order.
+        scale: distance of the strangest clip of each known recording while it was held back (n),
+            in ascending order.
     """
 
     mean: _Floats
@@ -83,8 +87,8 @@ class KnownClips:
 
         Args:
             recordings: features (n, F) of the clips of each recording, by its name. Clips of one
-                recording resemble each other, so whole recordings are held back, a twentieth
-                of them at a time.
+                recording resemble each other, so whole recordings are held back, a fifth of them
+                at a time.
 
         Raises:
             TooFewClipsError: there are fewer than :data:`LEAST_RECORDINGS` recordings or
@@ -93,12 +97,12 @@ class KnownClips:
         parts = [np.asarray(recordings[name], np.float64) for name in sorted(recordings)]
         _check_enough(parts)
         fold_of = np.random.default_rng(0).permutation(len(parts)) % min(_FOLDS, len(parts))
-        distances = np.concatenate(
-            [_held_back_distances(parts, fold_of == fold) for fold in np.unique(fold_of)]
+        farthest = np.concatenate(
+            [_held_back_farthest(parts, fold_of == fold) for fold in np.unique(fold_of)]
         )
         mean, precision = _mean_and_precision(np.concatenate(parts))
-        places = np.linspace(0, len(distances) - 1, min(_SCALE, len(distances)))
-        scale = np.sort(distances)[np.round(places).astype(int)]
+        places = np.linspace(0, len(farthest) - 1, min(_SCALE, len(farthest)))
+        scale = np.sort(farthest)[np.round(places).astype(int)]
         return cls(mean, precision, scale.astype(np.float32))
 
     @property
@@ -117,8 +121,8 @@ class KnownClips:
             features: of the clip (F), as :mod:`.scene_features` describes.
 
         Returns:
-            The share, 0..1, of known clips that look less strange. NaN if there are no statistics
-            or the features are not finite.
+            The share, 0..1, of known recordings that show nothing as strange. NaN if there are no
+            statistics or the features are not finite.
         """
         if not self.are_there:
             return math.nan
@@ -171,14 +175,14 @@ def _check_enough(parts: Sequence[NDArray[np.float64]]) -> None:
         )
 
 
-def _held_back_distances(
+def _held_back_farthest(
     parts: Sequence[NDArray[np.float64]], held_back: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return how far the clips of some recordings are from those of the others (n)."""
+    """Return how far the strangest clip of each of some recordings is from the others (n)."""
     used = [part for part, out in zip(parts, held_back, strict=True) if not out]
     known = KnownClips(*_mean_and_precision(np.concatenate(used)), np.zeros(0, np.float32))
-    rows = (row for part, out in zip(parts, held_back, strict=True) if out for row in part)
-    return np.array([known.distance(row) for row in rows])
+    out = [part for part, out in zip(parts, held_back, strict=True) if out]
+    return np.array([max(known.distance(row) for row in part) for part in out])
 
 
 def _mean_and_precision(rows: NDArray[np.float64]) -> tuple[_Floats, _Floats]:
