@@ -16,7 +16,7 @@ import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from support.colour_bundle import colour_frame
+from support.colour_bundle import scene_frame
 from support.film import PERIOD
 from support.ros import DEADLINE_S, Bench
 from vljepa_msgs.msg import States
@@ -209,7 +209,7 @@ def filming(ros: Bench) -> Iterator[None]:
     camera, stamps = ros.camera(), count(ros.node.get_clock().now().nanoseconds, 2 * PERIOD)
 
     def shoot() -> None:
-        camera.send(colour_frame("red"), next(stamps))
+        camera.send(scene_frame("red"), next(stamps))
 
     timer = ros.node.create_timer(0.2, shoot)
     camera.wait_matched()
