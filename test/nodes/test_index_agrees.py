@@ -88,6 +88,8 @@ def test_an_index_says_what_the_nodes_say(
     ros.wait(lambda: embedder.phase is Phase.ACTIVE, "the embedder")
     ros.wait(lambda: readers(embedder, "/embedder/embedding") == 2, "readers of embeddings")
     play(ros, embedder, embeddings, excerpt)
+    heard = describer._worker.cameras[""].listener.rate  # the describer may be behind the test
+    ros.wait(lambda: heard.total == len(embeddings), "the describer has heard all")
     describer.trigger_deactivate()
     store, recording = indexed(tmp_path / "store", excerpt, default_bundle)
     offline = store.segments(recording)
