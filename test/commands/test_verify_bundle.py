@@ -60,7 +60,7 @@ def test_what_a_bundle_knows_of_itself_is_verified_and_shown(bundle, capsys):
     assert "ok: scores of the decoder 'phrases' are calibrated for colour" in said
     assert main(["inspect", str(bundle)]) == 0
     said = capsys.readouterr().out
-    assert "known clips: 3 features, a scale of 400 clips\n" in said
+    assert "known clips: 3 features, a scale of 40 recordings\n" in said
     assert "calibration: phrases: colour\n" in said
 
 

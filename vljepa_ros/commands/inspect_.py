@@ -63,7 +63,7 @@ def _known(bundle: Bundle) -> str:
     known = KnownClips.from_bundle(bundle)
     if not known.are_there:
         return "none, so nothing is known to be unfamiliar"
-    return f"{len(known.mean)} features, a scale of {len(known.scale)} clips"
+    return f"{len(known.mean)} features, a scale of {len(known.scale)} recordings"
 
 
 def _calibrated(bundle: Bundle) -> str:
