@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 
@@ -83,6 +85,14 @@ def saved(page: Any, server: ReviewServer, *spans: tuple[float, float, str]) -> 
     """Wait until the page has saved, and check what is on the disk."""
     expect(page.locator("#said")).to_contain_text("a person said")
     assert corrections(server) == [("colour", *span) for span in spans]
+
+
+def test_a_recording_may_be_named_by_its_path(server: ReviewServer, visit: Any) -> None:
+    """The report of `vljepa teach` links to moments like this."""
+    with urlopen(f"{server.address}api/recordings") as answer:
+        path = json.load(answer)[0]["path"]
+    page = visit(f"{server.address}#{urlencode({'recording': path, 't': 4.5})}")
+    expect(page.locator("#clock")).to_have_text("0:04.50 / 0:12.00")
 
 
 def test_a_recording_opens_at_a_moment_and_plays(server: ReviewServer, visit: Any) -> None:

@@ -35,7 +35,7 @@ class Page {
   }
 
   async start() {
-    const recordings = await this.library.recordings();
+    const recordings = this.recordings = await this.library.recordings();
     $("#recording").replaceChildren(...recordings.map(({ id, name }) => new Option(name, id)));
     if (!recordings.length) { this.notice("This store holds no recording yet: `vljepa index` fills it."); return; }
     await this.follow(recordings[0].id);
@@ -51,11 +51,13 @@ class Page {
     this.notice(why);
   }
 
-  /** Go to what the address names: #recording=…&t=…&query=… */
+  /** Go to what the address names: #recording=…&t=…&query=… The recording is an id, or a path as in the report of `vljepa teach`. */
   async follow(fallback = this.recording?.id) {
     const named = new URLSearchParams(location.hash.slice(1));
     const time = Number.parseFloat(named.get("t")) || 0;
-    await this.open(named.get("recording") ?? fallback, time, named.get("query"));
+    const wanted = named.get("recording") ?? fallback;
+    const ofPath = this.recordings.find(({ path }) => path === wanted);
+    await this.open(ofPath?.id ?? wanted, time, named.get("query"));
   }
 
   async open(id, time, query = null) {
