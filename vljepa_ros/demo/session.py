@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rclpy
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -28,6 +28,7 @@ SILENCE_S = 30.0  # without an image, beyond what the replay announced
 _LISTENERS = 2  # of the replayed images: the embedder and the recorder
 _START_S = 60.0
 _LOAD_S = 300.0  # to open a large recording, or to verify and load a large model
+_ANSWER_S = 5.0  # for an answer, before it is asked whether it was lost
 _REASON_S = 3.0  # for a report that tells why a transition failed
 _CHECK_S = 0.1
 _LAST_REPORTS = 2  # of the embedder, one per second: what was under way when the replay ended
@@ -54,6 +55,9 @@ class Session:
         self._recorder = recorder
         self._processes = processes
         self._faults = faults
+        service = f"{NAMESPACE}/replay"
+        self._changes = recorder.create_client(ChangeState, f"{service}/change_state")
+        self._states = recorder.create_client(GetState, f"{service}/get_state")
 
     def replay(self) -> None:
         """Begin the replay, which waits until everyone listens, and wait for its end.
@@ -83,14 +87,34 @@ class Session:
         return f"no image came for {silent_s:.0f} s; the replay says: {said}"
 
     def _transition(self, wanted: int, failure: str) -> None:
-        client = self._recorder.create_client(ChangeState, f"{NAMESPACE}/replay/change_state")
-        self._until(client.service_is_ready, _within(_START_S, "for the replay node"))
-        future = client.call_async(ChangeState.Request(transition=Transition(id=wanted)))
-        self._until(future.done, _within(_LOAD_S, "for the answer of the replay node"))
+        services = (self._changes, self._states)
+        self._until(
+            lambda: all(one.service_is_ready() for one in services),
+            _within(_START_S, "for the replay node"),
+        )
+        request = ChangeState.Request(transition=Transition(id=wanted))
+        future = self._changes.call_async(request)
+        late = _within(_LOAD_S, "for the answer of the replay node")
+        while not future.done():
+            try:
+                self._until(future.done, _within(_ANSWER_S, ""))
+            except _TooLateError:
+                if self._is_configured():
+                    return  # the answer to a client that a node has not found yet is dropped
+                if text := late():
+                    raise _TooLateError(text) from None
         if not future.result().success:
             with suppress(_TooLateError):  # else the node's report tells the cause
                 self._until(lambda: False, _within(_REASON_S, "for the reason"))
             raise DemoError(failure)
+
+    def _is_configured(self) -> bool:
+        """Ask the replay node, as long as its answer may take."""
+        state = self._states.call_async(GetState.Request())
+        with suppress(_TooLateError):
+            self._until(state.done, _within(_ANSWER_S, ""))
+        configured = (State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE)
+        return state.done() and state.result().current_state.id in configured
 
     def _until(self, holds: Callable[[], bool], complaint: Callable[[], str]) -> None:
         """Wait until something holds, as long as all is well.
