@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.evaluation.stream_clips import Tick, stream_clips
+from vljepa_ros.evaluation.stream_clips import StreamClip, stream_clips
 from vljepa_ros.recordings.annotations import Asked, Captioned, Labelled, Span
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import Source, SourceError
@@ -99,7 +99,7 @@ def _add_clip(
     try:
         with opened_clip(folder / clip.clip, clip.topic) as source:
             for span, found in _clips(source, queries, model, stream):
-                asked = span.within if isinstance(span, Tick) else span
+                asked = span.within if isinstance(span, StreamClip) else span
                 waiting.pop(asked, None)
                 if isinstance(found, SpanError):
                     result.unreadable[str(span)] = found.cause
@@ -119,7 +119,7 @@ def _clips(
     """Yield the embeddings (Q, dimension) of each clip, or why there are none."""
     if stream:
         for tick, features in stream_clips(source, list(queries), model):
-            if isinstance(tick, Tick) and not isinstance(features, SpanError):
+            if isinstance(tick, StreamClip) and not isinstance(features, SpanError):
                 yield tick, model.embed(features, queries[tick.within])
             elif isinstance(features, SpanError):
                 yield tick, features

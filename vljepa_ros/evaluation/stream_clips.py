@@ -27,7 +27,7 @@ Features = Sequence[NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Tick(Span):
+class StreamClip(Span):
     """A clip of a stream that ends within a span; ``start`` and ``end`` are those of the clip.
 
     Attributes:
@@ -43,7 +43,7 @@ class Tick(Span):
 
 def stream_clips(
     source: Source, spans: Sequence[Span], model: VLJepa
-) -> Iterator[tuple[Tick, Features] | tuple[Span, SpanError]]:
+) -> Iterator[tuple[StreamClip, Features] | tuple[Span, SpanError]]:
     """Yield each clip that ends within a span, for each such span, and spans without any.
 
     Args:
@@ -67,7 +67,7 @@ def stream_clips(
         for span, (begin, after) in waiting.items():
             if begin - ROUNDING_S <= end < after - ROUNDING_S:
                 ended_in.add(span)
-                yield Tick(span.clip, start, end, span.topic, span), features
+                yield StreamClip(span.clip, start, end, span.topic, span), features
     shape = model.bundle.clip
     length = (shape.frames - 1) / shape.rate_hz
     for span in waiting.keys() - ended_in:
