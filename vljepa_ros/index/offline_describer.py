@@ -2,7 +2,7 @@
 """The describer of a recording: embeddings in, states and segments in words out.
 
 It runs the classes that the describer node runs. Nothing is live here, so no event waits for the
-decoder or is merged with another one, and a stream ends where its recording does.
+decoder or is merged with another one, and a stream ends with its recording.
 """
 
 from __future__ import annotations
