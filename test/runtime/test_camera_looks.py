@@ -18,10 +18,12 @@ def test_the_same_camera_shows_the_same() -> None:
 
 
 def test_each_property_has_its_effect() -> None:
-    (image,) = numbered_pictures(1, 64, 64)
+    rows, columns = np.mgrid[:64, :64]
+    squares = ((rows // 4 + columns // 4) % 2 * 200 + 20).astype(np.uint8)
+    image = np.repeat(squares[..., None], 3, axis=2)
     plain = CameraLook(0.0, (1.0, 1.0, 1.0), 0.0, 100)
-    assert np.abs(plain.of(image).astype(int) - image).mean() < 25  # of JPEG alone
-    assert CameraLook(1.0, (1.0, 1.0, 1.0), 0.0, 100).of(image).std() < 0.7 * image.std()
+    assert np.abs(plain.of(image).astype(int) - image).mean() < 2  # of JPEG alone
+    assert CameraLook(1.0, (1.0, 1.0, 1.0), 0.0, 100).of(image).std() < 0.9 * image.std()
     red, green, blue = CameraLook(0.0, (0.5, 1.0, 1.0), 0.0, 100).of(image).mean(axis=(0, 1))
     assert red < 0.7 * green and abs(green - blue) < 8
     grey = np.full((64, 64, 3), 128, np.uint8)
