@@ -13,8 +13,9 @@ from pathlib import Path
 from vljepa_ros.recordings.bag_file import BagTopic, StoredMessage
 from vljepa_ros.recordings.bag_files import BagFiles
 from vljepa_ros.recordings.bag_images import IMAGE_TYPES, BagImages, is_image_topic
+from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
-from vljepa_ros.stream.images import ImageError, decode_image
+from vljepa_ros.stream.images import ImageError
 
 _TRIED_MESSAGES = 100  # of a topic, until one of them gives an image
 _NAMED_TOPICS = 12  # in one message to the user
@@ -109,14 +110,7 @@ class BagSource(Source):
 
 def _shown(frame: SourceFrame) -> bool:
     """Return True, or raise ImageError as the nodes would."""
-    decode_image(
-        encoding=frame.encoding,
-        width=frame.width,
-        height=frame.height,
-        step=frame.step,
-        is_bigendian=frame.is_bigendian,
-        data=frame.data,
-    )
+    rgb_pixels(frame)
     return True
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.recordings.open_clip import opened_clip
+from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
-from vljepa_ros.stream.images import ImageError, decode_image
+from vljepa_ros.stream.images import ImageError
 
 _QUALITY = 80
 
@@ -61,14 +62,7 @@ def rgb(frame: SourceFrame) -> NDArray[np.uint8]:
         SourceError: they cannot be decoded.
     """
     try:
-        return decode_image(
-            encoding=frame.encoding,
-            width=frame.width,
-            height=frame.height,
-            step=frame.step,
-            is_bigendian=frame.is_bigendian,
-            data=frame.data,
-        )
+        return rgb_pixels(frame)
     except ImageError as error:
         raise SourceError(str(error)) from error
 

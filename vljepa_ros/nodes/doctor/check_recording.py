@@ -10,8 +10,9 @@ from vljepa_ros.nodes.common.complaints import IMAGES_LOST
 from vljepa_ros.nodes.doctor.ailments import RECORDING_PROBLEMS, REFUSED_IMAGES
 from vljepa_ros.nodes.doctor.finding import Finding, fault, fine, note
 from vljepa_ros.recordings.open_source import open_source
+from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
-from vljepa_ros.stream.images import ImageError, decode_image
+from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_rate import StampRate
 
 _FRAMES = 300  # from the beginning: ten seconds of most cameras
@@ -56,14 +57,7 @@ def _look_at(source: Source) -> Iterator[Finding]:
 def _refusal(frame: SourceFrame) -> str:
     """Return why the nodes cannot use an image; empty if they can."""
     try:
-        decode_image(
-            encoding=frame.encoding,
-            width=frame.width,
-            height=frame.height,
-            step=frame.step,
-            is_bigendian=frame.is_bigendian,
-            data=frame.data,
-        )
+        rgb_pixels(frame)
     except ImageError as error:
         return str(error)
     return ""
