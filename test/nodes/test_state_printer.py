@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import pytest
+from rcl_interfaces.msg import Log
 
 from support.ros import Bench
 from vljepa_msgs.msg import Embedding, StateDescription
@@ -11,9 +11,8 @@ from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.state_printer import StatePrinter
 
 
-def test_new_states_are_printed_and_repeated_ones_are_not(
-    ros: Bench, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_new_states_are_printed_and_repeated_ones_are_not(ros: Bench) -> None:
+    log = ros.inbox(Log, "/rosout", latched(1000))
     states = ros.node.create_publisher(StateDescription, "describer/state", latched(10))
     for text in ("it is open", "it is open", "it is\nshut", ""):
         states.publish(StateDescription(query="door", text=text, score=0.87))
@@ -25,16 +24,7 @@ def test_new_states_are_printed_and_repeated_ones_are_not(
     for state in (look, lost, covered, covered, again):
         states.publish(state)
     ros.add(StatePrinter)
-    printed = ""
-
-    def has_the_last() -> bool:
-        nonlocal printed
-        printed += capfd.readouterr().err
-        return printed.count("none of these") == 2
-
-    ros.wait(has_the_last, "the last state is printed")
-    lines = [line.partition("]: ")[2] for line in printed.splitlines() if "door" in line]
-    assert lines == [
+    printed = [
         "door: it is open (87%)",
         "door: it is shut (87%)",
         "door: none of these",
@@ -42,3 +32,9 @@ def test_new_states_are_printed_and_repeated_ones_are_not(
         "door: ? lens covered",
         "door: none of these",
     ]
+    ros.wait(lambda: len(_told(log)) >= len(printed), "the last state is printed")
+    assert _told(log) == printed
+
+
+def _told(log: list[Log]) -> list[str]:
+    return [line.msg for line in log if line.name.endswith("state_printer") and "door" in line.msg]
