@@ -29,10 +29,11 @@ train-venv: ## the same with what training the default model needs
 	@$(SETUP) --extra model --extra simulation
 
 # Tests of nodes run as Humble checks messages: every field of every message. The demo's tests run them as later releases do.
-# torch computes tiny models faster on one thread.
+# torch computes tiny models faster on one thread. The files of tests are shared out among the processor's cores, but for those
+# of nodes, which wait for messages within deadlines.
 PYTEST = $(RUN) env OMP_NUM_THREADS=1 python -m pytest
 test: lint ## run all tests but the slow ones (ARGS="test/stream -k gate" picks)
-	@$(PYTEST) $(or $(ARGS),-m "not slow" --ignore=test/nodes)
+	@$(PYTEST) $(or $(ARGS),-q -n $(shell nproc) --dist loadfile -m "not slow" --ignore=test/nodes)
 	@$(if $(ARGS),,ROS_PYTHON_CHECK_FIELDS=1 $(PYTEST) -q -m "not slow" test/nodes)
 
 test-slow: test-venv ## run the slow tests: training and export of whole models, minutes

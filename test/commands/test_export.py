@@ -17,7 +17,6 @@ pytest.importorskip("transformers", reason="the text towers are those of transfo
 from support.tiny_model import tiny_directory
 from support.training_clips import write_annotations, write_video
 from vljepa_ros.commands.main import main
-from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.model import VLJepa
 
@@ -42,11 +41,14 @@ def test_a_model_directory_becomes_a_bundle_of_the_clip_that_was_asked_for(
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert "predictor: differs from torch by" in printed
+    assert "no statistics of known clips: unfamiliarity will be unknown (NaN). Export" in printed
+    assert "no calibration: scores will be the decoder's shares" in printed
     model = VLJepa.load(tmp_path / "bundle")
     bundle = model.bundle
     assert (bundle.clip.frames, bundle.clip.rate_hz, bundle.max_query_tokens) == (2, 4.0, 9)
     assert bundle.queries == {"colour": "is it red ?"}
     assert set(bundle.graphs) == {"x_encoder", "predictor"}
+    assert not (bundle.has_statistics or bundle.has_calibration)
     frames = [np.full((48, 64, 3), 90, np.uint8)] * 2
     embedding = model.embed([model.encode_frame(f) for f in frames], ["what is it ?"])[0]
     assert model.describe("colour", embedding).text in ("it is red", "it is green")
@@ -74,19 +76,10 @@ def test_clips_that_the_model_knows_become_its_statistics(
     assert list(Calibration.from_bundle(bundle).lines) == ["state"]
 
 
-def test_a_bundle_without_known_clips_says_what_is_missing(
-    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "bundle"
-    words = ["export", "--model", str(directory), "--out", str(out), "--without-text-encoder"]
-    assert main(words) == 0
-    said = capsys.readouterr().out
-    assert "no statistics of known clips: unfamiliarity will be unknown (NaN). Export with" in said
-    assert "no calibration: scores will be the decoder's shares" in said
-    assert not Bundle.load(out).has_statistics
-
-
-@pytest.mark.parametrize(("lines", "cause"), [([], "needs --known"), (["one"], "too few")])
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [([], "needs --known"), pytest.param(["one"], "too few", marks=pytest.mark.slow)],
+)
 def test_statistics_that_cannot_be_made_leave_no_bundle(
     directory: Path, tmp_path: Path, capsys, lines: list[str], cause: str
 ) -> None:
@@ -119,7 +112,7 @@ def test_a_precision_is_lowered_checked_and_shown(
         (["--video", "nothing.mp4"], "nothing.mp4 does not exist"),
         (["--clip-rate", "0.01"], "is shorter than one clip of 300.0 s"),
         (["--frames", "3"], "clip_frames 3 is no multiple of 2"),
-        (["--int8-weights"], "no weight was rounded to int8"),
+        pytest.param(["--int8-weights"], "no weight was rounded to int8", marks=pytest.mark.slow),
         (["--int8-weights", "--without-text-encoder"], "which is left out"),
     ],
 )

@@ -17,7 +17,7 @@ import numpy as np
 
 from fuzz.door import Attempt, Door
 from fuzz.mutations import early, spoiled, strange_json_text
-from support.colour_bundle import build_colour_bundle
+from support.colour_bundle import add_knowledge, build_colour_bundle
 from support.recordings import bag_image, bag_jpeg, write_bag, write_folder, write_video
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
@@ -89,7 +89,7 @@ def _sqlite(place: Path) -> Path:
 @contextmanager
 def _bundles() -> Iterator[Attempt]:
     with tempfile.TemporaryDirectory() as folder:
-        honest = build_colour_bundle(Path(folder) / "honest")
+        honest = add_knowledge(build_colour_bundle(Path(folder) / "honest")).root
         spoilt = Path(folder) / "spoilt"
 
         def attempt(rng: np.random.Generator) -> str:

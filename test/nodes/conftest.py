@@ -18,7 +18,11 @@ if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 
 from support.gated_backend import Gate
-from support.ros import Bench, bench, participant
+from support.ros import Bench, Inbox, bench, participant
+from support.speaker import COUNTING, Speaker
+from vljepa_msgs.msg import Segment, StateDescription
+from vljepa_ros.nodes.common.qos import latched, reliable
+from vljepa_ros.nodes.describer import Describer
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,6 +54,32 @@ def ros(context: Context) -> Iterator[Bench]:
 def bundle(colour_bundle: Path) -> str:
     """The folder of a small real model that sees colours, as a parameter takes it."""
     return str(colour_bundle)
+
+
+@pytest.fixture
+def states(ros: Bench) -> Inbox:
+    """What the describer says."""
+    return ros.inbox(StateDescription, "describer/state", latched(10))
+
+
+@pytest.fixture
+def segments(ros: Bench) -> Inbox:
+    """What the describer says of states that are over."""
+    return ros.inbox(Segment, "describer/segment", reliable(100))
+
+
+@pytest.fixture
+def describer(ros: Bench, bundle: str, states: Inbox, segments: Inbox) -> Describer:
+    """A describer without smoothing, so that a test can count samples."""
+    describer = ros.add(Describer, bundle=bundle, **COUNTING)
+    ros.wait_heard(describer, "/describer/segment")  # which is not latched
+    return describer
+
+
+@pytest.fixture
+def speaker(ros: Bench, describer: Describer) -> Speaker:
+    """Publishes embeddings to the describer."""
+    return Speaker(ros, describer)
 
 
 @pytest.fixture

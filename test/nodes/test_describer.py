@@ -27,22 +27,6 @@ from vljepa_ros.stream.vectors import unit
 FIRST_LOST_FIRST = [StateDescription.FIRST, StateDescription.LOST, StateDescription.FIRST]
 
 
-@pytest.fixture
-def states(ros: Bench) -> Inbox:
-    return ros.inbox(StateDescription, "describer/state", latched(10))
-
-
-@pytest.fixture
-def describer(ros: Bench, bundle: str, states: Inbox) -> Describer:
-    """A describer without smoothing, so that a test can count samples."""
-    return ros.add(Describer, bundle=bundle, **COUNTING)
-
-
-@pytest.fixture
-def speaker(ros: Bench, describer: Describer) -> Speaker:
-    return Speaker(ros, describer)
-
-
 def texts(states: Inbox) -> list[str]:
     return [state.text for state in states]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rclpy.node import Node
 
 from support.recordings import write_film
 from support.ros import Bench, Inbox
@@ -42,10 +41,6 @@ def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images = [rgb_pixels(one).copy() for one in islice(source.frames(), SECONDS * RATE_HZ)]
     times_ms = [number * 1000 // RATE_HZ for number in range(len(images))]
     return write_film(tmp_path_factory.mktemp("excerpt") / "excerpt.mkv", images, times_ms)
-
-
-def readers(node: Node, topic: str) -> int:
-    return sum(p.get_subscription_count() for p in node.publishers if p.topic_name == topic)
 
 
 def play(ros: Bench, embedder: Embedder, embeddings: Inbox, film: Path) -> None:
@@ -84,9 +79,9 @@ def test_an_index_says_what_the_nodes_say(
     describer = ros.add(Describer, bundle=str(default_bundle), silence_s=0.0)
     embedder = ros.add(Embedder, bundle=str(default_bundle))
     for topic in ("/describer/state", "/describer/segment"):
-        ros.wait(lambda t=topic: readers(describer, t) == 1, f"a reader of {topic}")
+        ros.wait_heard(describer, topic)
     ros.wait(lambda: embedder.phase is Phase.ACTIVE, "the embedder")
-    ros.wait(lambda: readers(embedder, "/embedder/embedding") == 2, "readers of embeddings")
+    ros.wait_heard(embedder, "/embedder/embedding", by=2)
     play(ros, embedder, embeddings, excerpt)
     heard = describer._worker.cameras[""].listener.rate  # the describer may be behind the test
     ros.wait(lambda: heard.total == len(embeddings), "the describer has heard all")

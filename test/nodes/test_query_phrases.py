@@ -42,11 +42,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def states(ros: Bench) -> Inbox:
-    return ros.inbox(StateDescription, "describer/state", latched(10))
-
-
-@pytest.fixture
 def describer(ros: Bench, bundle: str) -> Describer:
     return ros.add(Describer, bundle=bundle, **COUNTING)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import av
 import pytest
-from rclpy.node import Node
 
 from support.ros import Bench, Inbox
 from vljepa_msgs.msg import Embedding, StateDescription
@@ -36,15 +35,10 @@ def truth() -> Truth:
     return load_truth(RECORDING.with_suffix(".json"))
 
 
-def heard(node: Node, topic: str) -> bool:
-    """Tell whether what ``node`` publishes on ``topic`` has found its subscriber."""
-    return any(p.topic_name == topic and p.get_subscription_count() for p in node.publishers)
-
-
 def play(ros: Bench, embedder: Embedder, embeddings: Inbox, rate_hz: float) -> float:
     """Publish the recording in step with the embeddings; return its length in seconds."""
     camera = ros.camera().wait_matched()
-    ros.wait(lambda: heard(embedder, "/embedder/embedding"), "a reader of the embeddings")
+    ros.wait_heard(embedder, "/embedder/embedding")
     with av.open(str(RECORDING)) as video:
         for index, frame in enumerate(video.decode(video=0)):
             stamp = START_NS + round(index / rate_hz * 1e9)
@@ -91,7 +85,7 @@ def test_the_states_of_the_recording_are_told_in_their_order(
     embeddings = ros.inbox(Embedding, "embedder/embedding", 500)
     describer = ros.add(Describer, bundle=str(default_bundle))
     embedder = ros.add(Embedder, bundle=str(default_bundle), queries=list(QUERIES))
-    ros.wait(lambda: heard(describer, "/describer/state"), "a reader of the states")
+    ros.wait_heard(describer, "/describer/state")
     length = play(ros, embedder, embeddings, truth.rate_hz)
 
     assert {(e.space_id, len(e.data)) for e in embeddings} == {(embeddings[0].space_id, 256)}

@@ -14,45 +14,15 @@ from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from support.colour_bundle import phrase
 from support.film import PERIOD, START
 from support.ros import DEADLINE_S, Bench, Inbox
-from support.speaker import COUNTING, SPACE, Speaker, meaning
-from vljepa_msgs.msg import ModelInfo, Query, Segment, StateDescription
+from support.speaker import SPACE, Speaker, meaning
+from vljepa_msgs.msg import ModelInfo, Query, StateDescription
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes.common.conversions import to_ns
-from vljepa_ros.nodes.common.qos import latched, reliable
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.phrases import PhraseBank
 from vljepa_ros.stream.vectors import unit
-
-
-@pytest.fixture
-def states(ros: Bench) -> Inbox:
-    return ros.inbox(StateDescription, "describer/state", latched(10))
-
-
-@pytest.fixture
-def segments(ros: Bench) -> Inbox:
-    return ros.inbox(Segment, "describer/segment", reliable(100))
-
-
-@pytest.fixture
-def describer(ros: Bench, bundle: str, states: Inbox, segments: Inbox) -> Describer:
-    describer = ros.add(Describer, bundle=bundle, **COUNTING)
-    ros.wait(lambda: heard(describer), "a reader of the segments")
-    return describer
-
-
-@pytest.fixture
-def speaker(ros: Bench, describer: Describer) -> Speaker:
-    return Speaker(ros, describer)
-
-
-def heard(describer: Describer) -> bool:
-    """Tell whether the segments have found their subscriber; they are not latched."""
-    return any(
-        p.topic_name == "/describer/segment" and p.get_subscription_count()
-        for p in describer.publishers
-    )
 
 
 def spans(segments: Inbox) -> list[tuple[str, int, int]]:
@@ -120,7 +90,7 @@ def test_a_recording_that_begins_again_ends_the_segment(speaker: Speaker, segmen
 def test_a_clock_set_back_ends_the_segment(ros: Bench, bundle: str, segments: Inbox) -> None:
     describer = ros.add(Describer, bundle=bundle, use_sim_time=True)
     speaker = Speaker(ros, describer)
-    ros.wait(lambda: heard(describer), "a reader of the segments")
+    ros.wait_heard(describer, "/describer/segment")
     ros.set_clock(describer, START)
     speaker.say("red", 2)
     ros.set_clock(describer, START - 10**9)

@@ -13,38 +13,16 @@ from support.colour_bundle import phrase
 from support.film import MS, PERIOD, START, Film
 from support.ros import Bench, Inbox
 from support.speaker import COUNTING, SPACE, Speaker, meaning
-from vljepa_msgs.msg import Embedding, ModelInfo, Query, Segment, StateDescription, States
+from vljepa_msgs.msg import Embedding, ModelInfo, Query, StateDescription, States
 from vljepa_msgs.srv import Describe
 from vljepa_ros.nodes.common.conversions import to_ns
-from vljepa_ros.nodes.common.qos import latched, reliable
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.stream.vectors import unit
 
 FIRST, CHANGE, LOST = StateDescription.FIRST, StateDescription.CHANGE, StateDescription.LOST
 S = 1_000_000_000
-
-
-@pytest.fixture
-def states(ros: Bench) -> Inbox:
-    return ros.inbox(StateDescription, "describer/state", latched(10))
-
-
-@pytest.fixture
-def segments(ros: Bench) -> Inbox:
-    return ros.inbox(Segment, "describer/segment", reliable(100))
-
-
-@pytest.fixture
-def describer(ros: Bench, bundle: str, states: Inbox, segments: Inbox) -> Describer:
-    describer = ros.add(Describer, bundle=bundle, **COUNTING)
-    ros.wait(lambda: heard(describer), "a reader of the segments")
-    return describer
-
-
-@pytest.fixture
-def speaker(ros: Bench, describer: Describer) -> Speaker:
-    return Speaker(ros, describer)
 
 
 @pytest.fixture
@@ -63,14 +41,6 @@ def ask(ros: Bench, describer: Describer) -> Callable[..., None]:
     return announce
 
 
-def heard(describer: Describer) -> bool:
-    """Tell whether the segments have found their subscriber; they are not latched."""
-    return any(
-        p.topic_name == "/describer/segment" and p.get_subscription_count()
-        for p in describer.publishers
-    )
-
-
 def told(states: Inbox) -> list[tuple[str, str, int]]:
     return [(state.query, state.text, state.reason) for state in states]
 
@@ -86,7 +56,7 @@ def test_a_camera_that_stops_takes_its_states_away(
     """In simulated time, which the node's clock is."""
     describer = ros.add(Describer, bundle=bundle, use_sim_time=True, silence_s=2.0)
     speaker = Speaker(ros, describer)
-    ros.wait(lambda: heard(describer), "a reader of the segments")
+    ros.wait_heard(describer, "/describer/segment")
     ros.set_clock(describer, START)
     red = speaker.say("red", 3, "colour")
     ros.set_clock(describer, START + 1 * S)

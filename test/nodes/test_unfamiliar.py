@@ -3,27 +3,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from support.colour_bundle import colour_frame, phrase, seal
+from support.colour_bundle import add_knowledge, colour_frame, phrase
 from support.film import Film
 from support.ros import Bench, Inbox
 from support.speaker import COUNTING, Speaker
-from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription, States
+from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription, States
 from vljepa_msgs.srv import Ask, Describe
 from vljepa_ros.nodes.common.complaints import COVERED, UNFAMILIAR
 from vljepa_ros.nodes.common.conversions import to_ns
 from vljepa_ros.nodes.common.diagnostics import Level
-from vljepa_ros.nodes.common.qos import latched, reliable
+from vljepa_ros.nodes.common.qos import latched
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
-from vljepa_ros.runtime.unfamiliarity import KnownClips
 
 STRANGE = {"unfamiliarity": 1.0}
 FAMILIAR = {"unfamiliarity": 0.5}
@@ -31,25 +28,9 @@ QUICK = {"unfamiliar_after_s": 0.3, "familiar_after_s": 0.2, **COUNTING}
 
 
 @pytest.fixture
-def states(ros: Bench) -> Inbox:
-    return ros.inbox(StateDescription, "describer/state", latched(10))
-
-
-@pytest.fixture
-def segments(ros: Bench) -> Inbox:
-    return ros.inbox(Segment, "describer/segment", reliable(100))
-
-
-@pytest.fixture
 def speaker(ros: Bench, bundle: str, states: Inbox, segments: Inbox) -> Speaker:
     describer = ros.add(Describer, bundle=bundle, **QUICK)
-    ros.wait(
-        lambda: any(
-            p.topic_name == "/describer/segment" and p.get_subscription_count()
-            for p in describer.publishers
-        ),
-        "a reader of the segments",
-    )
+    ros.wait_heard(describer, "/describer/segment")
     return Speaker(ros, describer)
 
 
@@ -138,21 +119,7 @@ def test_the_threshold_is_live(ros: Bench, speaker: Speaker, states: Inbox) -> N
 
 @pytest.fixture
 def knowing_bundle(colour_bundle: Path, tmp_path: Path) -> str:
-    """The colour bundle, to which red is familiar and blue is not; a share is worth half of it."""
-    root = Path(shutil.copytree(colour_bundle, tmp_path / "knowing"))
-    known = KnownClips.fit({f"{i}": _reddish(i) for i in range(8)})
-    known.save(root / "known_clips.npz")
-    line = {"shares": [0.0, 1.0], "scores": [0.0, 0.5], "guess": 0.1}
-    calibration = {"phrases": {"colour": line}}
-    (root / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
-    seal(root, known_clips="known_clips.npz", calibration="calibration.json")
-    return str(root)
-
-
-def _reddish(seed: int) -> np.ndarray:
-    """Mean colours of clips that are red, more or less."""
-    noise = np.random.default_rng(seed).normal(0.0, 0.05, (50, 3))
-    return np.array([1.0, 0.0, 0.0]) + noise
+    return str(add_knowledge(Path(shutil.copytree(colour_bundle, tmp_path / "knowing"))).root)
 
 
 def test_every_message_says_how_strange_the_clip_is(

@@ -105,6 +105,15 @@ class Bench:
                 assert next(deadline), f"not within {deadline_s} s: {what}"
                 self._changed.wait(0.01)
 
+    def wait_heard(self, node: Node, topic: str, by: int = 1) -> None:
+        """Wait until what ``node`` publishes on ``topic`` has found so many subscribers."""
+
+        def readers() -> int:
+            counts = (p.get_subscription_count() for p in node.publishers if p.topic_name == topic)
+            return sum(counts)
+
+        self.wait(lambda: readers() >= by, f"{by} readers of {topic}")
+
     def call(self, kind: type, service: str, deadline_s: float = DEADLINE_S, **fields: Any) -> Any:
         """Call a service and return its response."""
         with self._clients:  # made by two threads at once, one may never find its service
