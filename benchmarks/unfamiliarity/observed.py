@@ -88,7 +88,7 @@ class Observer:
             truth = [stream.answers[query][index] for query in queries]
             stamps.append(stamp_ns)
             features.append(seen)
-            shares.append([phrase.score for phrase in told])
+            shares.append([phrase.share for phrase in told])
             right.append([a.text == b for a, b in zip(told, truth, strict=True)])
         return {
             "stamps_ns": np.array(stamps, np.int64),

@@ -46,7 +46,7 @@ def test_a_list_of_sentences_becomes_a_bundle_that_speaks(
     decoder = choose_decoder("sentences", loaded.bundle, loaded.phrases)
     for text in sentences:
         spoken = decoder.best("thing", loaded.embed_text(text))
-        assert spoken.text == text and 0.5 < spoken.score <= 1
+        assert spoken.text == text and 0.5 < spoken.share <= 1
 
     assert main(["verify", out]) == 0
     assert "says 6 of 6 phrases word for word" in capsys.readouterr().out

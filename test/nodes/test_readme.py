@@ -57,10 +57,10 @@ def test_the_lines_of_python_say_what_the_readme_says(default_bundle: Path) -> N
         text=True,
         timeout=DEADLINE_S,
     )
-    printed = re.fullmatch(r"Phrase\(text='(.+)', score=(\S+), cosine=(\S+)\)\n", done.stdout)
+    printed = re.fullmatch(r"Phrase\(text='(.+)', share=(\S+), cosine=(\S+)\)\n", done.stdout)
     assert printed is not None, done.stdout + done.stderr
-    text, score, cosine = printed.groups()
-    said = f"`Phrase(text='{text}', score={float(score):.2f}, cosine={float(cosine):.2f})`"
+    text, share, cosine = printed.groups()
+    said = f"`Phrase(text='{text}', share={float(share):.2f}, cosine={float(cosine):.2f})`"
     assert said in README.read_text(encoding="utf-8")
 
 

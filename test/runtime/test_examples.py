@@ -148,7 +148,7 @@ def test_a_state_that_began_with_examples_has_words_after_they_went(
     vector = answers.seen("state", EMBEDDING, clips(0)[0])
     answers.examples.remove("state", [])
     found: Description = answers.best("state", vector)
-    assert found.text == "phrase" and found.score == 1.0
+    assert found.text == "phrase" and found.share == 1.0
 
 
 def test_features_that_are_missing_or_of_another_model_are_refused(

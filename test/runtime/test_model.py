@@ -88,7 +88,7 @@ def test_a_clip_is_described_for_each_query(model: VLJepa, colour: str) -> None:
     seen = {name: model.describe(name, row) for name, row in by_query.items()}
     assert seen["colour"].text == phrase(colour)
     assert seen["brightness"].text == phrase(BRIGHTNESS[colour])
-    assert seen["colour"].score > 0.99
+    assert seen["colour"].share > 0.99
 
 
 def test_the_order_of_the_queries_is_kept(model: VLJepa) -> None:

@@ -34,7 +34,7 @@ def leaning(cosine: float) -> NDArray[np.float32]:
 )
 def test_a_text_below_the_threshold_is_left_out(cosine: float, text: str) -> None:
     found = none_of_these(Description("open", 0.8, cosine), 0.6)
-    assert (found.text, found.score) == (text, 0.8)
+    assert (found.text, found.share) == (text, 0.8)
 
 
 def test_without_a_threshold_the_signal_is_that_of_the_answers(bank: PhraseBank) -> None:

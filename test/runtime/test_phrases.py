@@ -38,7 +38,7 @@ def test_the_nearest_phrase_of_the_query_wins_with_its_probability() -> None:
     best = bank(logit_scale=10.0).best("action", [3.0, 4.0, 0.0])
     assert best.text == "reaches"
     assert best.cosine == pytest.approx(0.8)
-    assert best.score == pytest.approx(math.exp(8) / (math.exp(6) + math.exp(8)))
+    assert best.share == pytest.approx(math.exp(8) / (math.exp(6) + math.exp(8)))
 
 
 def test_the_probabilities_are_those_of_the_query_s_phrases_in_their_order() -> None:
@@ -53,7 +53,7 @@ def test_each_query_has_its_own_candidates() -> None:
     best = bank(logit_scale=2.0).best("object", [0.0, 0.0, 1.0])
     weights = [math.exp(2.0), math.exp(0.0), math.exp(1.6)]
     assert best.text == "closed"
-    assert best.score == pytest.approx(weights[0] / sum(weights))
+    assert best.share == pytest.approx(weights[0] / sum(weights))
 
 
 @pytest.mark.parametrize("query", ["own", "none"])
@@ -70,7 +70,7 @@ def test_a_query_without_phrases_is_answered_from_the_whole_bank_on_request() ->
     best = phrases.best("own", [0.0, 0.0, 1.0])
     weights = [1.0, 1.0, math.exp(2.0), 1.0, math.exp(1.6)]
     assert best.text == "closed"
-    assert best.score == pytest.approx(weights[2] / sum(weights))
+    assert best.share == pytest.approx(weights[2] / sum(weights))
     assert phrases.best("action", [0.0, 0.1, 1.0]).text == "reaches"  # it has its own
 
 

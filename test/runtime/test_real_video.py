@@ -26,6 +26,6 @@ def test_real_clips_give_finite_embeddings_and_phrases_of_the_bank(default_bundl
         for query, embedding in zip(queries, embeddings, strict=True):
             phrase = model.describe(query, embedding)
             assert phrase.text in model.phrases.texts[query]
-            assert 0 < phrase.score <= 1
+            assert 0 < phrase.share <= 1
         episodes += 1
     assert episodes == 25

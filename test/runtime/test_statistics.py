@@ -103,8 +103,8 @@ def test_scores_are_how_often_answers_are_right(bundle: Bundle) -> None:
     bundle = add_statistics(bundle, clips(REDDISH), [*right, *wrong])
     calibration = Calibration.from_bundle(bundle)
     told = VLJepa.load(bundle.root).describe("colour", seen(bundle, REDDISH).vectors["colour"])
-    assert calibration.score("colour", told.score, 0.5) == pytest.approx(0.75, abs=0.02)
-    assert calibration.score("colour", told.score, 1.0) == pytest.approx(
+    assert calibration.score("colour", told.share, 0.5) == pytest.approx(0.75, abs=0.02)
+    assert calibration.score("colour", told.share, 1.0) == pytest.approx(
         1 / len(COLOURS), abs=1e-3
     )
 

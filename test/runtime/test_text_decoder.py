@@ -44,7 +44,7 @@ def test_it_speaks_what_no_bank_holds_with_its_probability(root: Path) -> None:
         spoken = decoder.best("colour", embedding)
         assert spoken.text == sentence(word) not in stored
         unit = embedding[: len(COLOURS) + len(LEVELS)] / np.linalg.norm(embedding)
-        assert spoken.score == pytest.approx(float(softmax(10 * unit)[axis]), abs=1e-6)
+        assert spoken.share == pytest.approx(float(softmax(10 * unit)[axis]), abs=1e-6)
 
 
 def test_the_query_and_the_length_of_the_embedding_change_nothing(root: Path) -> None:

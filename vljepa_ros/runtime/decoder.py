@@ -20,15 +20,15 @@ class Description:
 
     Attributes:
         text: the words; empty if no phrase is similar enough.
-        score: how probable the decoder holds them (0..1). Probabilities of two kinds of decoders
-            do not compare: the phrase bank's is among its phrases, the text decoder's among all
-            sentences.
+        share: how probable the decoder holds them (0..1). Shares of two kinds of decoders do not
+            compare: the phrase bank's is among its phrases, the text decoder's among all
+            sentences. What a share is worth is counted in :mod:`.calibration`.
         cosine: similarity (-1..1) of the embedding to the nearest phrase; NaN if the decoder does
             not choose among phrases.
     """
 
     text: str
-    score: float
+    share: float
     cosine: float = math.nan
 
 

@@ -77,7 +77,7 @@ class ExampleAnswers:
     def best(self, query: str, embedding: ArrayLike) -> Description:
         """Return the words that fit a clip or a mean of clips best.
 
-        The score of an answer from examples is its share among the texts with examples. Its
+        The share of an answer from examples is its share among the texts with examples. Its
         cosine is not a number, because it is not compared with a phrase.
 
         Raises:

@@ -55,5 +55,5 @@ def _probability_of_none(nearest: Description, min_similarity: float, logit_scal
 
     It is the most probable one if the nearest phrase is below the threshold.
     """
-    logit = logit_scale * (min_similarity - nearest.cosine) + np.log(nearest.score)
+    logit = logit_scale * (min_similarity - nearest.cosine) + np.log(nearest.share)
     return float(np.exp(-np.logaddexp(0.0, -logit)))

@@ -40,7 +40,7 @@ class NoPhrasesError(ValueError):
 
 @dataclass(frozen=True)
 class Phrase(Description):
-    """The best phrase: its text, its probability among the candidates, and its cosine (-1..1)."""
+    """The best phrase: its text, its share among the candidates, and its cosine (-1..1)."""
 
     cosine: float
 
@@ -196,8 +196,8 @@ class PhraseBank:
         """
         compared = self.compare(query, embedding)
         index = int(compared.cosines.argmax())
-        score, cosine = compared.probabilities[index], compared.cosines[index]
-        return Phrase(compared.texts[index], float(score), float(cosine))
+        share, cosine = compared.probabilities[index], compared.cosines[index]
+        return Phrase(compared.texts[index], float(share), float(cosine))
 
     def probabilities(self, query: str, embedding: ArrayLike) -> NDArray[np.float32]:
         """Return the probability of each phrase (N) that ``query`` may be answered with.

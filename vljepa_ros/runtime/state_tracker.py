@@ -157,7 +157,7 @@ class StateTracker:
             BackendError: the decoder failed.
         """
         found = none_of_these(self._decoder.best(query, embedding), self._min_similarity())
-        text, share = clean_text(found.text), found.score
+        text, share = clean_text(found.text), found.share
         score = self._score(query, share, unfamiliarity) if text else 0.0
         return Words(text, score, share, found.cosine)
 

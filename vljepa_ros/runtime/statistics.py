@@ -176,7 +176,7 @@ def fit_calibration(model: VLJepa, unseen: Iterable[LabelledClip]) -> dict[str, 
         for name, decoder in decoders.items():
             told = decoder.best(query, vector)
             is_right = judge.phrase(query, told.text) == right
-            judged[name].setdefault(query, []).append((told.score, is_right))
+            judged[name].setdefault(query, []).append((told.share, is_right))
     return {name: _calibration(model, rows) for name, rows in judged.items() if any(rows.values())}
 
 
