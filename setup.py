@@ -42,6 +42,7 @@ setup(
         PACKAGE: ["py.typed"],
         f"{PACKAGE}.review": ["page/*"],
         f"{PACKAGE}.views": ["fonts/*"],
+        f"{PACKAGE}.web": ["page/*"],
     },
     data_files=shared_files(),
     python_requires=">=3.10",
