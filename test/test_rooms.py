@@ -55,7 +55,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         {"stream", "runtime", "model", "recordings", "training", "evaluation"},
         ROS,
     ),
-    "nodes": ({"stream", "runtime", "recordings", "views"}, TORCH),
+    "live": ({"stream", "views", "web"}, ROS | TORCH),
+    "nodes": ({"stream", "runtime", "recordings", "views", "web", "live"}, TORCH),
     "client": (set(), TORCH | {"cv2", "numpy", "onnxruntime"}),
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "recordings", "index"}, ROS | TORCH),
@@ -79,6 +80,7 @@ WITHOUT_TORCH_OR_ROS = (
     "index",
     "review",
     "web",
+    "live",
 )
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked

@@ -16,9 +16,10 @@ from vljepa_ros.index.stored import StoredRecording
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.review.browser_video import BrowserVideos, media_type
-from vljepa_ros.review.frame_pictures import jpeg, rgb
+from vljepa_ros.review.frame_pictures import rgb
 from vljepa_ros.review.page_server import PAGE
 from vljepa_ros.review.reviewed_store import ReviewedStore
+from vljepa_ros.views.jpeg import jpeg
 from vljepa_ros.web.local_server import page_files
 
 VIDEO_LIMIT = 20_000_000

@@ -14,7 +14,8 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,7 +54,7 @@ class Answer:
             are no more or the visitor goes.
     """
 
-    body: bytes | Path | Iterator[bytes]
+    body: bytes | Path | Generator[bytes]
     media_type: str
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -243,8 +244,9 @@ class Visit(BaseHTTPRequestHandler):
         else:
             self.close_connection = True  # its end is the end of the answer
             self._send_head(answer, None)
-            for piece in answer.body if self.command != "HEAD" else ():
-                self.wfile.write(piece)
+            with closing(answer.body) as pieces:
+                for piece in pieces if self.command != "HEAD" else ():
+                    self.wfile.write(piece)
 
     def _send_file(self, file: Path, answer: Answer) -> None:
         with file.open("rb") as stream:
