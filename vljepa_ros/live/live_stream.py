@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.live.camera_history import CameraHistory, Stretch
 from vljepa_ros.live.embedding_ring import EmbeddingRing, NearMoment, Source
-from vljepa_ros.live.node_report import NodeReport
+from vljepa_ros.live.reported_health import ReportedHealth
 from vljepa_ros.views.colours import StateColours
 
 _NEAR = 4000  # embeddings that a search looks at
@@ -53,7 +53,7 @@ class LiveStream:
         self.cameras = {name: CameraHistory() for name in cameras}
         self.ring = EmbeddingRing()
         self.model: Mapping[str, str] = {}
-        self.reports: dict[str, NodeReport] = {}
+        self.reports: dict[str, ReportedHealth] = {}
         self._epoch = 0
         self._colours = StateColours()
 

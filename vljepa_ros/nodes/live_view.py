@@ -24,7 +24,7 @@ from vljepa_msgs.srv import AddPhrases, Ask, EmbedText
 from vljepa_ros.live.camera_history import Stretch, number
 from vljepa_ros.live.live_server import LiveServer, NotNowError
 from vljepa_ros.live.live_stream import LiveStream
-from vljepa_ros.live.node_report import NodeReport
+from vljepa_ros.live.reported_health import ReportedHealth
 from vljepa_ros.nodes.board_feed import state_view
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.common import qos
@@ -222,7 +222,7 @@ class LiveView(ManagedNode):
                 level = Level(status.level).name.lower()
                 told = complaints_in(status.message)
                 with self.stream.lock:
-                    self.stream.reports[node] = NodeReport(node, level, told, values)
+                    self.stream.reports[node] = ReportedHealth(node, level, told, values)
         drops = drops_of(report, self._reporters[0])
         if drops is not None:
             self.stream.set_dropped(drops)

@@ -12,7 +12,7 @@ _SILENT_S = 3.0  # without a report, of which there is one per second
 
 
 @dataclass(frozen=True)
-class NodeReport:
+class ReportedHealth:
     """One report.
 
     Attributes:
