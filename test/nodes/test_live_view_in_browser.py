@@ -76,6 +76,7 @@ def test_a_doubt_is_told_in_words_and_striped(ros: Bench, bundle: str, visit: An
     expect(page.locator("#complaints")).to_contain_text("the lens has been covered")
     expect(page.locator("#complaints .remedy").first).to_contain_text("look at the lens")
     expect(page.locator("body.ill")).to_have_count(1)
+    expect(page.locator("#curves figcaption")).to_contain_text("not to be trusted now")
     shot(page, "doubt")
 
 
@@ -88,6 +89,7 @@ def test_what_is_old_does_not_look_new(ros: Bench, bundle: str, visit: Any) -> N
     expect(page.locator(".state.over", has_text="colour")).to_contain_text("not seen for 0:10")
     expect(page.locator("#facts .bad", has_text="age")).to_be_visible()
     expect(page.locator(".stage.old")).to_contain_text("no new image for")
+    expect(page.locator("body.ill #link")).to_contain_text("nothing new for 0:10")
     shot(page, "old")
     assert ros.transition("live_view", "deactivate")
     expect(page.locator("body.cut #link")).to_contain_text("/live_view is inactive")

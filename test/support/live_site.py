@@ -77,7 +77,7 @@ class LiveSite:
         if film.next_ns == START:
             film.roll(colour)
         film.show(colour, frames)
-        self.set_clock(film.next_ns)
+        self.set_clock(max(one.next_ns for one in self.films.values()))
 
     def set_clock(self, time_ns: int) -> None:
         """Set the time of all nodes."""

@@ -81,6 +81,12 @@ class LiveStream:
             raise NoSuchCameraError(f"there is no camera {name[:64]!r}")
         return name
 
+    def age_s(self, now_ns: int) -> float:
+        """Return the age of the oldest camera's newest embedding; 0 if none came."""
+        with self.lock:
+            ages = [one.board.view(now_ns).age_s for one in self.cameras.values()]
+        return max((age for age in ages if age is not None), default=0.0)
+
     def forget(self) -> None:
         """Forget what was told, because the clock was set back; every page begins anew."""
         with self.lock:

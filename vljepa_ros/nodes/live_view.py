@@ -29,7 +29,7 @@ from vljepa_ros.nodes.board_feed import state_view
 from vljepa_ros.nodes.camera_names import camera_names
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
-from vljepa_ros.nodes.common.complaints import NO_DESCRIBER, NO_EMBEDDER, complaints_in
+from vljepa_ros.nodes.common.complaints import NO_DESCRIBER, NO_EMBEDDER, OLD_STAMPS, complaints_in
 from vljepa_ros.nodes.common.conversions import to_ns, to_vector
 from vljepa_ros.nodes.common.diagnostics import Health, Level
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
@@ -44,6 +44,7 @@ from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.views.doubts import doubt_words
 
 _DEMAND_PERIOD_S = 0.2
+_OLD_S = 5.0  # age of arriving embeddings that is a fault
 _MAX_TEXT = 200  # characters of what is shown
 
 
@@ -133,6 +134,9 @@ class LiveView(ManagedNode):
         silences += self._images.complaints() if self._images else []
         if any(silences):
             return Health(Level.STALE, "; ".join(filter(None, silences)), values)
+        age_s = self.stream.age_s(self.now_ns())
+        if age_s > _OLD_S:
+            return Health(Level.WARN, OLD_STAMPS.told(f"{age_s:.0f}"), values)
         return Health(Level.OK, "serving", values)
 
     def _listen_to_nodes(self) -> None:

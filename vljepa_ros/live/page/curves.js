@@ -14,11 +14,12 @@ export class Curves {
     this.pen = this.canvas.getContext("2d");
   }
 
-  /** Show the curves of a query. */
-  show(history, query) {
+  /** Show the curves of a query; in a doubt they are not to be trusted. */
+  show(history, query, doubted) {
     const points = history.curves(query, history.now - SECONDS);
     const shares = points.at(-1)?.[2] ?? [];
-    this.caption.textContent = points.length ? `Candidates of “${query}”, last two minutes` : `No candidates of “${query}” yet`;
+    const trust = doubted ? ", not to be trusted now" : ", last two minutes";
+    this.caption.textContent = points.length ? `Candidates of “${query}”${trust}` : `No candidates of “${query}” yet`;
     const texts = shares.map(([text]) => text), best = shares[0];
     this.canvas.setAttribute("aria-label", best ? `Shares of the candidates; now first: ${best[0]}` : "No candidates yet");
     this.#list(shares, history.colours);

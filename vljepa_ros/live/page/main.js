@@ -19,6 +19,7 @@ import { Updates } from "./updates.js";
 const $ = (selector) => document.querySelector(selector);
 const LISTED = 100;  // of what has ended
 const SHOWN = 120;  // seconds of the lanes at first
+const OLD = 3;  // seconds after which an embedding is old
 
 /** A list of moments that are told by their ages. */
 class LiveMoments extends Moments {
@@ -76,8 +77,7 @@ class LivePage {
     } else this.lanes.grow(content);
     this.#showMoment();
     this.standing.showNow(content, now, this.lanes.lane);
-    const query = content.lanes[this.lanes.lane]?.name;
-    if (query !== undefined) this.curves.show(this.history, query);
+    this.#showCurves(content);
     if (update.whole || update.ended.length) this.#listEnded();
     this.askBox.show(update.queries, update.mayWrite);
     this.#showCameras(update.cameras);
@@ -93,15 +93,16 @@ class LivePage {
   #tellLink(text) { if ($("#link").textContent !== text) $("#link").textContent = text; }
 
   #showFacts({ stream, model, nodes, queries, trouble }) {
-    const ill = this.complaints.show(nodes);
+    const ill = this.complaints.show(trouble ? [] : nodes), old = !(stream.age <= OLD);
     const health = ill ? `${ill} of ${nodes.length} nodes not well` : `${nodes.length} nodes well`;
-    this.#tellLink(trouble || (nodes.length ? `live, ${health}` : "live, but no node reports on /diagnostics"));
-    document.body.classList.toggle("ill", ill > 0 || !nodes.length);
+    const seen = !old ? "live" : stream.age === null ? "nothing seen yet" : `nothing new for ${age(stream.age)}`;
+    this.#tellLink(trouble || (nodes.length ? `${seen}, ${health}` : `${seen}, no node reports on /diagnostics`));
+    document.body.classList.toggle("ill", ill > 0 || old || !nodes.length);
     this.picture.showAge(stream.imageAge);
     const seconds = (value) => value === null ? "–" : value < 10 ? `${value.toFixed(2)} s` : age(value);
     const facts = [
       ["embeddings", `${stream.rate.toFixed(1)} Hz`, queries.length > 0 && stream.rate === 0],
-      ["age", seconds(stream.age), stream.age > 3],
+      ["age", seconds(stream.age), stream.age > OLD],
       ["unfamiliarity", stream.unfamiliarity?.toFixed(2) ?? "–", stream.unfamiliarity > 0.99],
       ["dropped", stream.dropped === null ? "–" : `${stream.dropped} images`, false],
       ["model", model.name ? `${model.name}, ${model.backend}` : "–", false],
@@ -176,8 +177,13 @@ class LivePage {
     if (!this.history.queries) return;
     const content = this.lanes.content;
     this.standing.showNow(content, this.history.now, this.lanes.lane);
-    this.curves.show(this.history, content.lanes[this.lanes.lane].name);
+    this.#showCurves(content);
     this.#showMoment();
+  }
+
+  #showCurves(content) {
+    const lane = content.lanes[this.lanes.lane];
+    if (lane) this.curves.show(this.history, lane.name, lane.state?.doubted ?? false);
   }
 
   /** Go to the state before or after. */
