@@ -4,7 +4,7 @@
 ``scripts/with_env.sh .venv python benchmarks/live_view_cost.py`` (after ``.venv/bin/pip install
 psutil playwright`` and ``sudo apt install chromium``) starts embedder, describer and live view,
 publishes images of 640 x 480 at 10 Hz, and prints for each case the CPU time of the live view and
-of embedder and describer as percent of one core, and the live view's resident memory.
+of embedder and describer by tick and as percent of one core, and the live view's resident memory.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from playwright.sync_api import sync_playwright
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from vljepa_ros.nodes.common.conversions import to_image
-from vljepa_ros.nodes.common.qos import sensor_data
+from vljepa_msgs.msg import Embedding
+from vljepa_ros.nodes.common.conversions import to_image, to_ns
+from vljepa_ros.nodes.common.qos import embeddings, sensor_data
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "demo" / "recording.mp4"
@@ -45,27 +46,36 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="per case")
     seconds = parser.parse_args().seconds
     rclpy.init()
-    with camera(), node("pipeline") as pipeline:
+    with camera() as ticks, node("pipeline") as pipeline:
         time.sleep(SETTLE_S)
-        tell("without a live view", seconds, pipeline)
+        tell("without a live view", seconds, ticks, pipeline)
         with node("live_view", "-p", f"port:={PORT}") as live:
             time.sleep(SETTLE_S)
-            tell("nobody looks", seconds, pipeline, live)
+            tell("nobody looks", seconds, ticks, pipeline, live)
             with page(f"http://127.0.0.1:{PORT}/"):
                 time.sleep(SETTLE_S)
-                tell("one page is open", seconds, pipeline, live)
+                tell("one page is open", seconds, ticks, pipeline, live)
 
 
 def tell(
-    case: str, seconds: float, pipeline: psutil.Process, live: psutil.Process | None = None
+    case: str,
+    seconds: float,
+    ticks: set[int],
+    pipeline: psutil.Process,
+    live: psutil.Process | None = None,
 ) -> None:
-    """Print what the processes take for some seconds."""
+    """Print what the processes take for some seconds, which is told by tick too.
+
+    A tick is an embedding of each query. On a busy machine there are fewer than images.
+    """
     watched = [pipeline, live] if live else [pipeline]
-    before = [spent(one) for one in watched]
+    before, first = [spent(one) for one in watched], len(ticks)
     time.sleep(seconds)
-    shares = [100 * (spent(one) - was) / seconds for one, was in zip(watched, before, strict=True)]
-    own = f", live view {shares[1]:.1f} %, {live.memory_info().rss / 1e6:.0f} MB" if live else ""
-    print(f"{case}: embedder and describer {shares[0]:.1f} %{own}", flush=True)
+    times = [spent(one) - was for one, was in zip(watched, before, strict=True)]
+    count = max(1, len(ticks) - first)
+    words = [f"{1000 * one / count:.1f} ms a tick, {100 * one / seconds:.1f} %" for one in times]
+    own = f"; live view {words[1]}, {live.memory_info().rss / 1e6:.0f} MB" if live else ""
+    print(f"{case}, {count / seconds:.1f} Hz: embedder and describer {words[0]}{own}", flush=True)
 
 
 def spent(process: psutil.Process) -> float:
@@ -87,13 +97,22 @@ def node(name: str, *parameters: str) -> Iterator[psutil.Process]:
 
 
 @contextmanager
-def camera() -> Iterator[None]:
-    """Publish the recording, at the size of a camera, again and again."""
+def camera() -> Iterator[set[int]]:
+    """Publish the recording, at the size of a camera, again and again; count the ticks."""
     ending = threading.Event()
     with av.open(str(RECORDING)) as video:
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
     source = Node("camera")
     publisher = source.create_publisher(Image, "image_raw", sensor_data())
+    ticks: set[int] = set()  # stamps of embeddings
+    source.create_subscription(
+        Embedding,
+        "embedder/embedding",
+        lambda one: ticks.add(to_ns(one.header.stamp)),
+        embeddings(),
+    )
+    spinning = threading.Thread(target=rclpy.spin, args=(source,), daemon=True)
+    spinning.start()
 
     def publish() -> None:
         for frame in cycle(frames):
@@ -105,10 +124,12 @@ def camera() -> Iterator[None]:
     thread = threading.Thread(target=publish)
     thread.start()
     try:
-        yield
+        yield ticks
     finally:
         ending.set()
         thread.join()
+        rclpy.shutdown()
+        spinning.join()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BYTES = 32 << 20  # of the vectors
+_MOST = 200_000  # embeddings, however short they are
 _PERIOD_NS = 500_000_000  # between two embeddings of a query that are kept
 _MAX_SOURCES = 1024  # cameras times queries, also those that are not asked any more
 _CHUNK = 4096  # embeddings that are copied at once, because the node waits meanwhile
@@ -107,7 +108,7 @@ class EmbeddingRing:
             begin = end
 
     def _clear(self, dimension: int) -> None:
-        capacity = max(1, self._limit // max(1, 2 * dimension))
+        capacity = min(max(1, self._limit // (2 * dimension)), _MOST) if dimension else 1
         self._added = 0
         self._vectors = np.zeros((capacity, dimension), np.float16)  # the memory follows with use
         self._stamps = np.zeros(capacity, np.int64)
