@@ -40,10 +40,12 @@ from vljepa_ros.nodes.diagnostic_keys import drops_of
 from vljepa_ros.nodes.parameter_tables import LIVE_VIEW
 from vljepa_ros.nodes.thread_client import ThreadClient
 from vljepa_ros.nodes.watched_images import WatchedImages
+from vljepa_ros.runtime.queries import MAX_QUERIES
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.views.doubts import doubt_words
 
 _DEMAND_PERIOD_S = 0.2
+_TICK = MAX_QUERIES  # messages: a view that is late shows the newest, and not all
 _OLD_S = 5.0  # age of arriving embeddings that is a fault
 _MAX_TEXT = 200  # characters of what is shown
 
@@ -155,14 +157,14 @@ class LiveView(ManagedNode):
 
         embedding, states = of("embedder", "embedding"), of("describer", "states")
         self._embeddings.append(
-            self._listen(Embedding, embedding, take(self._on_embedding), qos.embeddings())
+            self._listen(Embedding, embedding, take(self._on_embedding), qos.reliable(_TICK))
         )
         self._states.append(self._listen(States, states, take(self._on_states), qos.latched(1)))
         self._listen(
             Segment, of("describer", "segment"), take(self._on_segment), qos.reliable(100)
         )
         self._listen(
-            Candidates, of("describer", "candidates"), take(self._on_candidates), qos.reliable(50)
+            Candidates, of("describer", "candidates"), take(self._on_candidates), qos.reliable(_TICK)
         )
 
     def _listen(self, kind: type, topic: str, callback: Any, profile: Any) -> Listener:
