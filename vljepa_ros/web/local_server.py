@@ -69,6 +69,7 @@ class LocalServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = _MOST_CONNECTIONS
 
     def __init__(
         self,
