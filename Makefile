@@ -54,7 +54,7 @@ MINUTES ?= 30
 
 demo: venv ## replay the held-out recording, or yours: VIDEO=file | BAG=folder | CAMERA=/dev/video0
 	@$(RUN) python -m vljepa_ros.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)") \
-	    $(if $(BAG),--bag "$(BAG)") $(if $(CAMERA),--camera "$(CAMERA)")
+	    $(if $(BAG),--bag "$(BAG)") $(if $(CAMERA),--camera "$(CAMERA)") $(if $(DISPLAY)$(WAYLAND_DISPLAY),--live)
 OUT ?= out
 
 # In the domain of this shell, with its discovery and its Fast DDS profile, which RUN shuts off.

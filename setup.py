@@ -8,7 +8,15 @@ from setuptools import find_packages, setup
 PACKAGE = "vljepa_ros"
 # Installed to share/vljepa_ros, so that launch files and bundles are found by package name.
 SHARED_FOLDERS = ("config", "demo", "engines", "launch")
-NODES = ("embedder", "describer", "replay", "visualizer", "state_printer", "pipeline")
+NODES = (
+    "embedder",
+    "describer",
+    "replay",
+    "visualizer",
+    "live_view",
+    "state_printer",
+    "pipeline",
+)
 
 
 def folders_below(top: Path) -> list[Path]:
@@ -40,8 +48,10 @@ setup(
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
         PACKAGE: ["py.typed"],
+        f"{PACKAGE}.live": ["page/*"],
         f"{PACKAGE}.review": ["page/*"],
         f"{PACKAGE}.views": ["fonts/*"],
+        f"{PACKAGE}.web": ["page/*"],
     },
     data_files=shared_files(),
     python_requires=">=3.10",

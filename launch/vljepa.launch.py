@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start embedder and describer on a camera topic, and on request the visualizer and rviz.
+"""Start embedder and describer on a camera topic, and on request what shows them.
 
     ros2 launch vljepa_ros vljepa.launch.py image_topic:=/camera/image_raw rviz:=true
     ros2 launch vljepa_ros vljepa.launch.py cameras:=front,wrist image_topics:=/a/image,/b/rgb
+    ros2 launch vljepa_ros vljepa.launch.py web:=true
     ros2 launch vljepa_ros vljepa.launch.py build_only:=true
 
-The third builds the TensorRT engines of the embedder's bundle and ends: no node is started.
+The last builds the TensorRT engines of the embedder's bundle and ends: no node is started.
 
 The parameters come from `params_file`, and an argument counts only if it is given. Sections of the
 file are read as ROS reads them (`/robot1/embedder`, `/**`, `/*/embedder`), and a name without a
@@ -30,7 +31,7 @@ from vljepa_ros.nodes.launch_plan import Plan, full_namespace, is_true, make_pla
 from vljepa_ros.nodes.start import missing_messages
 
 SHARE = Path(__file__).parent.parent
-NODES = ("embedder", "describer", "visualizer", "replay")  # that may have a section
+NODES = ("embedder", "describer", "visualizer", "live_view", "replay")  # that may have a section
 _AS_FILE = "empty: as params_file says."
 
 # name: (default, description)
@@ -74,6 +75,21 @@ ARGUMENTS = {
         "config/sros2; empty: none.",
     ),
     "build_only": ("false", "Build the TensorRT engines of the bundle, start no node, and end."),
+    "web": (
+        "false",
+        "Also serve the live view, a page in the browser: the log prints its address.",
+    ),
+    "host": (
+        "",
+        "Address on which the live view is served; any but this machine's own asks visitors for "
+        f"the token that the log prints; {_AS_FILE}",
+    ),
+    "port": ("", f"Port on which the live view is served; {_AS_FILE}"),
+    "web_write": (
+        "",
+        "Whether whoever sees the live view may add phrases to queries: true or false; "
+        f"{_AS_FILE}",
+    ),
     "visualizer": ("false", "Also run the visualizer: overlay image and text markers."),
     "rviz": ("false", "Also run rviz2 with the visualizer's picture and markers."),
     "rviz_config": (str(SHARE / "config" / "vljepa.rviz"), "What rviz2 shows."),
@@ -132,6 +148,9 @@ def _nodes(plan: Plan) -> list[Node]:
         ]
     if rviz or is_true(given, "visualizer"):
         nodes += [_visualizer(plan, common, camera) for camera in plan.cameras or [""]]
+    if is_true(given, "web"):
+        secured = _secured("live_view", common, given)
+        nodes.append(Node(executable="live_view", name="live_view", **secured))
     if rviz and not _is_installed("rviz2"):
         _warn("rviz2 is not installed, so that everything but rviz2 is started")
         rviz = False

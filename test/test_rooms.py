@@ -42,6 +42,7 @@ TORCH = {"torch"}
 RULES: dict[str, tuple[set[str], set[str]]] = {
     "stream": (set(), ROS | TORCH),
     "views": ({"stream"}, ROS | TORCH),
+    "web": (set(), ROS | TORCH),
     "recordings": ({"stream"}, ROS | TORCH),
     "runtime": ({"stream"}, (ROS - {"ament_index_python"}) | TORCH),
     "model": ({"stream", "runtime"}, ROS),
@@ -54,12 +55,13 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         {"stream", "runtime", "model", "recordings", "training", "evaluation"},
         ROS,
     ),
-    "nodes": ({"stream", "runtime", "recordings", "views"}, TORCH),
+    "live": ({"stream", "views", "web"}, ROS | TORCH),
+    "nodes": ({"stream", "runtime", "recordings", "views", "web", "live"}, TORCH),
     "client": (set(), TORCH | {"cv2", "numpy", "onnxruntime"}),
     "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
     "evaluation": ({"stream", "runtime", "recordings", "index"}, ROS | TORCH),
     "index": ({"stream", "runtime", "recordings"}, ROS | TORCH),
-    "review": ({"stream", "runtime", "recordings", "views", "index"}, ROS | TORCH),
+    "review": ({"stream", "runtime", "recordings", "views", "index", "web"}, ROS | TORCH),
     "commands": (
         {
             *("stream", "runtime", "recordings", "model", "training", "evaluation", "index"),
@@ -77,6 +79,8 @@ WITHOUT_TORCH_OR_ROS = (
     "evaluation",
     "index",
     "review",
+    "web",
+    "live",
 )
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked

@@ -15,7 +15,13 @@ pytest.importorskip("rclpy", reason="the nodes' parameter tables need ROS 2")
 from vljepa_ros.nodes import start
 from vljepa_ros.nodes.common.lifecycle import AUTOSTART
 from vljepa_ros.nodes.common.parameters import ParameterSpec
-from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER, REPLAY, VISUALIZER
+from vljepa_ros.nodes.parameter_tables import (
+    DESCRIBER,
+    EMBEDDER,
+    LIVE_VIEW,
+    REPLAY,
+    VISUALIZER,
+)
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "config"
 TABLES = {
@@ -23,6 +29,7 @@ TABLES = {
     "describer": DESCRIBER,
     "replay": REPLAY,
     "visualizer": VISUALIZER,
+    "live_view": LIVE_VIEW,
 }
 
 

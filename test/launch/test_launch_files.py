@@ -135,6 +135,24 @@ def test_the_visualizers_of_cameras_look_at_the_topics_that_the_embedder_has() -
     assert wrist.remappings["image_raw"] == "wrist/image_raw"
 
 
+def test_the_live_view_shows_the_cameras_of_the_embedder_to_this_machine(tmp_path: Path) -> None:
+    file = own_file(tmp_path, embedder={"cameras": ["front", "wrist"]})
+    given = {"image_topic": "/{camera}/color", "params_file": file}
+    node = described(VLJEPA, web="true", **given).node("live_view")
+    assert node.remappings["wrist/image_raw"] == "/wrist/color"
+    assert parameters(node)["/live_view"] == {"cameras": ["front", "wrist"]}
+    assert executables(described(VLJEPA)) == ["pipeline"]
+
+
+def test_who_may_see_the_live_view_and_write_is_said_by_arguments() -> None:
+    given = {"host": "0.0.0.0", "port": "0", "web_write": "true"}
+    node = described(VLJEPA, web="true", **given).node("live_view")
+    read = parameters(node)["/live_view"]
+    assert (read["host"], read["port"], read["web_write"]) == ("0.0.0.0", 0, True)
+    with pytest.raises(ValueError, match="port:=99999 is no number"):
+        described(VLJEPA, web="true", port="99999")
+
+
 def test_the_camera_topic_is_mapped_in_both_transports() -> None:
     node = described(VLJEPA, image_topic="/front/image").nodes[0]
     assert node.remappings == {

@@ -19,6 +19,7 @@ from support.ros import DEADLINE_S, Bench
 from vljepa_ros.nodes.common.parameters import Phase
 from vljepa_ros.nodes.describer import Describer
 from vljepa_ros.nodes.embedder import Embedder
+from vljepa_ros.nodes.live_view import LiveView
 from vljepa_ros.nodes.replay import Replay
 from vljepa_ros.nodes.state_printer import StatePrinter
 from vljepa_ros.nodes.visualizer import Visualizer
@@ -30,6 +31,7 @@ NODES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "embedder": (Embedder, {}),
     "describer": (Describer, {}),
     "visualizer": (Visualizer, {}),
+    "live_view": (LiveView, {"port": 0, "web_write": True}),
     "replay": (Replay, {"source": RECORDING}),
     "state_printer": (StatePrinter, {}),
 }
@@ -43,6 +45,7 @@ SOMETIMES = {
     "/embedder/get_type_description",
     "/describer/get_type_description",
     "/visualizer/get_type_description",
+    "/live_view/get_type_description",
     "/replay/get_type_description",
     "/state_printer/get_type_description",
 }
@@ -98,6 +101,10 @@ def run(ros: Bench, name: str, bundle: str, **parameters: Any) -> dict[str, set[
 
         ros.inbox(Image, "visualizer/overlay")
         ros.wait(lambda: node.phase is Phase.ACTIVE, "an active visualizer")
+        ros.wait(lambda: ros.node.count_subscribers("/image_raw") > 0, "it looks at images")
+    if name == "live_view":  # as above
+        ros.wait(lambda: node.phase is Phase.ACTIVE, "an active live view")
+        node.picture("", 0)
         ros.wait(lambda: ros.node.count_subscribers("/image_raw") > 0, "it looks at images")
     return settled_graph(ros, node)
 

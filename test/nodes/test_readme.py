@@ -16,7 +16,13 @@ import pytest
 from support.ros import DEADLINE_S, Bench, Inbox
 from vljepa_msgs.msg import Embedding
 from vljepa_msgs.srv import EmbedText
-from vljepa_ros.nodes.parameter_tables import DESCRIBER, EMBEDDER, REPLAY, VISUALIZER
+from vljepa_ros.nodes.parameter_tables import (
+    DESCRIBER,
+    EMBEDDER,
+    LIVE_VIEW,
+    REPLAY,
+    VISUALIZER,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -26,6 +32,7 @@ TABLES = {
     "describer": DESCRIBER,
     "replay": REPLAY,
     "visualizer": VISUALIZER,
+    "live_view": LIVE_VIEW,
 }
 
 

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,60 +12,22 @@ from urllib.request import urlopen
 
 import pytest
 
+from support.browser import browser, expect, needs_browser, visit
 from support.full_disk import full_disk
 from support.review_site import serving, small_review
 from support.small_store import Part
 from vljepa_ros.review.page_file import write_page
 from vljepa_ros.review.page_server import ReviewServer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="the page is not tried: no chromium (sudo apt install chromium)"
-)
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the page is not tried: pip install playwright"
-)
-expect = playwright.expect
-expect.set_options(timeout=60_000)
+__all__ = ["browser", "visit"]  # fixtures
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # root has none
-    with playwright.sync_playwright() as library:
-        browser = library.chromium.launch(executable_path=CHROMIUM, args=sandbox)
-        yield browser
-        browser.close()
+pytestmark = needs_browser
 
 
 @pytest.fixture
 def server(tmp_path: Path, colour_bundle: Path) -> Iterator[ReviewServer]:
     with serving(small_review(tmp_path, colour_bundle)) as server:
         yield server
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens a page; nothing may fail in it, nor leave this machine."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    faults: list[str] = []
-    allowed = ("http://127.0.0.1:", "data:", "file:")
-    context.on(
-        "request",
-        lambda one: one.url.startswith(allowed) or faults.append(f"request to {one.url}"),
-    )
-
-    def visit(address: str) -> Any:
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda one: one.type == "error" and faults.append(one.text))
-        page.goto(address)
-        return page
-
-    visit.faults = faults  # type: ignore[attr-defined]
-    yield visit
-    context.close()
-    assert faults == []
 
 
 def now(page: Any, text: str) -> None:

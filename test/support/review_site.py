@@ -17,6 +17,7 @@ from vljepa_ros.index.store import Store
 from vljepa_ros.review.page_server import ReviewServer
 from vljepa_ros.review.reviewed_store import ReviewedStore
 from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.web.local_server import LocalServer
 
 SECONDS = 12
 LANES: Mapping[str, Sequence[Part]] = {
@@ -63,14 +64,14 @@ def serving(store: ReviewedStore, host: str = "127.0.0.1") -> Iterator[ReviewSer
 
 
 def get(
-    server: ReviewServer, path: str, headers: Mapping[str, str] | None = None
+    server: LocalServer, path: str, headers: Mapping[str, str] | None = None
 ) -> tuple[HTTPResponse, bytes]:
     """Return the answer to a request, and its body."""
     return _asked(server, "GET", path, None, headers or {})
 
 
 def post(
-    server: ReviewServer, path: str, content: object, headers: Mapping[str, str] | None = None
+    server: LocalServer, path: str, content: object, headers: Mapping[str, str] | None = None
 ) -> tuple[HTTPResponse, Any]:
     """Send JSON, and return the answer and its content."""
     kind = {"Content-Type": "application/json"}
@@ -81,7 +82,7 @@ def post(
 
 
 def _asked(
-    server: ReviewServer, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    server: LocalServer, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
 ) -> tuple[HTTPResponse, bytes]:
     connection = HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
     try:

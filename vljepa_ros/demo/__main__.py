@@ -69,7 +69,7 @@ def _run(given: argparse.Namespace) -> int:
 
     if _own_footage(given) and _is_default(given.bundle):
         print(_CAVEAT)
-    return show(source, given.topic, given.bundle, truth, out)
+    return show(source, given.topic, given.bundle, truth, out, given.live)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -86,6 +86,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--truth", type=Path, help="ground truth of the recording (JSON)")
     parser.add_argument("--bundle", default="", help="model bundle (default: the shipped one)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for what is written")
+    parser.add_argument("--live", action="store_true", help="open the live view in the browser")
     given = parser.parse_args(arguments)
     if given.camera and given.truth:
         parser.error("--truth belongs to a recording, not to a camera")

@@ -18,6 +18,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from vljepa_ros.demo.live_page import live_view
 from vljepa_ros.demo.processes import NodeProcess
 from vljepa_ros.demo.record import RunRecord
 from vljepa_ros.demo.recorder import Audience, Recorder
@@ -151,7 +152,13 @@ def _within(seconds: float, what: str) -> Callable[[], str]:
 
 @contextmanager
 def session(
-    run: RunRecord, audience: Audience, source: str, topic: str, bundle: str, logs: Path
+    run: RunRecord,
+    audience: Audience,
+    source: str,
+    topic: str,
+    bundle: str,
+    logs: Path,
+    live: bool = False,
 ) -> Iterator[Session]:
     """Start embedder, describer, replay and recorder, and take them down at the end.
 
@@ -162,6 +169,7 @@ def session(
         topic: image topic of a bag; empty lets the replay choose.
         bundle: folder of the model bundle; empty is the default bundle.
         logs: folder for what the nodes print.
+        live: also open the live view in the browser.
     """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is ours
     replay = {
@@ -176,6 +184,7 @@ def session(
             _spinning(run, audience) as recorder,
             NodeProcess("pipeline", NAMESPACE, {"bundle": bundle}, logs) as pipeline,
             NodeProcess("replay", NAMESPACE, replay, logs) as player,
+            live_view(NAMESPACE, logs, live),
         ):
             yield Session(recorder, [pipeline, player], faults)
     finally:

@@ -49,7 +49,9 @@ class _Outputs:
         self._notices.show(node, text)
 
 
-def show(source: str, topic: str, bundle: str, truth: Truth | None, out: OutFolder) -> int:
+def show(
+    source: str, topic: str, bundle: str, truth: Truth | None, out: OutFolder, live: bool = False
+) -> int:
     """Replay a source through the nodes, write, print, and return the exit status.
 
     Args:
@@ -58,13 +60,14 @@ def show(source: str, topic: str, bundle: str, truth: Truth | None, out: OutFold
         bundle: folder of the model bundle; empty is the default bundle.
         truth: what is right, if that is known.
         out: where to write; it was prepared.
+        live: also open the live view in the browser.
     """
     run = RunRecord(Path(source).name)
     colours = StateColours()
     print(f"replaying {source}; each line is a change of state (Ctrl-C ends)", flush=True)
     with RunLog(out.log, run) as log, AnnotatedVideo(out.video, OverlayPainter(colours)) as video:
         outputs = _Outputs(video, log, Notices(out.nodes))
-        problem = _replay(session(run, outputs, source, topic, bundle, out.nodes))
+        problem = _replay(session(run, outputs, source, topic, bundle, out.nodes, live))
         summary = figures(run, truth)
         log.summary(summary)
     picture = draw_timeline(timeline(run, summary, truth), colours=colours)

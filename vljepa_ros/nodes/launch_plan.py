@@ -20,12 +20,14 @@ from vljepa_ros.nodes.common.params_file import (
 
 _IMAGE_TOPIC = "image_raw"  # the default
 _PLACE = "{camera}"  # in image_topic
+_MAX_PORT = 65535
 
 # What an argument of the same name is for.
 _PARAMETERS_OF = {
     "embedder": ("bundle", "queries_file", "image_transport", "cameras"),
     "describer": ("bundle", "decoder", "cameras"),
     "visualizer": ("image_transport",),
+    "live_view": ("cameras", "image_transport", "host", "port", "web_write"),
 }
 
 
@@ -69,6 +71,8 @@ def make_plan(given: dict[str, str], namespace: str) -> Plan:
         for node in _PARAMETERS_OF
     }
     cameras = _names_in(parameters[f"{namespace}/embedder"].get("cameras"))
+    if cameras:  # the live view shows those that the embedder looks at
+        parameters[f"{namespace}/live_view"]["cameras"] = cameras
     shared = parameters[f"{namespace}/visualizer"]
     for camera in cameras:
         node = f"{namespace}/{visualizer_of(camera)}"
@@ -95,6 +99,10 @@ def _arguments_for(node: str, given: dict[str, str]) -> Values:
     values.update({name: given[name] for name in _PARAMETERS_OF[node] if given[name]})
     if "cameras" in values:
         values["cameras"] = _split(given["cameras"])
+    if "port" in values:
+        values["port"] = _port(given["port"])
+    if "web_write" in values:
+        values["web_write"] = is_true(given, "web_write")
     return values
 
 
@@ -148,6 +156,17 @@ def is_true(given: dict[str, str], name: str) -> bool:
     if value not in ("true", "false"):
         raise ValueError(f"{name}:={given[name]} is neither true nor false")
     return value == "true"
+
+
+def _port(text: str) -> int:
+    """Return the number of a port.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not text.isdecimal() or int(text) > _MAX_PORT:
+        raise ValueError(f"port:={text} is no number from 0 to {_MAX_PORT}")
+    return int(text)
 
 
 def _split(names: str) -> list[str]:

@@ -274,6 +274,33 @@ VISUALIZER = (
     ),
 )
 
+LIVE_VIEW = (
+    IMAGE_TRANSPORT,
+    ParameterSpec(
+        "cameras",
+        [""],
+        "Names of the cameras that are shown, as the embedder and the describer have them; one "
+        "empty name is a single camera without a name.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "host",
+        "127.0.0.1",
+        "Address on which the page is served; any but this machine's own asks visitors for the "
+        "token that the log prints.",
+        Change.UNCONFIGURED,
+    ),
+    ParameterSpec(
+        "port", 8747, "Port on which the page is served; 0 is any.", Change.UNCONFIGURED, 0, 65535
+    ),
+    ParameterSpec(
+        "web_write",
+        False,
+        "Whether whoever sees the page may add phrases to queries.",
+        Change.UNCONFIGURED,
+    ),
+)
+
 NOW, RECORDED = "now", "recorded"  # values of the parameter stamps
 
 REPLAY = (
@@ -330,4 +357,4 @@ REPLAY = (
     ),
 )
 
-TABLES = (EMBEDDER, DESCRIBER, VISUALIZER, REPLAY)
+TABLES = (EMBEDDER, DESCRIBER, VISUALIZER, LIVE_VIEW, REPLAY)

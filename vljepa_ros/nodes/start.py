@@ -51,6 +51,11 @@ def replay() -> int:
     return _run("replay")
 
 
+def live_view() -> int:
+    """Run the live view."""
+    return _run("live_view")
+
+
 def state_printer() -> int:
     """Run the printer of states."""
     return _run("state_printer")

@@ -27,6 +27,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from vljepa_msgs.msg import Embedding, ModelInfo, StateDescription, States
+from vljepa_ros.nodes.board_feed import state_view
 from vljepa_ros.nodes.common import qos
 from vljepa_ros.nodes.common.clock_jumps import on_clock_jump
 from vljepa_ros.nodes.common.complaints import NO_DESCRIBER, NO_EMBEDDER, OLD_STAMPS
@@ -42,8 +43,7 @@ from vljepa_ros.nodes.parameter_tables import VISUALIZER
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
-from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard, StateView
-from vljepa_ros.views.doubts import doubt_words
+from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard
 from vljepa_ros.views.overlay import OverlayPainter
 from vljepa_ros.views.text_drawing import lacks_letters
 
@@ -251,10 +251,7 @@ class Visualizer(ManagedNode):
         if message.reason == StateDescription.LOST:
             self._board.lose_state(message.query, message.previous_text, stamp_ns)
             return
-        is_doubted = message.reason == StateDescription.UNFAMILIAR
-        doubt = doubt_words(message.image_fault) if is_doubted else ""
-        state = StateView(message.text, to_ns(message.since), message.score, doubt=doubt)
-        self._board.add_state(message.query, state, stamp_ns)
+        self._board.add_state(message.query, state_view(message), stamp_ns)
         if lacks_letters(clean_text(message.text)):
             self.tally.warn(
                 "texts with letters that no font has",

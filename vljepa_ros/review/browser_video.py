@@ -18,7 +18,8 @@ from vljepa_ros.recordings.mp4 import Mp4Writer
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.recordings.video_index import VideoFileError, read_index
-from vljepa_ros.review.frame_pictures import rgb, within
+from vljepa_ros.review.frame_pictures import rgb
+from vljepa_ros.views.jpeg import within
 
 _PLAYED = {".mp4": {"h264", "av1", "vp9"}, ".webm": {"vp8", "vp9", "av1"}}
 _PIXELS = {"yuv420p", "yuvj420p"}

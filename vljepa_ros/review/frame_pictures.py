@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +15,7 @@ from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import Source, SourceError, SourceFrame
 from vljepa_ros.stream.images import ImageError
-
-_QUALITY = 80
+from vljepa_ros.views.jpeg import jpeg
 
 
 class FramePictures:
@@ -67,15 +65,6 @@ def rgb(frame: SourceFrame) -> NDArray[np.uint8]:
         raise SourceError(str(error)) from error
 
 
-def within(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) with at most ``width`` columns, in the same proportions."""
-    rows, columns = image.shape[:2]
-    if columns <= width:
-        return image
-    size = (width, max(1, round(rows * width / columns)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _shown_at(source: Source, time_s: float) -> NDArray[np.uint8]:
     shown: Any = None
     for frame in source.frames(time_s):
@@ -85,12 +74,3 @@ def _shown_at(source: Source, time_s: float) -> NDArray[np.uint8]:
     if shown is None:
         raise SourceError(f"{source.name} gives no image")
     return rgb(shown)
-
-
-def jpeg(image: NDArray[np.uint8], width: int) -> bytes:
-    """Return RGB pixels (H, W, 3) as JPEG with at most ``width`` columns; raises SourceError."""
-    bgr = cv2.cvtColor(within(image, width), cv2.COLOR_RGB2BGR)
-    good, coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not good:
-        raise SourceError("the image cannot be written as JPEG")
-    return coded.tobytes()

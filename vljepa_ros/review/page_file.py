@@ -16,9 +16,11 @@ from vljepa_ros.index.stored import StoredRecording
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.review.browser_video import BrowserVideos, media_type
-from vljepa_ros.review.frame_pictures import jpeg, rgb
+from vljepa_ros.review.frame_pictures import rgb
 from vljepa_ros.review.page_server import PAGE
 from vljepa_ros.review.reviewed_store import ReviewedStore
+from vljepa_ros.views.jpeg import jpeg
+from vljepa_ros.web.local_server import page_files
 
 VIDEO_LIMIT = 20_000_000
 """Bytes of all videos together, above which pictures take their place."""
@@ -115,22 +117,23 @@ def _times(starts: Iterable[float]) -> list[float]:
 
 def _page(content: Mapping[str, Any]) -> str:
     """Return the page's files and the content as one document."""
+    files = {name: path.read_text("utf-8") for name, path in page_files(PAGE).items()}
     modules = {
-        path.name: _address(_IMPORT.sub(r'from "\1"', path.read_text("utf-8")).encode(), _SCRIPT)
-        for path in PAGE.glob("*.js")
+        name: _address(_IMPORT.sub(r'from "\1"', text).encode(), _SCRIPT)
+        for name, text in files.items()
+        if name.endswith(".js")
     }
-    style = (PAGE / "review.css").read_text("utf-8")
     # "<" could end the script in which the content stands.
     embedded = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
     head = (
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<style>\n{style}</style>\n"
+        f"<style>\n{files['page.css']}</style>\n"
         f'<script type="application/json" id="embedded">{embedded}</script>\n'
         f'<script type="importmap">{json.dumps({"imports": modules})}</script>\n'
         '<script type="module">import "main.js";</script>'
     )
     before, after = re.split(
-        r'<link rel="stylesheet".*?</script>', (PAGE / "index.html").read_text("utf-8"), flags=re.S
+        r'<link rel="stylesheet".*?</script>', files["index.html"], flags=re.S
     )
     return before + head + after
 

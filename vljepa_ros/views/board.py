@@ -35,6 +35,7 @@ class StateView:
         score: How probable it is that the words are right, 0..1.
         end_ns: When it was last seen, if it was lost; None if it lasts or another one followed.
         doubt: Why the words cannot be trusted, or none are said; empty if they can.
+        unfamiliarity: How strange the scene looks, 0..1; None if that is not known.
     """
 
     text: str
@@ -42,6 +43,7 @@ class StateView:
     score: float
     end_ns: int | None = None
     doubt: str = ""
+    unfamiliarity: float | None = None
 
 
 @dataclass(frozen=True)

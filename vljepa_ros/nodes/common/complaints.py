@@ -212,3 +212,24 @@ COMPLAINTS = (
     NO_CLOCK,
     NAMESAKES,
 )
+
+
+def complaints_in(message: str) -> list[dict[str, str]]:
+    """Return the complaints of a message in the order of their words, taken apart.
+
+    Args:
+        message: Of a status; what :meth:`Complaint.told` gave, several with ``"; "`` between them.
+
+    Returns:
+        For each what is ``seen``, ``why``, and the ``remedy``; the last two are empty if it is
+        none of ours.
+    """
+    tails = {f": {one.why}; {one.remedy}": one for one in COMPLAINTS}
+    found, rest = [], message
+    while rest:
+        places = ((rest.find(tail), tail) for tail in tails)
+        begin, tail = min((one for one in places if one[0] >= 0), default=(len(rest), ""))
+        why, remedy = (tails[tail].why, tails[tail].remedy) if tail else ("", "")
+        found.append({"seen": rest[:begin], "why": why, "remedy": remedy})
+        rest = rest[begin + len(tail) :].removeprefix("; ")
+    return found

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page reads from: a server, or the content of an exported page.
 
-/** A request was refused; `conflict` if somebody else has changed the same part. */
-export class Refusal extends Error {
-  constructor(message, conflict) {
-    super(message);
-    this.conflict = conflict;
-  }
-}
+import { ask } from "./ask.js";
 
 export class ServerLibrary {
   readOnly = false;
@@ -84,16 +78,4 @@ export class EmbeddedLibrary {
 export function openLibrary() {
   const embedded = document.getElementById("embedded");
   return embedded ? new EmbeddedLibrary(JSON.parse(embedded.textContent)) : new ServerLibrary();
-}
-
-async function ask(address, options) {
-  let answer;
-  try {
-    answer = await fetch(address, options);
-  } catch {
-    throw new Refusal("The server does not answer. Is `vljepa review` still running?", false);
-  }
-  const content = await answer.json();
-  if (!answer.ok) throw new Refusal(content.problem, answer.status === 409);
-  return content;
 }

@@ -10,6 +10,7 @@ import { Moments } from "./moments.js";
 import { Picture } from "./picture.js";
 import { SearchBox } from "./search_box.js";
 import { States } from "./states.js";
+import { Tabs } from "./tabs.js";
 import { clock, describe, segmentAt } from "./segments.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -29,6 +30,7 @@ class Page {
     this.found = new Moments($("#found"), library);
     this.doubtful = new Moments($("#doubtful"), library);
     this.search = new SearchBox($("#search"), library, this.found, () => this.showTab("found"));
+    this.tabs = new Tabs($("[role=tablist]"));
     this.lanes.readOnly = library.readOnly;
     document.body.classList.toggle("read-only", library.readOnly);
     this.#connect();
@@ -138,15 +140,7 @@ class Page {
     $("#notice .again").onclick = again;
   }
 
-  showTab(name) {
-    for (const tab of document.querySelectorAll("[role=tab]")) {
-      const chosen = tab.getAttribute("aria-controls") === name;
-      tab.setAttribute("aria-selected", String(chosen));
-      tab.tabIndex = chosen ? 0 : -1;
-      document.getElementById(tab.getAttribute("aria-controls")).hidden = !chosen;
-    }
-    if (name === "doubtful") this.#listDoubtful();
-  }
+  showTab(name) { this.tabs.show(name); }
 
   // Corrections. Each is made of what is there when its turn comes, and is on the disk before the next.
 
@@ -301,25 +295,11 @@ class Page {
     addEventListener("hashchange", () => this.follow());
     $("#recording").addEventListener("change", (event) => this.open(event.target.value, 0));
     $("#notice .close").addEventListener("click", () => this.notice(""));
-    $("[role=tablist]").addEventListener("click", (event) => {
-      const name = event.target.getAttribute("aria-controls");
-      if (name) this.showTab(name);
-    });
-    $("[role=tablist]").addEventListener("keydown", (event) => this.#turnTabs(event));
+    this.tabs.addEventListener("tab", ({ detail }) => { if (detail.name === "doubtful") this.#listDoubtful(); });
     $("#picture .controls").addEventListener("click", (event) => this.#control(event.target.dataset.do));
     $("#help").addEventListener("click", () => $("#keys").showModal());
     $("#undo").addEventListener("click", () => this.undo());
     $("#redo").addEventListener("click", () => this.redo());
-  }
-
-  #turnTabs(event) {
-    if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    event.stopPropagation();
-    const tabs = [...document.querySelectorAll("[role=tab]")];
-    const step = event.key === "ArrowRight" ? 1 : tabs.length - 1;
-    const tab = tabs[(tabs.indexOf(event.target) + step) % tabs.length];
-    this.showTab(tab.getAttribute("aria-controls"));
-    tab.focus();
   }
 
   #control(name) {

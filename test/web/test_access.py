@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from vljepa_ros.review.access import Access, is_loopback
+from vljepa_ros.web.access import Access, is_loopback
 
-LOCAL = Access("127.0.0.1")
-OPEN = Access("0.0.0.0")
+LOCAL = Access("127.0.0.1", "vljepa_8746")
+OPEN = Access("0.0.0.0", "vljepa_8746")
 OWN = {"Host": "localhost:8746", "Origin": "http://localhost:8746"}
 JSON = {"Content-Type": "application/json"}
 
@@ -37,7 +37,7 @@ def test_other_machines_need_the_token() -> None:
     headers = {"Host": "robot:8746"}
     assert OPEN.refusal("GET", headers, "")
     assert OPEN.refusal("GET", headers, "guess")
-    assert OPEN.refusal("GET", {**headers, "Cookie": "vljepa_review=guess"}, "")
+    assert OPEN.refusal("GET", {**headers, "Cookie": "vljepa_8746=guess"}, "")
     assert OPEN.refusal("GET", headers, OPEN.token) == ""
     cookie = OPEN.cookie().partition(";")[0]
     assert OPEN.refusal("GET", {**headers, "Cookie": f"a=b; {cookie}"}, "") == ""
@@ -49,7 +49,7 @@ def test_loopback_has_no_token_that_an_empty_one_could_match() -> None:
 
 
 def test_two_servers_have_two_tokens() -> None:
-    assert Access("0.0.0.0").token != OPEN.token
+    assert Access("0.0.0.0", "vljepa_8746").token != OPEN.token
 
 
 def test_changes_come_from_the_own_page() -> None:

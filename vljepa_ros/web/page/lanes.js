@@ -21,6 +21,8 @@ export class Lanes extends EventTarget {
     this.time = 0;
     this.lane = 0;
     this.readOnly = false;
+    this.zero = 0;  // from which the axis counts
+    this.label = clock;
     this.drag = null;
     this.hatch = hatching(this.pen);
     new ResizeObserver(() => this.redraw()).observe(canvas);
@@ -38,6 +40,14 @@ export class Lanes extends EventTarget {
     this.lane = Math.min(this.lane, Math.max(0, content.lanes.length - 1));
     this.canvas.style.height = `${AXIS + LANE * content.lanes.length + OVERVIEW}px`;
     this.redraw();
+  }
+
+  /** Show content that has grown. A view that shows its end moves along. */
+  grow(content) {
+    const { start, end } = this.view, added = content.duration - this.content.duration;
+    const follows = end >= this.content.duration - 1e-6;
+    this.show(content, false);
+    if (follows) this.#look(start + added, end - start);
   }
 
   /** Move the playhead, and the view if it would leave it. */
@@ -209,7 +219,7 @@ export class Lanes extends EventTarget {
     }
   }
 
-  #colour(segment) { return segment.text ? this.content.colours[segment.text] ?? PALE : NO_TEXT; }
+  #colour(segment) { return segment.text && !segment.doubted ? this.content.colours[segment.text] ?? PALE : NO_TEXT; }
 
   #drawSegment(segment, left, right, top, height) {
     const pen = this.pen, width = Math.max(1, right - left - 1);
@@ -220,6 +230,10 @@ export class Lanes extends EventTarget {
     pen.globalAlpha = segment.text ? 0.85 : 0.15;
     pen.fillRect(left, top + height * (1 - sure), width, height * sure);
     pen.globalAlpha = 1;
+    if (segment.doubted) {
+      pen.fillStyle = this.hatch;
+      pen.fillRect(left, top, width, height);
+    }
     if (segment.corrected && width > 4) {
       pen.strokeStyle = INK;
       pen.lineWidth = 2;
@@ -261,11 +275,12 @@ export class Lanes extends EventTarget {
     pen.strokeStyle = RULE;
     pen.lineWidth = 1;
     pen.beginPath();
-    for (let n = Math.ceil(this.view.start / step); n * step <= this.view.end; n++) {
-      const x = Math.round(this.#x(n * step)) + 0.5;
+    const { zero } = this;
+    for (let n = Math.ceil((this.view.start - zero) / step); n * step + zero <= this.view.end; n++) {
+      const x = Math.round(this.#x(n * step + zero)) + 0.5;
       pen.moveTo(x, 4);
       pen.lineTo(x, AXIS);
-      pen.fillText(clock(n * step, step < 1 ? 1 : 0), x + 4, AXIS / 2);
+      pen.fillText(this.label(n * step, step < 1 ? 1 : 0), x + 4, AXIS / 2);
     }
     pen.moveTo(0, AXIS - 0.5);
     pen.lineTo(this.width, AXIS - 0.5);

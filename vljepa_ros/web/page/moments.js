@@ -26,6 +26,17 @@ export class Moments extends EventTarget {
   /** Open the moment after the one that was opened last. */
   openNext() { if (this.moments.length) this.#open((this.place + 1) % this.moments.length); }
 
+  /** Return when a moment was. */
+  times({ start, end }) { return `${clock(start, 1)} – ${clock(end, 1)}`; }
+
+  #thumbnail({ recording, query, start, end }) {
+    const image = new Image();
+    image.loading = "lazy";
+    image.alt = "";
+    image.src = this.library.thumbnailAddress(recording, query, (start + end) / 2);
+    return image;
+  }
+
   #open(place) {
     this.place = place;
     const { recording, query, start, end } = this.moments[place];
@@ -36,15 +47,12 @@ export class Moments extends EventTarget {
   #row(moment, place, value) {
     const row = document.createElement("button");
     row.className = "moment";
-    const image = row.appendChild(new Image());
-    image.loading = "lazy";
-    image.alt = "";
-    image.src = this.library.thumbnailAddress(moment.recording, moment.query, (moment.start + moment.end) / 2);
+    if (this.library.thumbnailAddress) row.appendChild(this.#thumbnail(moment));
     const text = row.appendChild(document.createElement("span"));
     text.appendChild(document.createElement("b")).textContent = words(moment);
     const number = moment.value === null ? "" : ` · ${value} ${moment.value.toFixed(2)}`;
     text.appendChild(document.createElement("small")).textContent =
-      `${moment.query} · ${clock(moment.start, 1)} – ${clock(moment.end, 1)}${number}`;
+      `${moment.query} · ${this.times(moment)}${number}`;
     text.appendChild(document.createElement("small")).textContent = moment.name;
     row.addEventListener("click", () => this.#open(place));
     return row;

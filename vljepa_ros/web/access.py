@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-COOKIE = "vljepa_review"
-
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine only."""
@@ -35,8 +33,13 @@ class Access:
         token: what visitors must show; "" if the server listens on loopback only.
     """
 
-    def __init__(self, host: str) -> None:
-        """Take the host that the server listens on."""
+    def __init__(self, host: str, cookie: str) -> None:
+        """Take the host that the server listens on, and a name for its cookie.
+
+        The browser sends the cookies of one server to all servers of the machine, so that each
+        needs a name of its own.
+        """
+        self._cookie = cookie
         self.token = "" if is_loopback(host) else secrets.token_urlsafe(24)
 
     def refusal(self, method: str, headers: Mapping[str, str], shown: str) -> str:
@@ -51,17 +54,17 @@ class Access:
         if not self.token and not is_loopback(_name(host)):
             return f"this server is for this machine only, and it is not called {host}"
         if self.token and not self._knows_token(headers, shown):
-            return "open the address that `vljepa review` printed: it holds the token"
+            return "open the address that the server printed when it started: it holds the token"
         from_elsewhere = headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
         if from_elsewhere and headers.get("Sec-Fetch-Mode") != "navigate":
             return "requests of other sites are refused"
         if method == "POST" and not _from_own_page(headers, host):
-            return "changes are taken from the review page only"
+            return "requests that send something are taken from the server's own page only"
         return ""
 
     def cookie(self) -> str:
         """Return the header that makes the browser remember the token."""
-        return f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{self._cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
 
     def is_token(self, shown: str) -> bool:
         """Whether this is the token; takes as long for a wrong one."""
@@ -69,7 +72,7 @@ class Access:
 
     def _knows_token(self, headers: Mapping[str, str], shown: str) -> bool:
         try:
-            morsel = SimpleCookie(headers.get("Cookie", "")).get(COOKIE)
+            morsel = SimpleCookie(headers.get("Cookie", "")).get(self._cookie)
         except CookieError:
             morsel = None
         return self.is_token(shown) or (morsel is not None and self.is_token(morsel.value))

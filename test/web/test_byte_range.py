@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vljepa_ros.review.byte_range import UnsatisfiableRangeError, byte_range
+from vljepa_ros.web.byte_range import UnsatisfiableRangeError, byte_range
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,23 @@ export class States extends EventTarget {
   show({ lanes, colours, duration }, time, chosen) {
     if (this.rows.length !== lanes.length) this.#build(lanes.length);
     lanes.forEach((lane, number) => {
-      const segment = segmentAt(lane, time, duration);
-      this.#fill(this.rows[number], lane, segment, colours, number === chosen);
+      this.#fill(this.rows[number], lane, this.at(lane, time, duration), colours, number === chosen);
     });
     if (chosen !== this.chosen) this.rows[chosen]?.scrollIntoView({ block: "nearest" });
     this.chosen = chosen;
   }
 
+  /** Return what is shown of a lane. */
+  at(lane, time, duration) { return segmentAt(lane, time, duration); }
+
+  /** Return what else is said of it. */
+  note() { return ""; }
+
   #build(count) {
     this.rows = Array.from({ length: count }, (_, lane) => {
       const row = document.createElement("button");
       row.className = "state";
-      for (const name of ["name", "text", "score", "bar"]) {
+      for (const name of ["name", "text", "score", "bar", "note"]) {
         row[name + "Part"] = row.appendChild(Object.assign(document.createElement("span"), { className: name }));
       }
       row.fillPart = row.barPart.appendChild(document.createElement("i"));
@@ -38,7 +43,8 @@ export class States extends EventTarget {
 
   #fill(row, lane, segment, colours, chosen) {
     const score = segment.score ?? null;
-    const key = `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen}`;
+    const note = this.note(segment, lane);
+    const key = `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen} ${note}`;
     if (row.key === key) return;  // sixty times a second
     row.key = key;
     row.setAttribute("aria-pressed", String(chosen));
@@ -46,6 +52,9 @@ export class States extends EventTarget {
     row.namePart.textContent = lane.name;
     row.textPart.textContent = (segment.corrected ? "✎ " : "") + (segment.gap ? "–" : words(segment));
     row.scorePart.textContent = score === null ? "" : score.toFixed(2);
+    row.notePart.textContent = note;
+    row.classList.toggle("over", segment.over ?? false);
+    row.classList.toggle("doubted", segment.doubted ?? false);
     row.fillPart.style.width = `${100 * (segment.corrected ? 1 : score ?? 0)}%`;
     row.fillPart.style.background = colours[segment.text] ?? "none";
   }
