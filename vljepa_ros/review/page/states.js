@@ -12,11 +12,12 @@ export class States extends EventTarget {
   }
 
   /** Show the state of each lane at a time; one lane is chosen. */
-  show({ lanes, colours, duration }, time, chosen) {
+  show({ lanes, colours, duration, unfamiliar }, time, chosen) {
     if (this.rows.length !== lanes.length) this.#build(lanes.length);
+    const nothing = unfamiliar.some(([start, end]) => start <= time && time < end) ? "? unfamiliar scene" : "–";
     lanes.forEach((lane, number) => {
       const segment = segmentAt(lane, time, duration);
-      this.#fill(this.rows[number], lane, segment, colours, number === chosen);
+      this.#fill(this.rows[number], lane, segment, colours, number === chosen, nothing);
     });
     if (chosen !== this.chosen) this.rows[chosen]?.scrollIntoView({ block: "nearest" });
     this.chosen = chosen;
@@ -36,15 +37,15 @@ export class States extends EventTarget {
     this.element.replaceChildren(...this.rows);
   }
 
-  #fill(row, lane, segment, colours, chosen) {
+  #fill(row, lane, segment, colours, chosen, nothing) {
     const score = segment.score ?? null;
-    const key = `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen}`;
+    const key = `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen} ${nothing}`;
     if (row.key === key) return;  // sixty times a second
     row.key = key;
     row.setAttribute("aria-pressed", String(chosen));
     row.title = `${lane.question} Since ${clock(segment.start)}, until ${clock(segment.end)}`;
     row.namePart.textContent = lane.name;
-    row.textPart.textContent = (segment.corrected ? "✎ " : "") + (segment.gap ? "–" : words(segment));
+    row.textPart.textContent = (segment.corrected ? "✎ " : "") + (segment.gap ? nothing : words(segment));
     row.scorePart.textContent = score === null ? "" : score.toFixed(2);
     row.fillPart.style.width = `${100 * (segment.corrected ? 1 : score ?? 0)}%`;
     row.fillPart.style.background = colours[segment.text] ?? "none";
