@@ -77,7 +77,7 @@ def _in_process(case: str, folder: Path, bundle: str | None) -> float:
     command += ["--bundle", bundle] if bundle else []
     done = subprocess.run(
         command,
-        capture_output=True,
+        stdout=subprocess.PIPE,  # what goes wrong is shown
         text=True,
         check=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),

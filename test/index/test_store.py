@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import lancedb
 import numpy as np
@@ -127,6 +129,31 @@ def test_compacting_joins_files_and_changes_nothing_that_is_read(folder: Path) -
     after = lancedb.connect(folder).open_table(name).stats()["fragment_stats"]["num_fragments"]
     assert (fragments, after) == (5, 1)
     assert store.recordings() == written
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_writers_that_begin_a_store_at_once_lose_nothing(folder: Path, attempt: int) -> None:
+    count = 8
+    start = Barrier(count)
+
+    def begin(number: int) -> None:
+        start.wait()
+        runs = Store.open_or_create(folder).table(tables.RUNS)
+        runs.add([{"recording": str(number), "run": "r", "space_id": SPACE, "begun_ns": 0}])
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(begin, range(count)))
+    assert lancedb.connect(folder).open_table(tables.RUNS).count_rows() == count
+
+
+def test_a_table_whose_maker_was_killed_is_made_anew(folder: Path) -> None:
+    for name in (tables.RECORDINGS, tables.RUNS, tables.name_of(tables.TICKS, SPACE)):
+        Path(folder, f"{name}.lance", "_versions").mkdir(parents=True)
+    with pytest.raises(StoreError, match="holds no index"):
+        Store.open(folder)
+    written = store_recording(folder, "/data/b.mp4", DRAWER)
+    Store.open(folder).compact()
+    assert Store.open(folder).recordings() == [written]
 
 
 def test_no_store_is_said_with_the_command_that_makes_one(tmp_path: Path) -> None:

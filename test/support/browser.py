@@ -18,14 +18,17 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="the page is not tried: pip install playwright"
 )
 expect = playwright.expect
-expect.set_options(timeout=60_000)
+_PATIENCE_MS = 60_000  # on a busy machine
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # root has none
     with playwright.sync_playwright() as library:
-        browser = library.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        browser = library.chromium.launch(
+            executable_path=CHROMIUM, args=sandbox, timeout=_PATIENCE_MS
+        )
         yield browser
         browser.close()
 
@@ -34,6 +37,7 @@ def browser() -> Iterator[Any]:
 def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     """Return a function that opens a page; nothing may fail in it, nor leave this machine."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(_PATIENCE_MS)
     faults: list[str] = []
     allowed = ("http://127.0.0.1:", "data:", "file:")
     context.on(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vljepa_ros.views import text_drawing
+from vljepa_ros.views import system_fonts, text_drawing
 from vljepa_ros.views.text_drawing import ELLIPSIS, Font, ellipsize, paint, paint_right, wrap
 
 FACE = Font(14)
@@ -79,41 +79,35 @@ def _drawn(text: str) -> np.ndarray:
     return image
 
 
-def test_letters_that_no_font_has_show_as_boxes_and_never_as_blanks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(text_drawing, "_other_fonts", lambda: ())
-    _forget_fonts()
-    try:
-        assert _drawn("中").any()
-        assert text_drawing.lacks_letters("a 中")
-        assert not text_drawing.lacks_letters("äЖ λ €")
-        one, three = FACE.width("中"), FACE.width("中文字")
-        assert three == 3 * one > 0
-    finally:
-        _forget_fonts()
+def test_letters_that_no_font_has_are_never_blank() -> None:
+    assert _drawn("\U0010fffd").any()
+    assert FACE.width("\U0010fffd") == FACE.width("\\U0010fffd")
 
 
-def test_letters_come_from_another_font_if_it_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    roboto = str(text_drawing._FONTS / "Roboto-Bold.ttf")
-    monkeypatch.setattr(text_drawing, "_other_fonts", lambda: (roboto,))
-    monkeypatch.setattr(
-        text_drawing, "_placeholders", lambda place: _all_of("λ") if place == 0 else (b"",)
-    )
-    _forget_fonts()
-    try:
-        assert text_drawing._place("a") == 0
-        assert text_drawing._place("λ") == 1
-        assert _drawn("λ").any()
-    finally:
-        _forget_fonts()
+def test_scripts_without_spaces_are_wrapped_at_letters() -> None:
+    text = "ロボットは引き出しを開けて、マグカップを取る"
+    lines = wrap(text, FACE, FACE.width(text) * 2 // 5, 9)
+    assert len(lines) == 3
+    assert "".join(lines) == text
+    assert not any(line.startswith(("、", "ー")) for line in lines)
 
 
-def _all_of(letter: str) -> tuple[bytes, ...]:
-    """What the first font shows for a letter, as if that were its sign for unknown ones."""
-    return (bytes(text_drawing._load_nth(Font(24), 0).getmask(letter)),)
+def test_a_script_from_right_to_left_is_drawn_so() -> None:
+    _need("א", joining=True)
+    face = Font(30)
+    both, first = text_drawing._mask(face, "אב"), text_drawing._mask(face, "א")
+    assert np.array_equal(both[:, -first.shape[1] + 1 :], first[:, 1:])
 
 
-def _forget_fonts() -> None:
-    for cached in ("_place", "_width", "_mask"):
-        getattr(text_drawing, cached).cache_clear()
+def test_letters_that_join_are_joined() -> None:
+    _need("ب", joining=True)
+    columns = text_drawing._mask(Font(30), "ببب")[5:].any(axis=0)
+    inked = np.flatnonzero(columns)
+    assert columns[inked[0] : inked[-1]].all()
+
+
+def _need(letter: str, joining: bool) -> None:
+    if system_fonts.font_of(letter) is None:
+        pytest.skip(f"not tried: no font here has {letter} (sudo apt install fonts-dejavu-core)")
+    if joining and not system_fonts._joins_letters():
+        pytest.skip("not tried: Pillow has no Raqm or finds no FriBiDi (apt install libfribidi0)")

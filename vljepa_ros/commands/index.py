@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     if "://" not in args.store:  # workers may run in other folders
         args.store = os.path.abspath(os.path.expanduser(args.store))
     try:
-        Store.open_or_create(args.store)
+        # made before the workers begin: on an object store no lock keeps these from each other
+        Store.open_or_create(args.store).make_space(bundle.space_id, bundle.dimension)
         paths = find_recordings(args.source or _stored_paths(args))
         jobs, unreadable = _jobs(paths, args.topic)
         report = IndexReport(len(jobs) + len(unreadable), named=bool(args.topic))

@@ -3,22 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from pathlib import Path
 
-from vljepa_ros.files import locked
 from vljepa_ros.index.find_recordings import RecordingJob
 from vljepa_ros.index.index_recording import Progress, index_recording
 from vljepa_ros.index.store import Store
 from vljepa_ros.index.stored import StoredRecording
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.model import VLJepa
-
-_LOCKS = ".locks"
 
 
 class Fate(Enum):
@@ -81,7 +75,7 @@ def run_job(job: RecordingJob, options: IndexOptions, progress: Progress) -> Out
     model = loaded_model(options.bundle, options.threads)
     store = Store.open_or_create(options.store)
     try:
-        with _alone(store, job):
+        with store.locked(job.id, _busy):
             before = _before(store, job)
             if before is not None and (fate := _fate(before, job, model, options)):
                 return Outcome(job, fate)
@@ -111,18 +105,6 @@ def _fate(
         return None if options.reindex else Fate.OTHER_SPACE
     same = before.fingerprint == job.fingerprint and before.queries == model.bundle.queries
     return Fate.KEPT if same else None
-
-
-@contextmanager
-def _alone(store: Store, job: RecordingJob) -> Iterator[None]:
-    """Keep other processes from the recording, as far as the store is a folder."""
-    if store.folder is None:
-        yield
-        return
-    folder: Path = store.folder / _LOCKS
-    folder.mkdir(exist_ok=True)
-    with locked(folder / job.id, _busy):
-        yield
 
 
 def _busy() -> None:

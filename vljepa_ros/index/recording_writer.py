@@ -60,7 +60,7 @@ class RecordingWriter:
         """
         self.run = uuid.uuid4().hex
         self._store, self._id, self._space_id = store, recording_id, space_id
-        self._runs = store.made_table(tables.RUNS, tables.runs_schema())
+        self._runs = store.make_table(tables.RUNS, tables.runs_schema())
         self._remove_abandoned()
         with store.writing():
             self._runs.add([self._run_row()])
@@ -104,7 +104,7 @@ class RecordingWriter:
         """
         for batch in self._batches.values():
             batch.flush()
-        table = self._store.made_table(tables.RECORDINGS, tables.recordings_schema())
+        table = self._store.make_table(tables.RECORDINGS, tables.recordings_schema())
         older = [one for one in self._store.recordings() if one.id == self._id]
         with self._store.writing():
             (
@@ -145,7 +145,7 @@ class _Batch:
     def __init__(self, store: Store, kind: str, space_id: str, dimension: int) -> None:
         self._store = store
         self._schema = tables.schema_of(kind, dimension)
-        self._table = store.made_table(tables.name_of(kind, space_id), self._schema)
+        self._table = store.make_table(tables.name_of(kind, space_id), self._schema)
         self._rows: list[Mapping[str, Any]] = []
         self._most = max(64, min(8 * _BATCH_ROWS, _BATCH_BYTES // (4 * dimension)))
 

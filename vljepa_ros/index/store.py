@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import timedelta
@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from vljepa_ros.files import locked
 from vljepa_ros.index import tables
 from vljepa_ros.index.stored import (
     SearchHit,
@@ -37,6 +38,7 @@ _MOST_ROWS = 1 << 30  # LanceDB returns ten rows if no limit is given
 _LEAST_FREE = 64_000_000  # bytes of the disk, more than what is written at once
 _SAFE = "What was indexed before is safe; the same command goes on with the rest"
 _MOST_TABLES = 10_000
+_LOCKS, _TABLES_LOCK = ".locks", ".tables"
 _TICK_COLUMNS = ["stamp_ns", "window_start_ns", "unfamiliarity", "image_fault"]
 
 
@@ -80,9 +82,19 @@ class Store:
             StoreError: it cannot be written, or a later release wrote it.
         """
         store = cls._connected(str(location))
-        store.made_table(tables.RUNS, tables.runs_schema())
-        store.made_table(tables.RECORDINGS, tables.recordings_schema())
+        store.make_table(tables.RUNS, tables.runs_schema())
+        store.make_table(tables.RECORDINGS, tables.recordings_schema())
         return store
+
+    def make_space(self, space_id: str, dimension: int) -> None:
+        """Make the tables of an embedding space, as far as they are not there.
+
+        Raises:
+            StoreError: they cannot be written, or a later release wrote them.
+        """
+        for kind in tables.OF_A_SPACE:
+            schema = tables.schema_of(kind, dimension)
+            self.make_table(tables.name_of(kind, space_id), schema)
 
     @property
     def folder(self) -> Path | None:
@@ -222,41 +234,70 @@ class Store:
             names = self._database.list_tables(limit=_MOST_TABLES).tables
         for name in names:
             with suppress(StoreError), self.writing():
-                self.table(name).optimize(cleanup_older_than=timedelta(days=1))
+                if (table := self.table(name)) is not None:
+                    table.optimize(cleanup_older_than=timedelta(days=1))
 
     def table(self, name: str) -> Any:
         """Return a table of LanceDB, or None if it is not there.
+
+        A folder with its name does not make a table: another process may just be making it.
 
         Raises:
             StoreError: a later release wrote it, or it cannot be read.
         """
         with self.reading():
-            if name not in self._database.list_tables(limit=_MOST_TABLES).tables:
+            try:
+                table = self._database.open_table(name)
+            except ValueError:  # LanceDB's answer if there is no such table
                 return None
-            table = self._database.open_table(name)
             metadata = table.schema.metadata or {}
         found = metadata.get(tables.FORMAT_KEY, b"")
         if found != str(tables.FORMAT).encode():
             raise StoreError(_wrong_format(self.location, name, found.decode(errors="replace")))
         return table
 
-    def made_table(self, name: str, schema: pa.Schema) -> Any:
+    def make_table(self, name: str, schema: pa.Schema) -> Any:
         """Return a table, which is made if it is not there.
+
+        LanceDB lets a second process that makes the same table write over the first one's. So only
+        one makes tables at a time, as far as the store is a folder.
 
         Raises:
             StoreError: it cannot be written, or a later release wrote it.
         """
-        if (table := self.table(name)) is None:
-            with self.writing():
-                self._database.create_table(name, schema=schema, exist_ok=True)
-            table = self.table(name)
+        if (table := self.table(name)) is not None:
+            return table
+        with self.writing(), self.locked(_TABLES_LOCK):
+            if (table := self.table(name)) is None:
+                table = self._database.create_table(name, schema=schema)
         return table
+
+    @contextmanager
+    def locked(self, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold one of the store's locks; an address of an object store has none.
+
+        Args:
+            name: of the lock.
+            waiting: called once if another process holds it.
+
+        Raises:
+            OSError: the lock's file cannot be made.
+        """
+        if self.folder is None:
+            yield
+            return
+        folder = self.folder / _LOCKS
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / name, waiting):
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Name the store in what LanceDB raises meanwhile."""
         try:
             yield
+        except StoreError:  # says all of this already
+            raise
         except (OSError, RuntimeError, ValueError) as error:
             raise StoreError(f"{self.location} cannot be read: {_cause(error)}") from error
 
@@ -269,6 +310,8 @@ class Store:
         self._check_room()
         try:
             yield
+        except StoreError:
+            raise
         except (OSError, RuntimeError, ValueError) as error:
             raise StoreError(
                 f"{self.location} cannot be written: {_cause(error)}. {_SAFE}"

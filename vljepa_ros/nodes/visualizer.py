@@ -45,7 +45,7 @@ from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
 from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard
 from vljepa_ros.views.overlay import OverlayPainter
-from vljepa_ros.views.text_drawing import lacks_letters
+from vljepa_ros.views.text_runs import lacks_letters
 
 _DEMAND_PERIOD_S = 0.2
 _MARKER_PERIOD_S = 0.5

@@ -5,39 +5,30 @@ OpenCV's stroke fonts are hard to read below 20 px and know no accents, so text 
 in the Roboto that ships beside this file. Rendered lines are cached as alpha masks, because most
 of an overlay's text stays the same from frame to frame.
 
-Roboto knows Latin, Greek and Cyrillic. Other letters come from a font of the machine if it has one
-of :data:`_OTHER_FONTS`; else each shows as a box, never as a blank. Letters are set one after the
-other from left to right, so scripts that join or reverse them are legible only in part.
+Texts of other scripts are set in fonts of the machine, run by run.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from vljepa_ros.views.system_fonts import RAQM_LAYOUT, ROBOTO, ROBOTO_BOLD, FontFile, loaded
+from vljepa_ros.views.text_runs import Run, text_runs
+
 Colour = tuple[int, int, int]
 """Red, green, blue, each 0..255."""
 
 ELLIPSIS = "…"
-_FONTS = Path(__file__).parent / "fonts"
-_OTHER_FONTS = (  # looked for by name in the folders in which Linux keeps fonts
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansCJK-VF.otf.ttc",
-    "wqy-zenhei.ttc",
-    "wqy-microhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "DejaVuSans.ttf",
-)
-_BASIC_LAYOUT: Any = (
-    0  # ImageFont.Layout.BASIC, spelled so that Pillow 9.0 (Ubuntu 22.04) knows it
-)
+_WIDE = "\u2e80-\u2fdf\u3040-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese and Japanese
+_STAY = "\u3001\u3002\uff0c\uff0e\uff01\uff1f\u300d\u300f\uff09\u30fc"  # never begin a line
+_PIECE = re.compile(f" ?(?:[{_WIDE}]|[^ {_WIDE}]+)[{_STAY}]*")
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ class Font:
     @property
     def height(self) -> int:
         """The pixels from the top of one line to the top of the next."""
-        return sum(_load(self).getmetrics())
+        return sum(_metrics(self))
 
     def width(self, text: str) -> int:
         """Return the width of `text` in pixels."""
@@ -58,98 +49,43 @@ class Font:
 
 
 @lru_cache(maxsize=64)
-def _load(face: Font) -> ImageFont.FreeTypeFont:
-    path = _FONTS / ("Roboto-Bold.ttf" if face.bold else "Roboto-Regular.ttf")
-    return ImageFont.truetype(str(path), face.size, layout_engine=_BASIC_LAYOUT)
+def _metrics(face: Font) -> tuple[int, int]:
+    """Return the pixels above and below the baseline of a line."""
+    above, below = _load(face, ROBOTO).getmetrics()
+    return above, below
 
 
 @lru_cache(maxsize=4096)
 def _width(face: Font, text: str) -> int:
-    return int(np.ceil(sum(_length(face, font, run) for font, run in _runs(face, text))))
+    return int(np.ceil(sum(_length(face, run) for run in text_runs(text))))
 
 
 @lru_cache(maxsize=512)
 def _mask(face: Font, text: str) -> NDArray[np.uint8]:
     """Return the opacity of `text`, uint8 (height, width + 1)."""
     mask = Image.new("L", (face.width(text) + 1, face.height))
-    pen, x, baseline = ImageDraw.Draw(mask), 0.0, _load(face).getmetrics()[0]
-    for font, run in _runs(face, text):
-        if font is not None:
-            pen.text((round(x), baseline), run, font=font, fill=255, anchor="ls")
-        else:
-            _draw_boxes(pen, face, round(x), baseline, len(run))
-        x += _length(face, font, run)
+    pen, x, baseline = ImageDraw.Draw(mask), 0.0, _metrics(face)[0]
+    for run in text_runs(text):
+        font, place = _load(face, run.file), (round(x), baseline)
+        direction = _direction(run, font)
+        pen.text(place, run.text, font=font, fill=255, anchor="ls", direction=direction)
+        x += _length(face, run)
     return np.asarray(mask)
 
 
-def lacks_letters(text: str) -> bool:
-    """Tell whether some letters of `text` show as boxes, because no font here has them."""
-    return any(_place(character) is None for character in text)
+def _length(face: Font, run: Run) -> float:
+    font = _load(face, run.file)
+    return float(font.getlength(run.text, direction=_direction(run, font)))
 
 
-def _runs(face: Font, text: str) -> list[tuple[ImageFont.FreeTypeFont | None, str]]:
-    """Cut `text` into pieces of one font each; None for letters that no font has."""
-    runs = []
-    for place, characters in groupby(text, _place):
-        font = None if place is None else _load_nth(face, place)
-        runs.append((font, "".join(characters)))
-    return runs
+def _direction(run: Run, font: ImageFont.FreeTypeFont) -> str | None:
+    """Return the direction of a run, if the font's layout engine knows directions."""
+    return "rtl" if run.from_right and font.layout_engine == RAQM_LAYOUT else None
 
 
-def _length(face: Font, font: ImageFont.FreeTypeFont | None, run: str) -> float:
-    return font.getlength(run) if font is not None else float(len(run) * _box_width(face))
-
-
-def _draw_boxes(pen: Any, face: Font, x: int, baseline: int, count: int) -> None:
-    width = _box_width(face)
-    for left in range(x, x + count * width, width):
-        pen.rectangle(
-            (left + 1, baseline - face.size * 2 // 3, left + width - 2, baseline), outline=255
-        )
-
-
-def _box_width(face: Font) -> int:
-    return max(5, face.size * 2 // 3)
-
-
-@lru_cache(maxsize=4096)
-def _place(character: str) -> int | None:
-    """Return the first font that has a character: 0 for Roboto, then the others; None for none."""
-    if character.isspace():
-        return 0
-    probe = Font(24)
-    for place in range(1 + len(_other_fonts())):
-        font = _load_nth(probe, place)
-        if bytes(font.getmask(character)) not in _placeholders(place):
-            return place
-    return None
-
-
-@lru_cache(maxsize=16)
-def _placeholders(place: int) -> tuple[bytes, bytes]:
-    """Return what a font shows for a character that no font has, and nothing at all."""
-    return bytes(_load_nth(Font(24), place).getmask("\U0010fffd")), b""
-
-
-@lru_cache(maxsize=1)
-def _other_fonts() -> tuple[str, ...]:
-    """Return the paths of the fonts of this machine that may help out."""
-    found = []
-    for name in _OTHER_FONTS:
-        try:
-            found.append(str(ImageFont.truetype(name, 24).path))
-        except OSError:  # not installed
-            continue
-    return tuple(found)
-
-
-def _load_nth(face: Font, place: int) -> ImageFont.FreeTypeFont:
-    return _load(face) if place == 0 else _load_path(_other_fonts()[place - 1], face.size)
-
-
-@lru_cache(maxsize=64)
-def _load_path(path: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size, layout_engine=_BASIC_LAYOUT)
+def _load(face: Font, file: FontFile) -> ImageFont.FreeTypeFont:
+    bold = face.bold and file == ROBOTO
+    return loaded(ROBOTO_BOLD if bold else file, face.size)
 
 
 def paint(image: NDArray[np.uint8], text: str, x: int, y: int, face: Font, colour: Colour) -> None:
@@ -186,15 +122,22 @@ def ellipsize(text: str, face: Font, width: int) -> str:
 
 
 def wrap(text: str, face: Font, width: int, lines: int) -> list[str]:
-    """Break `text` at spaces into at most `lines` lines of `width` pixels, the last ellipsized."""
+    """Break `text` into at most `lines` lines of `width` pixels, the last ellipsized.
+
+    Lines end at spaces, and at any letter of scripts that write without them.
+    """
     broken: list[str] = []
-    words = text.split()
-    while words and len(broken) < lines - 1:
+    pieces = _PIECE.findall(" ".join(text.split()))
+    while pieces and len(broken) < lines - 1:
         count = 1
-        while count < len(words) and face.width(" ".join(words[: count + 1])) <= width:
+        while count < len(pieces) and face.width(_line(pieces[: count + 1])) <= width:
             count += 1
-        broken.append(ellipsize(" ".join(words[:count]), face, width))
-        words = words[count:]
-    if words:
-        broken.append(ellipsize(" ".join(words), face, width))
+        broken.append(ellipsize(_line(pieces[:count]), face, width))
+        pieces = pieces[count:]
+    if pieces:
+        broken.append(ellipsize(_line(pieces), face, width))
     return broken
+
+
+def _line(pieces: Sequence[str]) -> str:
+    return "".join(pieces).strip()

@@ -10,6 +10,7 @@ export class Editor extends EventTarget {
     this.about = form.querySelector(".about");
     this.input = form.querySelector("input");
     this.list = form.querySelector("datalist");
+    this.buttons = form.querySelectorAll("[data-do]");
     this.key = "";
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -25,13 +26,16 @@ export class Editor extends EventTarget {
     });
   }
 
+  /** Enable the buttons of what can be done here; `can` tells it of a name. */
+  enable(can) { for (const button of this.buttons) button.disabled = !can(button.dataset.do); }
+
   /** Show a segment of a lane, unless somebody is just writing. */
   show(lane, segment) {
     const { start, end, text, corrected } = segment;
     const key = `${lane.name} ${start} ${end} ${text} ${corrected} ${lane.corrections.length}`;
     if (key === this.key || document.activeElement === this.input) return;
     this.key = key;
-    this.about.textContent = describe(lane, segment);
+    this.about.textContent = this.about.title = describe(lane, segment);
     this.input.value = segment.text;
     const known = new Set([...lane.phrases, ...lane.corrections.map((one) => one.label)]);
     this.list.replaceChildren(...[...known].filter(Boolean).map((text) => new Option(text, text)));

@@ -36,7 +36,8 @@ export function labelled(lane, segment, label) {
 
 /** Take what a person said of a segment back, so that the model's answer shows. */
 export function reverted(lane, segment) {
-  return replaced(lane, segment.start, segment.end, []);
+  const edit = replaced(lane, segment.start, segment.end, []);
+  return edit.seen.length ? edit : null;
 }
 
 export function split(lane, segment, time) {

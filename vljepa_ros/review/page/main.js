@@ -128,7 +128,9 @@ class Page {
     if (this.lane) this.editor.show(this.lane, this.segment);
     $("#undo").disabled = !this.done.length;
     $("#redo").disabled = !this.taken.length;
-    if (!this.picture.playing) this.#remember();
+    if (this.picture.playing) return;
+    if (this.lane) this.editor.enable((name) => this.#do(name, this.#at(this.lanes.lane, time)) !== null);
+    this.#remember();
   }
 
   announce() { if (this.lane) $("#said").textContent = describe(this.lane, this.segment); }
@@ -325,7 +327,7 @@ class Page {
       ["lane above, below", { ArrowUp: beside(-1), ArrowDown: beside(1) }],
       ["zoom in, out", { "+": () => this.lanes.zoom(0.5), "-": () => this.lanes.zoom(2) }],
       ["to the beginning, the end", { Home: () => this.goTo(0), End: () => this.goTo(this.recording.duration) }],
-      ["search", { "/": () => this.search.input.focus() }],
+      ["search; ↓ goes to what was found", { "/": () => this.search.input.focus() }],
       ["next of the least certain", { u: () => this.nextDoubtful() }],
       ["these keys", { "?": () => $("#keys").showModal() }],
     ];

@@ -18,7 +18,7 @@ export class Picture extends EventTarget {
     this.time = 0;
     this.playing = false;
     this.video.addEventListener("seeked", () => this.#seekOn());
-    this.video.addEventListener("ended", () => this.pause());
+    this.video.addEventListener("ended", () => this.#end());
     this.video.addEventListener("error", () =>
       this.#showPictures("This browser does not play the video; single pictures are shown."));
     this.image.addEventListener("load", () => this.#loadOn());
@@ -65,6 +65,12 @@ export class Picture extends EventTarget {
     clearInterval(this.timer);
     this.video.pause();
     this.dispatchEvent(new Event("state"));
+  }
+
+  /** Stand at the end; the last picture may have been followed a little before it. */
+  #end() {
+    if (this.playing) this.time = this.recording.duration;
+    this.pause();
   }
 
   #hasVideo() { return !this.video.hidden; }

@@ -184,6 +184,7 @@ export class Lanes extends EventTarget {
     pen.textBaseline = "middle";
     this.content.lanes.forEach((lane, number) => this.#drawLane(lane, number));
     this.#drawUnfamiliar();
+    this.content.lanes.forEach((lane, number) => this.#drawTexts(lane, number));
     this.#drawAxis();
     this.#drawOverview();
     this.#drawPlayhead();
@@ -194,18 +195,32 @@ export class Lanes extends EventTarget {
     pen.font = `${chosen ? "600 " : ""}13px system-ui, sans-serif`;
     pen.fillStyle = chosen ? INK : PALE;
     pen.fillText((chosen ? "▸ " : "  ") + ending(pen, lane.name, GUTTER - 26), 6, y + LANE / 2);
-    pen.save();
-    pen.beginPath();
-    pen.rect(GUTTER, y, this.width - GUTTER, LANE);
-    pen.clip();
+    this.#clip(y);
     if (chosen) { pen.fillStyle = "#1e2127"; pen.fillRect(GUTTER, y, this.width, LANE); }
-    const strip = lane.model.length ? MODEL : 0;
+    const strip = stripOf(lane);
     this.#each(lane.shown, (segment, left, right) => this.#drawSegment(segment, left, right, y + 2, LANE - 4 - strip));
     if (strip) this.#each(lane.model, (segment, left, right) => {
       pen.fillStyle = this.#colour(segment);
       pen.fillRect(left, y + LANE - MODEL, Math.max(1, right - left - 1), MODEL - 2);
     });
     pen.restore();
+  }
+
+  /** Write over the hatching, so that it can be read. */
+  #drawTexts(lane, number) {
+    const y = AXIS + LANE * number;
+    this.#clip(y);
+    this.#each(lane.shown, (segment, left, right) =>
+      this.#drawText(segment, left, right, y + (LANE - stripOf(lane)) / 2));
+    this.pen.restore();
+  }
+
+  /** Draw in one lane only, until the pen is restored. */
+  #clip(top) {
+    this.pen.save();
+    this.pen.beginPath();
+    this.pen.rect(GUTTER, top, this.width - GUTTER, LANE);
+    this.pen.clip();
   }
 
   /** Call for each visible segment; of those that share one pixel, for the first. */
@@ -239,12 +254,15 @@ export class Lanes extends EventTarget {
       pen.lineWidth = 2;
       pen.strokeRect(left + 1, top + 1, width - 2, height - 2);
     }
-    const from = Math.max(left, GUTTER) + 5, room = right - from - 4;
+  }
+
+  #drawText(segment, left, right, middle) {
+    const pen = this.pen, from = Math.max(left, GUTTER) + 5, room = right - from - 4;
     const mark = segment.corrected ? "✎ " : "";
     pen.font = TEXT;
     if (room <= 24) return;
     const text = ending(pen, segment.text || "nothing", room - pen.measureText(mark).width);
-    this.#write(mark + text, from, top + height / 2);
+    this.#write(mark + text, from, middle);
   }
 
   #write(text, x, y) {
@@ -344,6 +362,9 @@ function ending(pen, text, room) {
   }
   return low ? last(low) : "";
 }
+
+/** Return the height of the strip with the model's own answers. */
+function stripOf(lane) { return lane.model.length ? MODEL : 0; }
 
 function hatching(pen) {
   const tile = document.createElement("canvas");

@@ -2,7 +2,7 @@
 // A list of moments with thumbnails: what a search found, or what is least certain.
 // It tells by the event "open" {recording, time, query} which was chosen.
 
-import { clock, words } from "./segments.js";
+import { clock, isolated, words } from "./segments.js";
 
 export class Moments extends EventTarget {
   constructor(element, library) {
@@ -11,6 +11,20 @@ export class Moments extends EventTarget {
     this.library = library;
     this.moments = [];
     this.place = -1;
+    element.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      this.focus([...element.children].indexOf(event.target) + step);
+      event.preventDefault();
+      event.stopPropagation();  // else it would choose another lane
+    });
+  }
+
+  /** Give a row the keys; return whether there is such a row. */
+  focus(place) {
+    const row = this.moments.length && !this.element.hidden ? this.element.children[place] : null;
+    row?.focus();
+    return Boolean(row);
   }
 
   /** Show moments {recording, name, query, start, end, text, value}; `value` says what theirs means. */
@@ -21,7 +35,10 @@ export class Moments extends EventTarget {
     this.element.replaceChildren(...(rows.length ? rows : [paragraph(empty)]));
   }
 
-  say(text) { this.element.replaceChildren(paragraph(text)); }
+  say(text) {
+    this.moments = [];
+    this.element.replaceChildren(paragraph(text));
+  }
 
   /** Open the moment after the one that was opened last. */
   openNext() { if (this.moments.length) this.#open((this.place + 1) % this.moments.length); }
@@ -52,7 +69,7 @@ export class Moments extends EventTarget {
     text.appendChild(document.createElement("b")).textContent = words(moment);
     const number = moment.value === null ? "" : ` · ${value} ${moment.value.toFixed(2)}`;
     text.appendChild(document.createElement("small")).textContent =
-      `${moment.query} · ${this.times(moment)}${number}`;
+      `${isolated(moment.query)} · ${this.times(moment)}${number}`;
     text.appendChild(document.createElement("small")).textContent = moment.name;
     row.addEventListener("click", () => this.#open(place));
     return row;

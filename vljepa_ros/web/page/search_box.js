@@ -4,6 +4,9 @@
 export class SearchBox {
   constructor(form, library, moments, shown) {
     this.input = form.querySelector("input");
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown" && moments.focus(0)) event.preventDefault();
+    });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const text = this.input.value.trim();

@@ -35,15 +35,18 @@ export function words(segment) {
   return segment.text || (segment.corrected ? "nothing to say" : "no words");
 }
 
+/** Return a text as it stands in a sentence, whichever way it reads: without this, Arabic turns numbers beside it. */
+export function isolated(text) { return `\u2068${text}\u2069`; }
+
 /** Return a segment in words: lane, times, who said it, and what the model said instead. */
 export function describe(lane, segment) {
-  const times = `${lane.name}, ${clock(segment.start)} to ${clock(segment.end)}`;
+  const times = `${isolated(lane.name)}, ${clock(segment.start)} to ${clock(segment.end)}`;
   if (segment.gap) return `${times}: the model says nothing`;
-  if (!segment.corrected) return `${times}: the model says ${words(segment)}${sureness(segment)}`;
+  if (!segment.corrected) return `${times}: the model says ${isolated(words(segment))}${sureness(segment)}`;
   const middle = (segment.start + segment.end) / 2;
   const said = lane.model[firstAfter(lane.model, middle)];
-  const before = said && said.start <= middle ? words(said) + sureness(said) : "nothing";
-  return `${times}: a person said ${words(segment)}; the model says ${before}`;
+  const before = said && said.start <= middle ? isolated(words(said)) + sureness(said) : "nothing";
+  return `${times}: a person said ${isolated(words(segment))}; the model says ${before}`;
 }
 
 function sureness(segment) {

@@ -12,10 +12,11 @@ export class States extends EventTarget {
   }
 
   /** Show the state of each lane at a time; one lane is chosen. */
-  show({ lanes, colours, duration }, time, chosen) {
+  show({ lanes, colours, duration, unfamiliar }, time, chosen) {
     if (this.rows.length !== lanes.length) this.#build(lanes.length);
+    const nothing = unfamiliar.some(([start, end]) => start <= time && time < end) ? "? unfamiliar scene" : "–";
     lanes.forEach((lane, number) => {
-      this.#fill(this.rows[number], lane, this.at(lane, time, duration), colours, number === chosen);
+      this.#fill(this.rows[number], lane, this.at(lane, time, duration), colours, number === chosen, nothing);
     });
     if (chosen !== this.chosen) this.rows[chosen]?.scrollIntoView({ block: "nearest" });
     this.chosen = chosen;
@@ -41,16 +42,17 @@ export class States extends EventTarget {
     this.element.replaceChildren(...this.rows);
   }
 
-  #fill(row, lane, segment, colours, chosen) {
+  #fill(row, lane, segment, colours, chosen, nothing) {
     const score = segment.score ?? null;
     const note = this.note(segment, lane);
-    const key = `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen} ${note}`;
+    const key =
+      `${segment.start} ${segment.end} ${segment.text} ${segment.corrected} ${chosen} ${note} ${nothing}`;
     if (row.key === key) return;  // sixty times a second
     row.key = key;
     row.setAttribute("aria-pressed", String(chosen));
     row.title = `${lane.question} Since ${clock(segment.start)}, until ${clock(segment.end)}`;
     row.namePart.textContent = lane.name;
-    row.textPart.textContent = (segment.corrected ? "✎ " : "") + (segment.gap ? "–" : words(segment));
+    row.textPart.textContent = (segment.corrected ? "✎ " : "") + (segment.gap ? nothing : words(segment));
     row.scorePart.textContent = score === null ? "" : score.toFixed(2);
     row.notePart.textContent = note;
     row.classList.toggle("over", segment.over ?? false);
