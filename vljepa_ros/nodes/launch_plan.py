@@ -24,7 +24,7 @@ _PLACE = "{camera}"  # in image_topic
 # What an argument of the same name is for.
 _PARAMETERS_OF = {
     "embedder": ("bundle", "queries_file", "image_transport", "cameras"),
-    "describer": ("bundle", "decoder", "cameras"),
+    "describer": ("bundle", "decoder", "examples_file", "cameras"),
     "visualizer": ("image_transport",),
 }
 
