@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.teach.experiment import Split
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.teaching.evidence_fit import LAGS, fit_evidence, pooled_clips
+from vljepa_ros.teaching.hold_out import checked_groups
 from vljepa_ros.teaching.light_trainer import answers
 from vljepa_ros.teaching.method import FitSettings, clip_rate, fit, taught_texts
 from vljepa_ros.teaching.seen_lessons import SeenLessons
@@ -29,7 +31,6 @@ Answers = NDArray[np.int64]
 
 _LAG_08 = (2,)  # of clips at 2.5 Hz: 0.8 s
 _NEIGHBOURS = 5
-_SET_ASIDE = 5  # of so many taught recordings one is set aside
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,21 @@ class Trial:
     Attributes:
         model: rebuilt from the bundle.
         runtime: the bundle.
-        taught: what is learned from.
-        tested: other recordings of the same lessons.
         work: keeps what the trunk saw.
         settings: of our method.
+        split: what is learned from, and other recordings of the same lessons.
     """
 
     model: VLJepaModel
     runtime: VLJepa
-    taught: Lessons
-    tested: Lessons
     work: Path
     settings: FitSettings
+    split: Split
+
+    @property
+    def taught(self) -> Lessons:
+        """What is learned from."""
+        return self.split.taught
 
     @cached_property
     def taught_clips(self) -> TaughtClips:
@@ -61,7 +65,7 @@ class Trial:
     @cached_property
     def tested_clips(self) -> TaughtClips:
         """The clips of recordings as they are that are not learned from."""
-        return self._seen.clips(self.tested, 0)
+        return self._seen.clips(self.split.tested, 0)
 
     @cached_property
     def pooled(self) -> NDArray[np.float32]:
@@ -157,11 +161,18 @@ def taught_from_random(trial: Trial) -> Answers:
 
 def _taught(trial: Trial, model: VLJepaModel) -> Answers:
     recordings = trial.taught.recordings
-    aside = len(recordings) // _SET_ASIDE  # they say if the light parts help
+    aside = checked_groups(recordings)
+    learned, checked = (
+        replace(
+            trial.taught,
+            recordings=tuple(one for one in recordings if (one.group in aside) == is_aside),
+        )
+        for is_aside in (False, True)
+    )
     fitted = fit(
         model,
-        replace(trial.taught, recordings=recordings[aside:]),
-        replace(trial.taught, recordings=recordings[:aside]),
+        learned,
+        checked,
         trial.runtime,
         trial.work,
         lambda done: None,
@@ -177,6 +188,6 @@ CONTESTANTS: dict[str, Callable[[Trial], Answers]] = {
     "nearest neighbours": neighbours,
     "linear, change over 0.8 s": linear,
     "linear, changes over 0.4 to 2.8 s": linear_long,
-    "teach, random weights": taught_from_random,
     "teach": taught,
+    "teach, random weights": taught_from_random,
 }

@@ -6,7 +6,7 @@ how well the model remembers. Groups are chosen so that every text is both taugh
 far as that is possible.
 
 What says when learning ends is no test any more. So if there are enough recordings, some more are
-taken out for that; if not, all steps of learning are taken.
+taken out for that; if not, only what needs no such check is learned.
 """
 
 from __future__ import annotations
@@ -88,14 +88,19 @@ def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitL
     recordings = lessons.recordings
     measured = _named(lessons, held_out) if held_out else _chosen(recordings, SHARE, seed)
     rest = tuple(one for one in recordings if one.group not in measured)
-    many = len({one.group for one in rest}) >= ENOUGH
-    checked = _chosen(rest, CHECKED_SHARE, seed) if many else set()
+    checked = checked_groups(rest, seed)
     parts = (
         tuple(one for one in rest if one.group not in checked),
         tuple(one for one in rest if one.group in checked),
         tuple(one for one in recordings if one.group in measured),
     )
     return SplitLessons(*(replace(lessons, recordings=part) for part in parts))
+
+
+def checked_groups(recordings: Sequence[TaughtRecording], seed: int = 0) -> set[str]:
+    """Return the groups that say when learning ends: a few of many, none of a few."""
+    many = len({one.group for one in recordings}) >= ENOUGH
+    return _chosen(recordings, CHECKED_SHARE, seed) if many else set()
 
 
 def _compiled(rule: str) -> re.Pattern[str]:
