@@ -36,18 +36,13 @@ def version_2_1(folder: Path) -> Path:
         video_path="videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
         about_video="video_info",
     )
-    _lines(
-        folder / "meta/tasks.jsonl", [{"task_index": n, "task": t} for n, t in _numbered(TASKS)]
-    )
-    episodes = [
-        {"episode_index": n, "tasks": [TASKS[n % 2]], "length": FRAMES}
-        for n in range(len(COLOURS))
-    ]
+    tasks = [{"task_index": n, "task": task} for n, task in enumerate(TASKS)]
+    _lines(folder / "meta/tasks.jsonl", tasks)
+    numbers = range(len(COLOURS))
+    episodes = [{"episode_index": n, "tasks": [TASKS[n % 2]], "length": FRAMES} for n in numbers]
     _lines(folder / "meta/episodes.jsonl", episodes)
-    stats = {
-        "action": {"min": [0.0], "max": [1.0], "mean": [0.5], "std": [0.1], "count": [FRAMES]}
-    }
-    rows = [{"episode_index": n, "stats": stats} for n in range(len(COLOURS))]
+    stats = {"action": {"min": [0.0], "max": [0.0], "mean": [0.0], "std": [0.0], "count": [8]}}
+    rows = [{"episode_index": n, "stats": stats} for n in numbers]
     _lines(folder / "meta/episodes_stats.jsonl", rows)
     for n, colour in enumerate(COLOURS):
         _table(folder / f"data/chunk-000/episode_{n:06d}.parquet", _frames(n))
@@ -153,7 +148,7 @@ def _frames(episode: int) -> dict[str, Any]:
 def _language() -> list[dict[str, Any]]:
     """Return what is said of every episode: subtasks among other things."""
     said = [("plan", "First reach, then close.", 0.0)]
-    said += [("subtask", text, n * LENGTH_S / 2) for n, text in _numbered(SUBTASKS)]
+    said += [("subtask", text, n * LENGTH_S / 2) for n, text in enumerate(SUBTASKS)]
     return [
         {
             "role": "assistant",
@@ -207,10 +202,6 @@ def _video(path: Path, images: NDArray[np.uint8]) -> None:
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
-
-
-def _numbered(texts: Sequence[str]) -> list[tuple[int, str]]:
-    return list(enumerate(texts))
 
 
 def _lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
