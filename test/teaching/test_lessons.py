@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.recordings import COLOURS, write_video
+from vljepa_ros.teaching.copies import copies_together
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
 from vljepa_ros.teaching.label_row import Footage, LabelRow, Place
 from vljepa_ros.teaching.lessons import Seen, make_lessons, stream_frames
@@ -94,11 +95,18 @@ def test_no_group_is_on_both_sides() -> None:
 
 
 def test_what_says_when_to_stop_is_neither_taught_nor_measured() -> None:
-    split = split_lessons(lessons(*((f"g{n}", [0, 1, 2]) for n in range(20))))
+    split = split_lessons(lessons(*((f"g{n}", [0, 1, 2]) for n in range(28))))
     parts = (split.taught, split.checked, split.held_out)
     names = [{one.name for one in part.recordings} for part in parts]
-    assert [len(one) for one in names] == [13, 2, 5]
-    assert len(set.union(*names)) == 20
+    assert [len(one) for one in names] == [18, 3, 7]
+    assert len(set.union(*names)) == 28
+
+
+def test_copies_of_a_recording_are_never_on_both_sides() -> None:
+    three = lessons(("a", [0, 1]), ("b", [1, 0]), ("c", [0, 1, 2]))
+    joined, (note,) = copies_together(three)
+    assert [one.group for one in joined.recordings] == ["a", "a", "c"]
+    assert note.startswith("1.mp4 shows the same images as 0.mp4")
 
 
 def test_every_text_is_taught_if_that_is_possible() -> None:

@@ -23,7 +23,7 @@ from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtReco
 SHARE = 0.25
 """The share of the groups that is held out if nothing else is asked for."""
 
-CHECKED_SHARE, ENOUGH = 0.1, 8
+CHECKED_SHARE, ENOUGH = 0.15, 20
 """The share of the other groups that says when to stop, and how many of them there must be."""
 
 _TRIES = 200

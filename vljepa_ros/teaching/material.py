@@ -12,7 +12,7 @@ import numpy as np
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.teaching.hold_out import SplitLessons
 from vljepa_ros.teaching.label_lerobot import is_lerobot
-from vljepa_ros.teaching.label_row import Footage, LabelFault
+from vljepa_ros.teaching.label_row import Footage
 from vljepa_ros.teaching.lessons import Seen, stream_frames
 from vljepa_ros.teaching.query_figures import image_seconds
 from vljepa_ros.teaching.recordings_folder import RecordingsFolder
@@ -37,14 +37,14 @@ class Material:
         recordings: all recordings; those that are only kept come last.
         measured: how many of them are split, and not only kept.
         footage: of each recording, in the same order.
-        faults: labels that were left out.
+        notes: what a person should know of it, such as labels that were left out.
     """
 
     split: SplitLessons
     recordings: tuple[TaughtRecording, ...]
     measured: int
     footage: tuple[Footage, ...]
-    faults: tuple[LabelFault, ...]
+    notes: tuple[str, ...]
 
     @property
     def taught(self) -> Lessons:

@@ -20,6 +20,7 @@ from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.preprocess import CROP
 from vljepa_ros.teaching.advice import moments_to_label, needs, verdict
 from vljepa_ros.teaching.check_labels import CheckedLabels, check_labels, listed
+from vljepa_ros.teaching.copies import copies_together
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
 from vljepa_ros.teaching.known_scenes import add_known_scenes, calibrations, strange_share
 from vljepa_ros.teaching.label_row import LabelFault
@@ -175,12 +176,14 @@ def _material(plan: TeachingPlan, bundle: Bundle, watch: Watch, stop: Event) -> 
     lessons = make_lessons(
         rows, questions, seen, plan.work / "frames", group_by(plan.group), decoded
     )
+    lessons, copies = copies_together(lessons)
     measured = len({row.footage for row in own})
     split = split_lessons(
         replace(lessons, recordings=lessons.recordings[:measured]), plan.held_out
     )
     footage = tuple(dict.fromkeys(row.footage for row in rows))
-    return Material(split, lessons.recordings, measured, footage, faults)
+    notes = (*copies, *(f"left out: {line}" for line in listed(faults)))
+    return Material(split, lessons.recordings, measured, footage, notes)
 
 
 def _checked(
@@ -229,7 +232,7 @@ def _measured(
         recordings=(*material.parts(), *(part_of(*one, NOT_LABELLED) for one in unknown)),
         labelled_s=material.labelled_s(),
         took_s=watch.took_s(),
-        notes=(*notes, *(f"left out: {line}" for line in listed(material.faults))),
+        notes=(*notes, *material.notes),
     )
 
 
