@@ -42,6 +42,8 @@ from vljepa_ros.teaching.teaching_report import (
 )
 from vljepa_ros.teaching.watch import Progress, Watch
 
+_STOPPED = "learning was stopped early: the same command continues, and may find a better model"
+
 
 class UnusableLabelsError(ValueError):
     """Labels cannot be used; ``faults`` lists them."""
@@ -119,6 +121,8 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
         watch.step("learn"),
         stop,
     )
+    if stop.is_set():
+        material = replace(material, notes=(*material.notes, _STOPPED))
     with new_folder(plan.out, BUNDLE) as part:
         watch.begin("write the bundle")
         write_taught(fitted.model, runtime.bundle, material.taught, part, plan.out.name)
