@@ -14,10 +14,11 @@ import torch
 
 from vljepa_ros.files import check_replaceable, new_folder
 from vljepa_ros.model.from_bundle import agreement, model_from_bundle
-from vljepa_ros.runtime.bundle import BUNDLE, CARD, Bundle
+from vljepa_ros.runtime.bundle import BUNDLE, CARD, Bundle, ClipShape
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.preprocess import CROP
+from vljepa_ros.stream.sampling import ROUNDING_S
 from vljepa_ros.teaching.advice import moments_to_label, needs, verdict
 from vljepa_ros.teaching.check_labels import CheckedLabels, check_labels, listed
 from vljepa_ros.teaching.copies import copies_together
@@ -180,6 +181,7 @@ def _material(plan: TeachingPlan, bundle: Bundle, watch: Watch, stop: Event) -> 
     lessons = make_lessons(
         rows, questions, seen, plan.work / "frames", group_by(plan.group), decoded
     )
+    _check_length(lessons, bundle.clip)
     lessons, copies = copies_together(lessons)
     measured = len({row.footage for row in own})
     split = split_lessons(
@@ -188,6 +190,16 @@ def _material(plan: TeachingPlan, bundle: Bundle, watch: Watch, stop: Event) -> 
     footage = tuple(dict.fromkeys(row.footage for row in rows))
     notes = (*copies, *(f"left out: {line}" for line in listed(faults)))
     return Material(split, lessons.recordings, measured, footage, notes)
+
+
+def _check_length(lessons: Lessons, clip: ClipShape) -> None:
+    longest = max(float(one.stamps_s[-1] - one.stamps_s[0]) for one in lessons.recordings)
+    needed = (clip.frames - 1) / clip.rate_hz
+    if longest < needed - ROUNDING_S:
+        raise ValueError(
+            f"the longest recording lasts {longest:.1f} s, and a clip of the model "
+            f"{needed:.1f} s: there is no clip to learn from; make longer recordings"
+        )
 
 
 def _checked(
