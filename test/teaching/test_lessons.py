@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.full_disk import full_disk
 from support.recordings import COLOURS, write_video
 from vljepa_ros.teaching.copies import copies_together
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
@@ -121,12 +122,25 @@ def test_one_group_is_taught_and_nothing_held_out() -> None:
     assert (len(split.taught.recordings), split.held_out.recordings) == (2, ())
 
 
+def test_no_text_is_given_up_to_hold_something_out() -> None:
+    split = split_lessons(lessons(("pours", [0]), ("wipes", [1]), ("lifts", [2])))
+    assert (len(split.taught.recordings), split.held_out.recordings) == (3, ())
+
+
 def test_held_out_by_name() -> None:
     split = split_lessons(lessons(("a", [0]), ("b", [1]), ("b", [1])), held_out="^b$")
     assert [one.group for one in split.held_out.recordings] == ["b", "b"]
     for rule in ("nothing", ".", "("):
         with pytest.raises(ValueError, match="--held-out|no regular expression"):
             split_lessons(lessons(("a", [0]), ("b", [1])), held_out=rule)
+
+
+def test_a_full_disk_is_said_with_the_file_and_leaves_nothing(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", ["red"] * 4)
+    with full_disk(200), pytest.raises(OSError) as caught:
+        stream_frames(Footage(video), SEEN, tmp_path / "work")
+    assert str(caught.value.filename).endswith(".frames.npy") and caught.value.strerror
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_recordings_without_labels_are_looked_at(tmp_path: Path) -> None:

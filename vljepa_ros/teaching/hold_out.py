@@ -74,7 +74,7 @@ def group_by(rule: str) -> Callable[[LabelRow], str]:
 
 
 def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitLessons:
-    """Hold out some groups; a single group is taught and nothing is held out.
+    """Hold out some groups, if each text is still taught then; else nothing is held out.
 
     Args:
         lessons: all recordings.
@@ -124,13 +124,18 @@ def _named(lessons: Lessons, rule: str) -> set[str]:
 
 
 def _chosen(recordings: Sequence[TaughtRecording], share: float, seed: int) -> set[str]:
-    """Return the best of some random choices of groups: all texts on both sides, and even."""
+    """Return the best of some random choices of groups: all texts on both sides, and even.
+
+    It is empty if some text would not be taught: a model that does not know it is of no use.
+    """
     groups = _texts_of_groups(recordings)
     if len(groups) < 2:
         return set()
     random, count = Random(seed), max(1, round(share * len(groups)))
     tries = [set(random.sample(sorted(groups), count)) for _ in range(_TRIES)]
-    return max(tries, key=lambda chosen: _worth(groups, chosen, share))
+    best = max(tries, key=lambda chosen: _worth(groups, chosen, share))
+    texts = {text for counts in groups.values() for text in counts}
+    return best if _worth(groups, best, share)[0] == len(texts) else set()
 
 
 def _texts_of_groups(recordings: Iterable[TaughtRecording]) -> dict[str, Counter[_Text]]:

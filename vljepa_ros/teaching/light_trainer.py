@@ -8,6 +8,7 @@ averaged weights, and an early end if recordings were held out.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from vljepa_ros.files import new_file
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.x_encoder import TokenMask
 from vljepa_ros.teaching.fit_settings import FitSettings
+from vljepa_ros.teaching.kept_files import errors_name
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import UNLABELLED
 from vljepa_ros.training.optimiser import ExponentialAverage
@@ -269,8 +271,10 @@ class LightTrainer:
             "history": self._history,
             "losses": self._losses,
         }
-        with new_file(checkpoint) as stream:
-            torch.save(state, stream)
+        content = io.BytesIO()  # torch hides why a file cannot be written
+        torch.save(state, content)
+        with errors_name(checkpoint), new_file(checkpoint) as stream:
+            stream.write(content.getbuffer())
 
     def _resume(self, checkpoint: Path) -> None:
         if not checkpoint.exists():
