@@ -68,6 +68,7 @@ ARGUMENTS = {
     "bundle": ("", f"Folder of the model bundle; {_AS_FILE}"),
     "queries_file": ("", f"YAML file of queries with their phrases; {_AS_FILE}"),
     "decoder": ("", f"What finds the words: phrases or sentences; {_AS_FILE}"),
+    "examples_file": ("", f"File of visual examples (.npz) of save_examples; {_AS_FILE}"),
     "cameras": ("", f"Names of several cameras, as left,right; {_AS_FILE}"),
     "enclave": (
         "",

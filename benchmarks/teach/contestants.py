@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.teach.experiment import Split
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.teaching.evidence_fit import LAGS, fit_evidence, pooled_clips
+from vljepa_ros.teaching.hold_out import checked_groups
 from vljepa_ros.teaching.light_trainer import answers
 from vljepa_ros.teaching.method import FitSettings, clip_rate, fit, taught_texts
 from vljepa_ros.teaching.seen_lessons import SeenLessons
@@ -29,7 +31,8 @@ Answers = NDArray[np.int64]
 
 _LAG_08 = (2,)  # of clips at 2.5 Hz: 0.8 s
 _NEIGHBOURS = 5
-_SET_ASIDE = 5  # of so many taught recordings one is set aside
+_SET_ASIDE = 5  # of so many taught recordings one says which look was the best
+_CERTAIN = 1e9
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,21 @@ class Trial:
     Attributes:
         model: rebuilt from the bundle.
         runtime: the bundle.
-        taught: what is learned from.
-        tested: other recordings of the same lessons.
         work: keeps what the trunk saw.
         settings: of our method.
+        split: what is learned from, and other recordings of the same lessons.
     """
 
     model: VLJepaModel
     runtime: VLJepa
-    taught: Lessons
-    tested: Lessons
     work: Path
     settings: FitSettings
+    split: Split
+
+    @property
+    def taught(self) -> Lessons:
+        """What is learned from."""
+        return self.split.taught
 
     @cached_property
     def taught_clips(self) -> TaughtClips:
@@ -61,7 +67,7 @@ class Trial:
     @cached_property
     def tested_clips(self) -> TaughtClips:
         """The clips of recordings as they are that are not learned from."""
-        return self._seen.clips(self.tested, 0)
+        return self._seen.clips(self.split.tested, 0)
 
     @cached_property
     def pooled(self) -> NDArray[np.float32]:
@@ -141,32 +147,51 @@ def _unit(
 
 
 def taught(trial: Trial) -> Answers:
-    """Our method, from the shipped weights."""
-    return _taught(trial, trial.model)
+    """Our method, as ``vljepa teach`` has it."""
+    aside = checked_groups(trial.taught.recordings)
+    return _taught(trial, trial.model, aside, trial.settings)
 
 
-def taught_from_random(trial: Trial) -> Answers:
-    """Our method, from random weights of X-Encoder and Predictor."""
+def light(trial: Trial) -> Answers:
+    """Our method with the light parts, whether they gain anything or not."""
+    return _light(trial, trial.model)
+
+
+def light_from_random(trial: Trial) -> Answers:
+    """The same from random weights of X-Encoder and Predictor."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         fresh = VLJepaModel(trial.model.config)
     for part in ("y_encoder", "log_scale"):
         setattr(fresh, part, getattr(trial.model, part))
-    return _taught(trial, fresh.eval())
+    return _light(trial, fresh.eval())
 
 
-def _taught(trial: Trial, model: VLJepaModel) -> Answers:
+def _light(trial: Trial, model: VLJepaModel) -> Answers:
     recordings = trial.taught.recordings
-    aside = len(recordings) // _SET_ASIDE  # they say if the light parts help
+    aside = {one.group for one in recordings[: len(recordings) // _SET_ASIDE + 1]}
+    return _taught(trial, model, aside, replace(trial.settings, least_gain=-_CERTAIN))
+
+
+def _taught(trial: Trial, model: VLJepaModel, aside: set[str], settings: FitSettings) -> Answers:
+    learned, checked = (
+        replace(
+            trial.taught,
+            recordings=tuple(
+                one for one in trial.taught.recordings if (one.group in aside) == is_aside
+            ),
+        )
+        for is_aside in (False, True)
+    )
     fitted = fit(
         model,
-        replace(trial.taught, recordings=recordings[aside:]),
-        replace(trial.taught, recordings=recordings[:aside]),
+        learned,
+        checked,
         trial.runtime,
         trial.work,
         lambda done: None,
         Event(),
-        trial.settings,
+        settings,
     )
     texts = taught_texts(trial.taught, trial.runtime)
     return answers(fitted.model, texts, trial.tested_clips)[:, 0]
@@ -177,6 +202,7 @@ CONTESTANTS: dict[str, Callable[[Trial], Answers]] = {
     "nearest neighbours": neighbours,
     "linear, change over 0.8 s": linear,
     "linear, changes over 0.4 to 2.8 s": linear_long,
-    "teach, random weights": taught_from_random,
     "teach": taught,
+    "light parts too": light,
+    "light parts too, random weights": light_from_random,
 }

@@ -1,80 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which recordings teach and which test, and what everybody gets from them."""
+"""Which recordings teach and which test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.teach.contestants import CONTESTANTS, Trial
-from benchmarks.teach.score import Score, score
+from benchmarks.teach.score import Score
 from vljepa_ros.teaching.taught_recording import Lessons
 
-_ORDER = 0  # seed of the order of recordings: the first part of it tests, the rest teaches
+_SEED = 0
 
 
 @dataclass(frozen=True)
 class Result:
-    """The scores of one contestant on one data set.
+    """What one contestant got from one draw.
 
     Attributes:
         data: name of the data set.
         episodes: how many recordings taught.
+        draw: number of the draw.
         contestant: name of what was taught.
-        scores: one for each draw of recordings.
+        score: on the recordings that test.
     """
 
     data: str
     episodes: int
+    draw: int
     contestant: str
-    scores: tuple[Score, ...]
-
-    def median(self) -> Score:
-        """Return the medians over the draws."""
-        exact, near = np.median(np.array(self.scores), 0)
-        return Score(float(exact), float(near))
+    score: Score
 
 
-Split = tuple[Lessons, Lessons]
-"""What teaches, and what tests."""
+@dataclass(frozen=True)
+class Split:
+    """What teaches, and what tests."""
+
+    taught: Lessons
+    tested: Lessons
 
 
-def draws(lessons: Lessons, episodes: int, tested: int, count: int) -> Iterator[Split]:
-    """Yield splits: ``tested`` recordings that always test, ``episodes`` of the others teach."""
-    order = np.random.default_rng(_ORDER).permutation(len(lessons.recordings))
-    test, pool = order[:tested], order[tested:]
-    for draw in range(count):
-        chosen = np.random.default_rng([_ORDER, draw]).permutation(pool)[:episodes]
-        yield _part(lessons, chosen), _part(lessons, test)
+def drawn(lessons: Lessons, episodes: int, tested: int, draw: int) -> Split:
+    """Return a split: the first ``tested`` recordings test, ``episodes`` of the others teach."""
+    pool = np.arange(tested, len(lessons.recordings))
+    chosen = np.random.default_rng([_SEED, draw]).permutation(pool)[:episodes]
+    return Split(_part(lessons, chosen.tolist()), _part(lessons, range(tested)))
 
 
-def folds(lessons: Lessons, count: int) -> Iterator[Split]:
-    """Yield splits: the recordings of one group test, those of all others teach."""
-    groups = sorted({one.group for one in lessons.recordings})
-    for left_out in groups[:count]:
-        test = [n for n, one in enumerate(lessons.recordings) if one.group == left_out]
-        rest = [n for n, one in enumerate(lessons.recordings) if one.group != left_out]
-        yield _part(lessons, rest), _part(lessons, test)
+def turned(lessons: Lessons, places: int) -> Lessons:
+    """Return the recordings with the first ``places`` ones at the end."""
+    return replace(lessons, recordings=lessons.recordings[places:] + lessons.recordings[:places])
 
 
-def compare(
-    data: str,
-    episodes: int,
-    splits: Sequence[Split],
-    contestants: Sequence[str],
-    trial_of: Callable[[Split], Trial],
-) -> list[Result]:
-    """Teach all contestants with the same splits."""
-    scores: dict[str, list[Score]] = {name: [] for name in contestants}
-    for split in splits:
-        trial = trial_of(split)
-        for name in contestants:
-            found = score(CONTESTANTS[name](trial), trial.tested_clips)
-            scores[name].append(found)
-            print(f"{data}, {episodes} episodes, {name}: {100 * found.exact:.1f} %", flush=True)
-    return [Result(data, episodes, name, tuple(found)) for name, found in scores.items()]
+def left_out(lessons: Lessons, draw: int) -> Split:
+    """Return a split: the recordings of one group test, those of all others teach."""
+    group = sorted({one.group for one in lessons.recordings})[draw]
+    numbers = range(len(lessons.recordings))
+    test = [n for n in numbers if lessons.recordings[n].group == group]
+    rest = [n for n in numbers if lessons.recordings[n].group != group]
+    return Split(_part(lessons, rest), _part(lessons, test))
+
+
+def shuffled(lessons: Lessons) -> Lessons:
+    """Return the recordings in an order that says nothing about them."""
+    order = np.random.default_rng(_SEED).permutation(len(lessons.recordings))
+    return _part(lessons, order.tolist())
 
 
 def _part(lessons: Lessons, numbers: Sequence[int]) -> Lessons:

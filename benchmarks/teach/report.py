@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.teach.experiment import Result
+from benchmarks.teach.rows import Row
 from benchmarks.teach.score import Score
+from vljepa_ros.files import new_file
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a table for each data set: recall in percent, and within two frames."""
+    """Return a table for each data set: median recall in percent, and within two frames."""
     parts = []
     for data in dict.fromkeys(one.data for one in results):
         of_data = [one for one in results if one.data == data]
@@ -22,11 +27,31 @@ def table(results: Sequence[Result]) -> str:
             "|---" * (len(counts) + 1) + "|",
         ]
         for name in dict.fromkeys(one.contestant for one in of_data):
-            found = {one.episodes: one.median() for one in of_data if one.contestant == name}
+            found = medians(one for one in of_data if one.contestant == name)
             cells = [_cell(found[n]) if n in found else "" for n in counts]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def medians(results: Iterable[Result]) -> dict[int, Score]:
+    """Return the medians over the draws, by the number of taught episodes."""
+    scores: dict[int, list[Score]] = {}
+    for one in results:
+        scores.setdefault(one.episodes, []).append(one.score)
+    return {n: Score(*np.median(np.array(found), 0).tolist()) for n, found in scores.items()}
+
+
+def missing(results: Sequence[Result], asked: Iterable[Row], names: Sequence[str]) -> list[str]:
+    """Return a line for each number of taught episodes that was not measured as often as asked."""
+    wanted = Counter((row.data, row.episodes) for row in asked)
+    there = Counter((one.data, one.episodes, one.contestant) for one in results)
+    return [
+        f"{data}, {episodes} episodes, {name}: {there[data, episodes, name]} of {draws} draws"
+        for (data, episodes), draws in wanted.items()
+        for name in names
+        if there[data, episodes, name] < draws
+    ]
 
 
 def _cell(found: Score) -> str:
@@ -35,16 +60,14 @@ def _cell(found: Score) -> str:
 
 def save(results: Sequence[Result], file: Path) -> None:
     """Write all scores into a JSON file."""
-    rows = [vars(one) for one in results]
-    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    with new_file(file) as stream:
+        stream.write((json.dumps([vars(one) for one in results], indent=1) + "\n").encode())
 
 
 def load(file: Path) -> list[Result]:
     """Read what :func:`save` wrote."""
     rows = json.loads(file.read_text(encoding="utf-8"))
-    return [
-        Result(**{**row, "scores": tuple(Score(*one) for one in row["scores"])}) for row in rows
-    ]
+    return [Result(**{**row, "score": Score(*row["score"])}) for row in rows]
 
 
 def draw(results: Sequence[Result], file: Path) -> None:
@@ -57,11 +80,8 @@ def draw(results: Sequence[Result], file: Path) -> None:
     for panel, data in zip(axes[0], names, strict=True):
         of_data = [one for one in results if one.data == data]
         for name in dict.fromkeys(one.contestant for one in of_data):
-            line = sorted(
-                (one.episodes, 100 * one.median().exact)
-                for one in of_data
-                if one.contestant == name
-            )
+            found = medians(one for one in of_data if one.contestant == name)
+            line = sorted((n, 100 * score.exact) for n, score in found.items())
             panel.plot(*zip(*line, strict=True), marker="o", markersize=3, label=name)
         panel.set_title(data)
         panel.set_xlabel("taught episodes")

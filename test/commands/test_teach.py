@@ -73,6 +73,21 @@ def test_a_place_that_is_taken_is_refused_before_anything_is_computed(
     assert "recordings" in capsys.readouterr().err
 
 
+def test_recordings_shorter_than_a_clip_are_refused_before_anything_is_learned(
+    tmp_path: Path, default_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    for name, colour in (("a", "red"), ("b", "blue")):
+        folder.mkdir(exist_ok=True)
+        write_video(folder / f"{name}.mp4", [colour] * 5)
+    file = labels(tmp_path, ["a,,,it is red", "b,,,it is blue"])
+    assert teach(file, folder, tmp_path / "mine", default_bundle) == 1
+    assert "the longest recording lasts 0.4 s, and a clip of the model 1.4 s" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "mine").exists()
+
+
 @pytest.mark.slow
 def test_a_bundle_that_knows_red_from_blue(
     tmp_path: Path,

@@ -259,6 +259,16 @@ def test_decoder_and_cameras_reach_the_describer_only_if_given(tmp_path: Path) -
     assert (kept["decoder"], kept["cameras"]) == ("sentences", ["wrist"])
 
 
+def test_the_file_of_examples_reaches_the_describer_only_if_given(tmp_path: Path) -> None:
+    given = parameters(described(VLJEPA, examples_file="~/cup.npz").nodes[0])
+    assert given["/describer"]["examples_file"] == "~/cup.npz"
+    assert "examples_file" not in given["/embedder"]
+    file = own_file(tmp_path, describer={"examples_file": "/other.npz"})
+    for through in (VLJEPA, DEMO):
+        node = described(through, params_file=file).node("pipeline")
+        assert parameters(node)["/describer"]["examples_file"] == "/other.npz"
+
+
 def test_respawn_and_log_level_reach_the_processes() -> None:
     node = described(VLJEPA, use_respawn="true", log_level="debug").nodes[0]
     assert node.respawn is True

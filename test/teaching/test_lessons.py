@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.full_disk import full_disk
 from support.recordings import COLOURS, write_video
+from vljepa_ros.teaching.copies import copies_together
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
 from vljepa_ros.teaching.label_row import Footage, LabelRow, Place
 from vljepa_ros.teaching.lessons import Seen, make_lessons, stream_frames
@@ -94,11 +96,18 @@ def test_no_group_is_on_both_sides() -> None:
 
 
 def test_what_says_when_to_stop_is_neither_taught_nor_measured() -> None:
-    split = split_lessons(lessons(*((f"g{n}", [0, 1, 2]) for n in range(20))))
+    split = split_lessons(lessons(*((f"g{n}", [0, 1, 2]) for n in range(28))))
     parts = (split.taught, split.checked, split.held_out)
     names = [{one.name for one in part.recordings} for part in parts]
-    assert [len(one) for one in names] == [13, 2, 5]
-    assert len(set.union(*names)) == 20
+    assert [len(one) for one in names] == [18, 3, 7]
+    assert len(set.union(*names)) == 28
+
+
+def test_copies_of_a_recording_are_never_on_both_sides() -> None:
+    three = lessons(("a", [0, 1]), ("b", [1, 0]), ("c", [0, 1, 2]))
+    joined, (note,) = copies_together(three)
+    assert [one.group for one in joined.recordings] == ["a", "a", "c"]
+    assert note.startswith("1.mp4 shows the same images as 0.mp4")
 
 
 def test_every_text_is_taught_if_that_is_possible() -> None:
@@ -113,12 +122,25 @@ def test_one_group_is_taught_and_nothing_held_out() -> None:
     assert (len(split.taught.recordings), split.held_out.recordings) == (2, ())
 
 
+def test_no_text_is_given_up_to_hold_something_out() -> None:
+    split = split_lessons(lessons(("pours", [0]), ("wipes", [1]), ("lifts", [2])))
+    assert (len(split.taught.recordings), split.held_out.recordings) == (3, ())
+
+
 def test_held_out_by_name() -> None:
     split = split_lessons(lessons(("a", [0]), ("b", [1]), ("b", [1])), held_out="^b$")
     assert [one.group for one in split.held_out.recordings] == ["b", "b"]
     for rule in ("nothing", ".", "("):
         with pytest.raises(ValueError, match="--held-out|no regular expression"):
             split_lessons(lessons(("a", [0]), ("b", [1])), held_out=rule)
+
+
+def test_a_full_disk_is_said_with_the_file_and_leaves_nothing(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", ["red"] * 4)
+    with full_disk(200), pytest.raises(OSError) as caught:
+        stream_frames(Footage(video), SEEN, tmp_path / "work")
+    assert str(caught.value.filename).endswith(".frames.npy") and caught.value.strerror
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_recordings_without_labels_are_looked_at(tmp_path: Path) -> None:

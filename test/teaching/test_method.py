@@ -241,6 +241,13 @@ def _changes(one: TaughtRecording) -> TaughtRecording:
     return replace(one, labels={**one.labels, "side": np.maximum(changed, np.roll(changed, 1))})
 
 
+def test_recordings_that_said_when_to_end_are_read_at_last(teach: Teach) -> None:
+    of_three = weights(teach(lessons("a", "b"), lessons("c")))
+    alike = weights(teach(lessons("a", "b", "c"), folder="all"))
+    for name in ("x_encoder.evidence.read.weight", "x_encoder.evidence.read.bias"):
+        torch.testing.assert_close(of_three[name], alike[name])
+
+
 def test_a_rare_text_is_found_as_often_as_a_frequent_one(teach: Teach) -> None:
     taught = lessons("a", "b", "c", "d")
     rare = [replace(one, labels=dict(one.labels)) for one in taught.recordings]

@@ -25,7 +25,7 @@ _MAX_PORT = 65535
 # What an argument of the same name is for.
 _PARAMETERS_OF = {
     "embedder": ("bundle", "queries_file", "image_transport", "cameras"),
-    "describer": ("bundle", "decoder", "cameras"),
+    "describer": ("bundle", "decoder", "examples_file", "cameras"),
     "visualizer": ("image_transport",),
     "live_view": ("cameras", "image_transport", "host", "port", "web_write"),
 }

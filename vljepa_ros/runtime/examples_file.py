@@ -35,12 +35,13 @@ def read_examples(file: Path, space_id: str) -> Examples:
     """Return the examples of a file.
 
     Args:
-        file: as :func:`write_examples` writes it.
+        file: as :func:`write_examples` writes it; may begin with ``~``.
         space_id: names the model that they must be of.
 
     Raises:
         ExamplesFileError: it cannot be read, is no such file, or is of another model.
     """
+    file = file.expanduser()
     found = _read(file)
     if found.space_id != space_id:
         raise ExamplesFileError(

@@ -80,8 +80,8 @@ def verdict(figures: Sequence[QueryFigures], needed: Sequence[Need]) -> str:
     """Return one sentence: ready, or what is missing."""
     if not any(one.moments for one in figures):
         return (
-            "Not measured: there is one recording (or group) only; label a second one, so that "
-            "there is something to hold out."
+            "Not measured: nothing could be held out; label a second recording (or group) of "
+            "each text."
         )
     measured = [one for one in figures if one.moments]
     shares = "; ".join(

@@ -128,5 +128,8 @@ def _told_apart(rows: Sequence[LabelRow], faults: list[LabelFault]) -> Iterator[
             yield row
         elif row.query not in said:
             said.add(row.query)
-            cause = f"the query {row.query!r} has the text {row.text!r} only"
+            cause = (
+                f"{row.text!r} is the only usable text of the query {row.query!r}: "
+                "there is nothing to tell it apart from"
+            )
             faults.append(LabelFault(row.place, cause))

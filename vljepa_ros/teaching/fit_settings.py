@@ -25,6 +25,8 @@ class FitSettings:
         gain_noise: standard deviation of the logarithm of each channel's gain, per clip.
         smoothing: share of the truth that is given to the other texts of a query.
         check_every: steps between two looks at the held-out recordings.
+        least_gain: of the light parts over the reading alone on held-out recordings, in standard
+            errors; below it the reading answers alone.
         patience: looks without a gain before it ends.
         seed: of every draw.
     """
@@ -41,5 +43,6 @@ class FitSettings:
     gain_noise: float = 0.15
     smoothing: float = 0.1
     check_every: int = 50
+    least_gain: float = 1.0
     patience: int = 3
     seed: int = 0

@@ -6,7 +6,7 @@ how well the model remembers. Groups are chosen so that every text is both taugh
 far as that is possible.
 
 What says when learning ends is no test any more. So if there are enough recordings, some more are
-taken out for that; if not, all steps of learning are taken.
+taken out for that; if not, only what needs no such check is learned.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtReco
 SHARE = 0.25
 """The share of the groups that is held out if nothing else is asked for."""
 
-CHECKED_SHARE, ENOUGH = 0.1, 8
+CHECKED_SHARE, ENOUGH = 0.15, 20
 """The share of the other groups that says when to stop, and how many of them there must be."""
 
 _TRIES = 200
@@ -74,7 +74,7 @@ def group_by(rule: str) -> Callable[[LabelRow], str]:
 
 
 def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitLessons:
-    """Hold out some groups; a single group is taught and nothing is held out.
+    """Hold out some groups, if each text is still taught then; else nothing is held out.
 
     Args:
         lessons: all recordings.
@@ -88,14 +88,19 @@ def split_lessons(lessons: Lessons, held_out: str = "", seed: int = 0) -> SplitL
     recordings = lessons.recordings
     measured = _named(lessons, held_out) if held_out else _chosen(recordings, SHARE, seed)
     rest = tuple(one for one in recordings if one.group not in measured)
-    many = len({one.group for one in rest}) >= ENOUGH
-    checked = _chosen(rest, CHECKED_SHARE, seed) if many else set()
+    checked = checked_groups(rest, seed)
     parts = (
         tuple(one for one in rest if one.group not in checked),
         tuple(one for one in rest if one.group in checked),
         tuple(one for one in recordings if one.group in measured),
     )
     return SplitLessons(*(replace(lessons, recordings=part) for part in parts))
+
+
+def checked_groups(recordings: Sequence[TaughtRecording], seed: int = 0) -> set[str]:
+    """Return the groups that say when learning ends: a few of many, none of a few."""
+    many = len({one.group for one in recordings}) >= ENOUGH
+    return _chosen(recordings, CHECKED_SHARE, seed) if many else set()
 
 
 def _compiled(rule: str) -> re.Pattern[str]:
@@ -119,13 +124,18 @@ def _named(lessons: Lessons, rule: str) -> set[str]:
 
 
 def _chosen(recordings: Sequence[TaughtRecording], share: float, seed: int) -> set[str]:
-    """Return the best of some random choices of groups: all texts on both sides, and even."""
+    """Return the best of some random choices of groups: all texts on both sides, and even.
+
+    It is empty if some text would not be taught: a model that does not know it is of no use.
+    """
     groups = _texts_of_groups(recordings)
     if len(groups) < 2:
         return set()
     random, count = Random(seed), max(1, round(share * len(groups)))
     tries = [set(random.sample(sorted(groups), count)) for _ in range(_TRIES)]
-    return max(tries, key=lambda chosen: _worth(groups, chosen, share))
+    best = max(tries, key=lambda chosen: _worth(groups, chosen, share))
+    texts = {text for counts in groups.values() for text in counts}
+    return best if _worth(groups, best, share)[0] == len(texts) else set()
 
 
 def _texts_of_groups(recordings: Iterable[TaughtRecording]) -> dict[str, Counter[_Text]]:

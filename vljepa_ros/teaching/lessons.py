@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.files import new_file
 from vljepa_ros.recordings.open_clip import opened_clip
 from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.recordings.source import SourceError
@@ -26,6 +25,7 @@ from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.preprocess import CROP, fit_frame
 from vljepa_ros.stream.sampling import ROUNDING_S
 from vljepa_ros.stream.stamp_gate import StampGate
+from vljepa_ros.teaching.kept_files import write_array
 from vljepa_ros.teaching.label_row import Footage, LabelRow
 from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
 
@@ -110,8 +110,7 @@ def stream_frames(
         folder.mkdir(parents=True, exist_ok=True)
         stamps, frames = _decoded(footage, seen)
         for file, values in ((frames_file, frames), (stamps_file, stamps)):
-            with new_file(file) as stream:
-                np.save(stream, values)
+            write_array(file, values)
     return np.load(stamps_file), np.load(frames_file, mmap_mode="r")
 
 

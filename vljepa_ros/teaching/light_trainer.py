@@ -8,6 +8,7 @@ averaged weights, and an early end if recordings were held out.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from vljepa_ros.files import new_file
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.x_encoder import TokenMask
 from vljepa_ros.teaching.fit_settings import FitSettings
+from vljepa_ros.teaching.kept_files import errors_name
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import UNLABELLED
 from vljepa_ros.training.optimiser import ExponentialAverage
@@ -112,7 +114,9 @@ class LightTrainer:
         self._average = ExponentialAverage(self._trained, settings.average_decay)
         self._step, self._history = 0, History()
         self._losses: list[float] = []  # since the last look
+        self._alone = torch.empty(0)  # the hits of the reading alone on held-out clips
         self._best: dict[str, Tensor] = {}
+        self._best_found = 0.0
         self._ended = False
 
     def run(
@@ -120,7 +124,8 @@ class LightTrainer:
     ) -> tuple[Mapping[str, float], ...]:
         """Train to the end or the stop, and leave the best that was found in the model.
 
-        That is the reading alone, if no recording is held out that shows a gain over it.
+        That is the reading alone, unless held-out recordings show a gain over it that is larger
+        than what differs between them by chance.
 
         Args:
             checkpoint: what to continue from, if it is there; written as it goes on.
@@ -135,7 +140,8 @@ class LightTrainer:
             return ()
         self._resume(checkpoint)
         if not self._history:
-            self._history.append({"step": 0.0, "held_out": self._reading_alone()})
+            self._alone = self._reading_alone()
+            self._history.append({"step": 0.0, "held_out": float(self._alone.sum())})
         while self._step < self._settings.steps and not stop.is_set() and not self._ended:
             self._losses.append(self._learn())
             self._step += 1
@@ -148,16 +154,11 @@ class LightTrainer:
         self._finish(checkpoint)
         return tuple(self._history)
 
-    def accuracy(self, clips: TaughtClips) -> float:
-        """Return the mean recall over the texts of all queries, of the model as it is now."""
-        found = answers(self._model, self._texts, clips)
-        recalls = [
-            float((found[there, query] == text).mean())
-            for query, size in enumerate(self._texts.sizes)
-            for text in range(size)
-            if (there := clips.labels[:, query] == text).any()
-        ]
-        return float(np.mean(recalls))
+    def _hits(self) -> Tensor:
+        """Return what each held-out clip adds to the mean recall of the model as it is (clips)."""
+        assert self._held_out is not None
+        right = answers(self._model, self._texts, self._held_out) == self._held_out.labels
+        return torch.from_numpy((right * self._held_out.recall_shares()).sum(1))
 
     def _learn(self) -> float:
         """Take one step and return its loss."""
@@ -220,28 +221,34 @@ class LightTrainer:
         cosine = 0.5 * (1 + math.cos(math.pi * self._step / settings.steps))
         return settings.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * cosine)
 
-    def _reading_alone(self) -> float:
-        """Return the mean recall of the evidence without the transformer's answer."""
-        assert self._held_out is not None
+    def _reading_alone(self) -> Tensor:
+        """Return the hits of the evidence without the transformer's answer."""
         step = self._model.predictor.evidence.step.weight
         kept = step.detach().clone()
         _alone(self._model)
-        found = self.accuracy(self._held_out)
+        found = self._hits()
         with torch.no_grad():
             step.copy_(kept)
         return found
 
     def _look(self, loss: float) -> None:
         """Measure the averaged model on held-out clips, and keep it if it is the best."""
-        assert self._held_out is not None
-        best = max(one["held_out"] for one in self._history)
         with self._average.applied():
-            found = self.accuracy(self._held_out)
-            if found > best:
+            hits = self._hits()
+            found = float(hits.sum())
+            if found > self._best_found and self._gains(hits):
+                self._best_found = found
                 self._best = {name: one.detach().clone() for name, one in self._trained.items()}
         self._history.append({"step": float(self._step), "loss": loss, "held_out": found})
         seen = [one["held_out"] for one in self._history]
         self._ended = len(seen) - 1 - int(np.argmax(seen)) >= self._settings.patience
+
+    def _gains(self, hits: Tensor) -> bool:
+        """Whether hits exceed those of the reading alone by more than their standard error."""
+        assert self._held_out is not None
+        gains = np.bincount(self._held_out.recording, (hits - self._alone).numpy())
+        error = math.sqrt(float((gains**2).sum()))  # of a sum of as many gains that are chance
+        return float(gains.sum()) > self._settings.least_gain * error
 
     def _finish(self, checkpoint: Path) -> None:
         self._save(checkpoint)
@@ -258,12 +265,16 @@ class LightTrainer:
             "weights": {name: one.detach() for name, one in self._trained.items()},
             "average": self._average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
+            "alone": self._alone,
             "best": self._best,
+            "best_found": self._best_found,
             "history": self._history,
             "losses": self._losses,
         }
-        with new_file(checkpoint) as stream:
-            torch.save(state, stream)
+        content = io.BytesIO()  # torch hides why a file cannot be written
+        torch.save(state, content)
+        with errors_name(checkpoint), new_file(checkpoint) as stream:
+            stream.write(content.getbuffer())
 
     def _resume(self, checkpoint: Path) -> None:
         if not checkpoint.exists():
@@ -275,7 +286,8 @@ class LightTrainer:
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._step, self._ended = int(state["step"]), bool(state["ended"])
-        self._best, self._history = state["best"], state["history"]
+        self._alone, self._history = state["alone"], state["history"]
+        self._best, self._best_found = state["best"], float(state["best_found"])
         self._losses = state["losses"]
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.teaching.hold_out import SplitLessons
-from vljepa_ros.teaching.label_row import Footage, LabelFault
+from vljepa_ros.teaching.label_lerobot import is_lerobot
+from vljepa_ros.teaching.label_row import Footage
 from vljepa_ros.teaching.lessons import Seen, stream_frames
 from vljepa_ros.teaching.query_figures import image_seconds
 from vljepa_ros.teaching.recordings_folder import RecordingsFolder
@@ -36,14 +37,14 @@ class Material:
         recordings: all recordings; those that are only kept come last.
         measured: how many of them are split, and not only kept.
         footage: of each recording, in the same order.
-        faults: labels that were left out.
+        notes: what a person should know of it, such as labels that were left out.
     """
 
     split: SplitLessons
     recordings: tuple[TaughtRecording, ...]
     measured: int
     footage: tuple[Footage, ...]
-    faults: tuple[LabelFault, ...]
+    notes: tuple[str, ...]
 
     @property
     def taught(self) -> Lessons:
@@ -87,7 +88,12 @@ def unlabelled(
         work: folder of what is kept for the next run.
     """
     known = {footage.path.resolve() for footage in labelled}
-    others = [path for path in RecordingsFolder(folder).all() if path.resolve() not in known]
+    others = [
+        path
+        for path in RecordingsFolder(folder).all()
+        # the other cameras of a LeRobot dataset show what is labelled
+        if path.resolve() not in known and not any(map(is_lerobot, path.parents))
+    ]
     chosen = others[:: max(1, -(-len(others) // MOST_UNLABELLED))]
     found = []
     for path in chosen:

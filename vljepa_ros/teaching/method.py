@@ -25,7 +25,7 @@ import torch
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.vljepa import VLJepaModel
-from vljepa_ros.teaching.evidence_fit import EvidenceFit, fit_evidence
+from vljepa_ros.teaching.evidence_fit import EvidenceFit, Reading, fit_evidence
 from vljepa_ros.teaching.fit_settings import FitSettings
 from vljepa_ros.teaching.light_trainer import LightTrainer, TaughtTexts
 from vljepa_ros.teaching.seen_lessons import FrozenParts, SeenLessons
@@ -68,8 +68,9 @@ def fit(
     Args:
         model: it is left as it is.
         taught: recordings to learn from.
-        held_out: recordings that say if the light parts gain anything, and when to end. They are
-            no test afterwards. Without any the reading answers alone.
+        held_out: recordings that say if the light parts gain anything, and when to end. The
+            reading learns them at last: they are no test afterwards. Without any the reading
+            answers alone.
         runtime: the bundle that the model was rebuilt from.
         work_dir: keeps what the trunk saw, and the checkpoint.
         on_progress: told which share of the work is done, 0..1.
@@ -87,19 +88,22 @@ def fit(
     seen = SeenLessons(model.config, runtime, work_dir / "trunk", rate_hz)
     copies = seen.copies(taught, settings.copies, settings.most_frames)
     clips = seen.clips(taught, copies, lambda done: on_progress(_TRUNK_SHARE * done), stop)
-    evidence = fit_evidence(
-        clips, [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
-    )
+    sizes, patch = [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
+    evidence = fit_evidence(clips, sizes, patch)
     new = with_evidence(model, rate_hz, evidence, texts)
     checked = seen.clips(held_out, 0) if held_out.recordings else None
     mark = _mark(settings, model, taught, held_out)
-    honest = evidence.honest(clips, model.config.x_encoder.patch)
+    honest = evidence.honest(clips, patch)
     trainer = LightTrainer(new, clips, honest, texts, checked, settings)
     history = trainer.run(
         work_dir / f"fit_{mark}.pt",
         lambda done: on_progress(_TRUNK_SHARE + (1 - _TRUNK_SHARE) * done),
         stop,
     )
+    if checked is not None:  # it has said what it had to say, and may be learned
+        everything = replace(taught, recordings=(*taught.recordings, *held_out.recordings))
+        whole = fit_evidence(seen.clips(everything, copies, stop=stop), sizes, patch)
+        _read_by(new, whole.reading)
     return Fitted(new.eval(), (_at_first(evidence), *history))
 
 
@@ -155,14 +159,20 @@ def with_evidence(
         if not name.startswith(("x_encoder.evidence.", "predictor.evidence."))
     }
     new.load_state_dict(kept, strict=False)
+    _read_by(new, evidence.reading)
     with torch.no_grad():
-        new.x_encoder.evidence.read.weight.copy_(torch.from_numpy(evidence.reading.weight.T))
-        new.x_encoder.evidence.read.bias.copy_(torch.from_numpy(evidence.reading.bias))
         answer = new.predictor.evidence
         answer.choose.weight.copy_(texts.choosing())
         answer.choose.bias.zero_()
         answer.step.weight.copy_(texts.steps() / float(model.scale))
     return new
+
+
+@torch.no_grad()
+def _read_by(model: VLJepaModel, reading: Reading) -> None:
+    """Put a reading into a model."""
+    model.x_encoder.evidence.read.weight.copy_(torch.from_numpy(reading.weight.T))
+    model.x_encoder.evidence.read.bias.copy_(torch.from_numpy(reading.bias))
 
 
 def _mark(settings: FitSettings, model: VLJepaModel, taught: Lessons, held_out: Lessons) -> str:

@@ -95,6 +95,15 @@ class TaughtClips:
         whole: NDArray[np.float64] = shares / shares.sum()
         return whole
 
+    def recall_shares(self) -> NDArray[np.float64]:
+        """Return what a right answer adds to the mean recall over all texts (clips, queries)."""
+        shares = np.zeros(self.labels.shape)
+        for query, labels in enumerate(self.labels.T):
+            known = labels != UNLABELLED
+            shares[known, query] = 1 / np.bincount(labels[known])[labels[known]]
+        whole: NDArray[np.float64] = shares / shares.sum()
+        return whole
+
     def weights(self) -> NDArray[np.float32]:
         """Return how much each clip counts for each query (clips, queries).
 

@@ -14,13 +14,16 @@ import torch
 
 from vljepa_ros.files import check_replaceable, new_folder
 from vljepa_ros.model.from_bundle import agreement, model_from_bundle
-from vljepa_ros.runtime.bundle import BUNDLE, CARD, Bundle
+from vljepa_ros.runtime.bundle import BUNDLE, CARD, Bundle, ClipShape
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
 from vljepa_ros.stream.preprocess import CROP
+from vljepa_ros.stream.sampling import ROUNDING_S
 from vljepa_ros.teaching.advice import moments_to_label, needs, verdict
 from vljepa_ros.teaching.check_labels import CheckedLabels, check_labels, listed
+from vljepa_ros.teaching.copies import copies_together
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
+from vljepa_ros.teaching.kept_files import errors_name
 from vljepa_ros.teaching.known_scenes import add_known_scenes, calibrations, strange_share
 from vljepa_ros.teaching.label_row import LabelFault
 from vljepa_ros.teaching.lessons import Seen, make_lessons
@@ -40,6 +43,8 @@ from vljepa_ros.teaching.teaching_report import (
     TeachingReport,
 )
 from vljepa_ros.teaching.watch import Progress, Watch
+
+_STOPPED = "learning was stopped early: the same command continues, and may find a better model"
 
 
 class UnusableLabelsError(ValueError):
@@ -118,7 +123,9 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
         watch.step("learn"),
         stop,
     )
-    with new_folder(plan.out, BUNDLE) as part:
+    if stop.is_set():
+        material = replace(material, notes=(*material.notes, _STOPPED))
+    with errors_name(plan.out), new_folder(plan.out, BUNDLE) as part:
         watch.begin("write the bundle")
         write_taught(fitted.model, runtime.bundle, material.taught, part, plan.out.name)
         report = _measured(plan, part, material, watch)
@@ -175,12 +182,25 @@ def _material(plan: TeachingPlan, bundle: Bundle, watch: Watch, stop: Event) -> 
     lessons = make_lessons(
         rows, questions, seen, plan.work / "frames", group_by(plan.group), decoded
     )
+    _check_length(lessons, bundle.clip)
+    lessons, copies = copies_together(lessons)
     measured = len({row.footage for row in own})
     split = split_lessons(
         replace(lessons, recordings=lessons.recordings[:measured]), plan.held_out
     )
     footage = tuple(dict.fromkeys(row.footage for row in rows))
-    return Material(split, lessons.recordings, measured, footage, faults)
+    notes = (*copies, *(f"left out: {line}" for line in listed(faults)))
+    return Material(split, lessons.recordings, measured, footage, notes)
+
+
+def _check_length(lessons: Lessons, clip: ClipShape) -> None:
+    longest = max(float(one.stamps_s[-1] - one.stamps_s[0]) for one in lessons.recordings)
+    needed = (clip.frames - 1) / clip.rate_hz
+    if longest < needed - ROUNDING_S:
+        raise ValueError(
+            f"the longest recording lasts {longest:.1f} s, and a clip of the model "
+            f"{needed:.1f} s: there is no clip to learn from; make longer recordings"
+        )
 
 
 def _checked(
@@ -229,7 +249,7 @@ def _measured(
         recordings=(*material.parts(), *(part_of(*one, NOT_LABELLED) for one in unknown)),
         labelled_s=material.labelled_s(),
         took_s=watch.took_s(),
-        notes=(*notes, *(f"left out: {line}" for line in listed(material.faults))),
+        notes=(*notes, *material.notes),
     )
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.files import new_file
 from vljepa_ros.teaching.augment import Variation
+from vljepa_ros.teaching.kept_files import write_array
 from vljepa_ros.teaching.taught_recording import TaughtRecording
 
 _AT_ONCE = 8  # frames of one run of the trunk
@@ -83,8 +83,7 @@ class TrunkCache:
             np.asarray(self._encode(variation.apply(frames[i : i + _AT_ONCE])), np.float16)
             for i in range(0, len(frames), _AT_ONCE)
         ]
-        with new_file(path) as stream:
-            np.save(stream, np.concatenate(parts))
+        write_array(path, np.concatenate(parts))
 
     def _path(self, recording: TaughtRecording, copy: int) -> Path:
         mark = f"{_VERSION} {self._mark} {self._rate_hz} {recording.name} {copy} "
