@@ -125,11 +125,15 @@ def test_a_profile_that_tensorrt_refuses_is_an_error(
         build(colour_bundle / "predictor.onnx")
 
 
+@pytest.mark.parametrize("content", [b"no graph", b"", b"<html>not found</html>"])
 def test_a_file_that_is_no_graph_is_an_error_with_the_parsers_words(
-    gpu: FakeGpu, tmp_path: Path
+    gpu: FakeGpu, tmp_path: Path, content: bytes
 ) -> None:
-    (tmp_path / "bad.onnx").write_bytes(b"no graph")
-    with pytest.raises(BuildError, match=r"TensorRT 10.3.0 cannot read .*bad.onnx \(.+\)"):
+    """The parser takes two of them for graphs of nothing."""
+    (tmp_path / "bad.onnx").write_bytes(content)
+    with pytest.raises(
+        BuildError, match=r"TensorRT 10.3.0 cannot read .*bad.onnx \(.+\); export the bundle again"
+    ):
         build(tmp_path / "bad.onnx")
 
 
@@ -220,6 +224,14 @@ def test_phases_within_phases_count_as_parts_of_a_step() -> None:
     assert tree.step("all", 3) == 1
     assert tree.finish("all") == 1
     assert tree.step("unknown", 0) == 1
+
+
+def test_a_phase_that_ends_before_its_last_step_is_told_is_done() -> None:
+    tree = PhaseTree()
+    tree.start("all", None, 6)
+    for step in range(5):
+        assert tree.step("all", step) == pytest.approx((step + 1) / 6)
+    assert tree.finish("all") == 1
 
 
 def test_progress_is_told_at_whole_percents_only() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,13 +126,18 @@ def test_a_recording_that_fails_is_an_error_and_the_next_run_works(
     engine.close()
 
 
+def raising() -> bool:
+    raise RuntimeError("TensorRT's bindings raise")
+
+
+@pytest.mark.parametrize("refuse", [lambda: False, raising])
 def test_what_tensorrt_refuses_to_record_leaves_the_stream_usable(
-    plans: dict[str, VerifiedPlan], runtime: EngineRuntime
+    plans: dict[str, VerifiedPlan], runtime: EngineRuntime, refuse: Callable[[], bool]
 ) -> None:
     engine = Engine(runtime, plans["predictor"])
     engine.allocate({})
     with pytest.raises(BackendError, match="recording the CUDA graph of it failed") as caught:
-        CapturedRun(runtime, "it", lambda: False)
+        CapturedRun(runtime, "it", refuse)
     assert not isinstance(caught.value, DeviceLostError)
     first = answer(engine, questions(2))
     assert np.linalg.norm(first, axis=-1) == pytest.approx(1.0)

@@ -66,7 +66,7 @@ def build_plan(
     builder = _builder(trt, log)
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)  # holds the network's weights: must outlive the build
-    _parse(trt, parser, log, onnx)
+    _parse(trt, network, parser, log, onnx)
     _fix_clips(network, clips)
     inputs, outputs = _inputs(network), _outputs(network)
     config = builder.create_builder_config()
@@ -94,12 +94,14 @@ def _strongly_typed(trt: Any) -> int:
     return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
-def _parse(trt: Any, parser: Any, log: Any, onnx: Path) -> None:
-    if parser.parse_from_file(str(onnx)):
+def _parse(trt: Any, network: Any, parser: Any, log: Any, onnx: Path) -> None:
+    parsed = parser.parse_from_file(str(onnx))
+    if parsed and network.num_outputs:
         return
     errors = " | ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
-    cause = f"TensorRT {trt.__version__} cannot read {onnx} ({errors or log.tail()})"
-    raise BuildError(cause, _EXPORT_AGAIN)
+    # an empty file, or one that begins as HTML does, parses as a graph of nothing
+    words = errors or ("it holds no graph" if parsed else log.tail())
+    raise BuildError(f"TensorRT {trt.__version__} cannot read {onnx} ({words})", _EXPORT_AGAIN)
 
 
 def _workspace(gpu: Gpu) -> int:
