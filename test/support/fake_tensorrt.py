@@ -103,7 +103,8 @@ def use_version(version: str) -> None:
     """Be another release; fake_nvidia calls this."""
     global __version__, NetworkDefinitionCreationFlag
     __version__ = version
-    NetworkDefinitionCreationFlag = _Flags11 if version.startswith("11") else _Flags10
+    is_11 = version.startswith(("11", "1.7"))  # TensorRT-RTX went the same way
+    NetworkDefinitionCreationFlag = _Flags11 if is_11 else _Flags10
 
 
 def nptype(trt_type: DataType) -> type:
@@ -310,7 +311,10 @@ class ITimingCache:
 
 
 class IBuilderConfig:
+    _capability: tuple[int, int] | None
+
     def __init__(self) -> None:
+        self._capability = fake_gpu.current().capability
         self.progress_monitor: IProgressMonitor | None = None
         self.builder_optimization_level = 3
         self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
@@ -408,7 +412,7 @@ class Runtime:
         content = bytes(memoryview(serialized_engine))
         try:
             fake_gpu.current().enter("deserializeCudaEngine", context=False)
-            return ICudaEngine(*_read_plan(content), self._logger)
+            return self._engine(*_read_plan(content), self._logger)
         except CudaFailure as failure:
             code = 2 if failure.code == fake_gpu.OUT_OF_MEMORY else 1
             kind = "OutOfMemory" if code == 2 else "Cuda Runtime"
@@ -417,6 +421,10 @@ class Runtime:
             text = f"IRuntime::deserializeCudaEngine: Error Code 1: Serialization ({error})"
         self._logger.log(ILogger.ERROR, text)
         return None
+
+    @staticmethod
+    def _engine(header: dict[str, Any], model: bytes, logger: ILogger) -> ICudaEngine:
+        return ICudaEngine(header, model, logger)
 
 
 class ICudaEngine:
@@ -599,11 +607,15 @@ def _parses_as_nothing(file: str) -> Any:
 def _check_operators(model: onnx.ModelProto) -> None:
     release = ".".join(__version__.split(".")[:2])
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
-    if opset > _OPSETS[release]:
+    if opset > _OPSETS.get(release, opset):
         raise ValueError(f"opset {opset} is not supported by this ONNX parser")
     for node in model.graph.node:
-        if _SINCE.get(node.op_type, (0, 0)) > tuple(map(int, release.split("."))):
+        if release in _OPSETS and _SINCE.get(node.op_type, (0, 0)) > _numbers(release):
             raise ValueError(f"No importer registered for op: {node.op_type}")
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def _why_not_buildable(network: INetworkDefinition, config: IBuilderConfig) -> str | None:
@@ -649,7 +661,7 @@ def _plan(network: INetworkDefinition, config: IBuilderConfig) -> bytes:
     assert network._model is not None
     header = {
         "version": __version__,
-        "capability": list(fake_gpu.current().capability),
+        "capability": config._capability,
         "strongly_typed": network._strongly_typed,
         "profiles": [profile._shapes for profile in config._profiles],
     }
@@ -668,7 +680,9 @@ def _read_plan(content: bytes) -> tuple[dict[str, Any], bytes]:
     header: dict[str, Any] = json.loads(body[4:end])
     if header["version"] != __version__:
         raise ValueError(f"version tag mismatch: made by {header['version']}, not {__version__}")
-    if tuple(header["capability"]) != fake_gpu.current().capability:
+    capability = header["capability"]
+    oldest = fake_gpu.current().capability >= (8, 0)
+    if not (oldest if capability is None else tuple(capability) == fake_gpu.current().capability):
         raise ValueError("the engine was built for a GPU of another compute capability")
     return header, body[end:]
 

@@ -15,9 +15,11 @@ from support import fake_gpu, fake_nvidia, fake_tensorrt
 from support.colour_bundle import MAX_QUERY_TOKENS, build_bare_bundle
 from support.fake_gpu import FakeGpu
 from support.plans import ORIN
+from vljepa_ros.runtime.backend import TENSORRT
 from vljepa_ros.runtime.tensorrt.build_progress import PhaseTree, progress_monitor
 from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import Gpu
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
@@ -34,7 +36,8 @@ def build(
     timing_cache: bytes = b"",
     report: Callable[[float], None] = lambda done: None,
 ) -> BuiltPlan:
-    return build_plan(fake_tensorrt, gpu, onnx_file, clips, queries, timing_cache, report)
+    library = LIBRARIES[TENSORRT]
+    return build_plan(library, gpu, onnx_file, clips, queries, timing_cache, report)
 
 
 def header_of(plan: BuiltPlan) -> dict[str, Any]:

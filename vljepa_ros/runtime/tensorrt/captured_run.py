@@ -36,7 +36,7 @@ class CapturedRun:
             BackendError: CUDA or TensorRT refuses to record it.
         """
         self._runtime = runtime = import_package("cuda.bindings.runtime")
-        self._cuda = cuda = engines.cuda
+        self._cuda = engines.cuda
         self._what = what
         graph = self._record(enqueue, engines.log)
         self._graph = self._call("recording", runtime.cudaGraphInstantiate, graph, _NO_FLAGS)
