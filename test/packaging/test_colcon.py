@@ -43,7 +43,7 @@ def test_colcon_finds_both_packages_from_the_root_and_builds_messages_first(
 def test_every_node_and_command_becomes_an_executable(installed: Path) -> None:
     executables = {path.name for path in (installed / "lib" / "vljepa_ros").iterdir()}
     nodes = {"embedder", "describer", "replay", "visualizer", "pipeline", "state_printer"}
-    assert executables == {*nodes, "doctor", "vljepa", "build_engine", "jetson_report"}
+    assert executables == {*nodes, "doctor", "vljepa", "build_engine", "gpu_report"}
 
 
 @pytest.mark.parametrize("folder", ["config", "demo", "engines", "launch"])

@@ -44,10 +44,7 @@ def install(
     """
     gpu = gpu or FakeGpu(works=driver is not None)
     patch.setattr(fake_gpu, "gpu", gpu)
-    before = fake_tensorrt.__version__, fake_tensorrt.NetworkDefinitionCreationFlag
-    patch.setattr(fake_tensorrt, "__version__", before[0])
-    patch.setattr(fake_tensorrt, "NetworkDefinitionCreationFlag", before[1])
-    fake_tensorrt.use_version(version)
+    be_release(patch, version)
     for name, module in MODULES.items():
         patch.setitem(sys.modules, name, module)
     patch.setitem(sys.modules, "tensorrt" if is_rtx(version) else "tensorrt_rtx", None)
@@ -56,6 +53,13 @@ def install(
         patch.setattr(MODULES[parent], child, MODULES[name], raising=False)
     patch.setattr(ctypes, "CDLL", _libraries_with(driver))
     return gpu
+
+
+def be_release(patch: pytest.MonkeyPatch, version: str) -> None:
+    """Make both fakes that release until ``patch`` is undone."""
+    for name in ("__version__", "NetworkDefinitionCreationFlag"):
+        patch.setattr(fake_tensorrt, name, getattr(fake_tensorrt, name))
+    fake_tensorrt.use_version(version)
 
 
 def is_rtx(version: str) -> bool:
