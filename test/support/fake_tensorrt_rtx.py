@@ -32,6 +32,8 @@ class CudaGraphStrategy(_Enum):
 
 
 class IBuilderConfig(fake_tensorrt.IBuilderConfig):
+    _times_kernels = False
+
     def __init__(self) -> None:
         super().__init__()
         self.num_compute_capabilities = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT-RTX as a backend: engines of another machine, and kernels compiled at the first start."""
+"""TensorRT-RTX as a backend: engines of another machine, kernels compiled at the first start."""
 
 from __future__ import annotations
 
