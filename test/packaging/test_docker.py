@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Container files name what is there: sources, packages, commands, images. No engine builds them."""
+"""Container files name what is there: sources, packages, commands. Nothing here builds them."""
 
 from __future__ import annotations
 
