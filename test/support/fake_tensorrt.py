@@ -82,6 +82,11 @@ class _Flags11(_Enum):
     STRONGLY_TYPED, PREFER_JIT_PYTHON_PLUGINS, PREFER_AOT_PYTHON_PLUGINS = 0, 1, 2
 
 
+class _FlagsRtx(_Enum):
+    STRONGLY_TYPED = 0
+
+
+_NEW_FLAGS = {"11": _Flags11, "1.7": _FlagsRtx}
 NetworkDefinitionCreationFlag: type[_Enum] = _Flags10
 
 float32, float16, int8, int32 = DataType.FLOAT, DataType.HALF, DataType.INT8, DataType.INT32
@@ -103,8 +108,8 @@ def use_version(version: str) -> None:
     """Be another release; fake_nvidia calls this."""
     global __version__, NetworkDefinitionCreationFlag
     __version__ = version
-    is_11 = version.startswith(("11", "1.7"))  # TensorRT-RTX went the same way
-    NetworkDefinitionCreationFlag = _Flags11 if is_11 else _Flags10
+    found = (flags for release, flags in _NEW_FLAGS.items() if version.startswith(release))
+    NetworkDefinitionCreationFlag = next(found, _Flags10)
 
 
 def nptype(trt_type: DataType) -> type:
@@ -360,7 +365,7 @@ class Builder:
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         typed = operator.truth(flags & 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        return INetworkDefinition(typed or NetworkDefinitionCreationFlag is _Flags11)
+        return INetworkDefinition(typed or NetworkDefinitionCreationFlag is not _Flags10)
 
     def create_builder_config(self) -> IBuilderConfig:
         return IBuilderConfig()

@@ -20,8 +20,7 @@ def choose_target(trt: Any, config: Any, compute_capability: str) -> None:
     Raises:
         BuildError: the GPUs are too old.
     """
-    targets = trt.ComputeCapability.__members__
-    target = targets.get(f"SM{compute_capability.replace('.', '')}")
+    target = getattr(trt.ComputeCapability, f"SM{compute_capability.replace('.', '')}", None)
     if target is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(target, 0)
