@@ -19,7 +19,7 @@ from vljepa_ros.runtime.tensorrt.cuda import is_out_of_memory
 from vljepa_ros.runtime.tensorrt.driver import Gpu
 from vljepa_ros.runtime.tensorrt.library import Library
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
-from vljepa_ros.runtime.tensorrt.rtx import choose_target
+from vljepa_ros.runtime.tensorrt.rtx import TURING, choose_target
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
@@ -28,6 +28,7 @@ _QUERIES = ("query_tokens", "query_mask")  # inputs whose first size is the numb
 _LARGEST_WORKSPACE = 1 << 30  # bytes
 _FREE_MEMORY = "close what else uses the GPU's memory, or use the backend onnxruntime"
 _EXPORT_AGAIN = "export the bundle again, or use the backend onnxruntime"
+_HALVE = "export the bundle with --precision fp16, or use the backend onnxruntime"
 _NOT_HERE = "report these words, and use the backend onnxruntime meanwhile"
 
 
@@ -85,7 +86,9 @@ def build_plan(
     _add_profile(builder, config, onnx, inputs, queries)
     plan = _serialize(trt, builder, network, config, report)
     if plan is None:
-        raise _failure(f"{title} builds no engine of {onnx}", log.tail())
+        halve = library.portable and gpu.compute_capability == TURING
+        what = f"{title} builds no engine of {onnx}"
+        raise _failure(what, log.tail(), _HALVE if halve else _NOT_HERE)
     timed = b"" if cache is None else bytes(cache.serialize())
     return BuiltPlan(bytes(plan), inputs, outputs, timed, time.monotonic() - started)
 
@@ -94,12 +97,11 @@ def _builder(trt: Any, log: Any, title: str) -> Any:
     try:
         return trt.Builder(log)
     except TypeError as error:  # how the bindings say that the library gave none
-        raise _failure(f"{title} does not start", log.tail()) from error
+        raise _failure(f"{title} does not start", log.tail(), _NOT_HERE) from error
 
 
-def _failure(what: str, words: str) -> BuildError:
-    remedy = _FREE_MEMORY if is_out_of_memory(words) else _NOT_HERE
-    return BuildError(f"{what} ({words})", remedy)
+def _failure(what: str, words: str, remedy: str) -> BuildError:
+    return BuildError(f"{what} ({words})", _FREE_MEMORY if is_out_of_memory(words) else remedy)
 
 
 def _strongly_typed(trt: Any) -> int:

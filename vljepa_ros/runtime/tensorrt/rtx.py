@@ -11,6 +11,9 @@ from typing import Any
 
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 
+TURING = "7.5"
+"""Compute capability for which TensorRT-RTX multiplies float16 and int8, and no float32."""
+
 _OLDEST_WITHOUT_NAME = 8.0  # without a target, engines are for this compute capability and later
 
 
