@@ -8,6 +8,8 @@ VENV ?= .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
 PYTHON ?= $(firstword $(wildcard $(VENV)/bin/python) python3)
 # Also test the model and its training. TORCH=0 leaves those tests and their download (torch, weights) out.
 TORCH ?= 1
+# Also build engines with NVIDIA's own builder, which needs no GPU. RTX=0 leaves those tests and their download (180 MB) out.
+RTX ?= 1
 
 NO_PYTHON = vljepa_ros: no $(PYTHON): run `sudo apt install python3-dev python3-venv`, or name one with PYTHON=
 SETUP = { command -v $(PYTHON) > /dev/null || { echo '$(NO_PYTHON)' >&2; exit 1; }; } && \
@@ -23,7 +25,7 @@ venv: ## make the environment, or bring it up to date
 	@$(SETUP)
 
 test-venv:
-	@$(SETUP) --extra bindings --extra index $(if $(filter 1,$(TORCH)),--extra model)
+	@$(SETUP) --extra bindings --extra index $(if $(filter 1,$(RTX)),--extra rtx) $(if $(filter 1,$(TORCH)),--extra model)
 
 train-venv: ## the same with what training the default model needs
 	@$(SETUP) --extra model --extra simulation

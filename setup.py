@@ -63,7 +63,7 @@ setup(
             f"doctor = {PACKAGE}.nodes.doctor.examination:main",
             f"vljepa = {PACKAGE}.commands.main:main",
             f"build_engine = {PACKAGE}.commands.build_engine:main",
-            f"jetson_report = {PACKAGE}.commands.jetson_report:main",
+            f"gpu_report = {PACKAGE}.commands.gpu_report:main",
         ]
     },
 )

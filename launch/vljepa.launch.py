@@ -186,11 +186,13 @@ def _build(plan: Plan) -> Node:
     embedder = plan.parameters[f"{plan.namespace}/embedder"]
     several = ["--cameras", str(len(plan.cameras))] if plan.cameras else []
     bundle = ["--bundle", embedder["bundle"]] if embedder.get("bundle") else []
+    library = embedder.get("backend", "auto")
+    backend = ["--backend", library] if library.startswith("tensorrt") else []
     untrusted = ["--allow-untrusted"] if embedder.get("allow_untrusted_engines") else []
     return Node(
         package="vljepa_ros",
         executable="build_engine",
-        arguments=[*bundle, *several, *untrusted],
+        arguments=[*bundle, *backend, *several, *untrusted],
         output="screen",
         emulate_tty=True,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import glob
 import hashlib
 import json
@@ -28,7 +29,11 @@ import host_check
 from host_check import Choice, Unusable, base_python
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-EXTRAS = ("model", "simulation", "bindings", "index")
+EXTRAS = ("model", "simulation", "bindings", "rtx", "index")
+UNPACKED = {  # extras that lie beside the packages: requirements, which also names the folder
+    "bindings": "tensorrt-bindings",
+    "rtx": "tensorrt-rtx",
+}
 INDEX = ("index", "fleet")  # requirements of the extra of that name
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # Asks the environment's own Python for its C headers and numpy's.
@@ -127,18 +132,24 @@ class Environment:
             lines = ["-c", _requirements("ros-installed"), *lines]
         self.pip(*lines)
 
-    def unpack_bindings(self) -> None:
-        """Unpack the Python bindings of several TensorRT, each into a folder named by its version.
+    def unpack(self, name: str) -> None:
+        """Unpack several releases of one thing, each into a folder named by its version.
+
+        Args:
+            name: of the requirements; the folder has the same name with underscores.
 
         Raises:
             StepFailed: one cannot be had.
         """
-        for requirement in _lines(_requirements("tensorrt-bindings")):
+        releases: dict[str, list[str]] = {}
+        for requirement in _lines(_requirements(name)):
             version = requirement.split(";")[0].split("==")[1].strip()
-            folder = os.path.join(self.path, "tensorrt_bindings", version)
+            releases.setdefault(version, []).append(requirement)
+        for version, wanted in releases.items():
+            folder = os.path.join(self.path, name.replace("-", "_"), version)
             shutil.rmtree(folder, ignore_errors=True)
             only_wheels = ("--no-deps", "--only-binary=:all:", "--retries=1")
-            self.pip(*only_wheels, "--target", folder, requirement)
+            self.pip(*only_wheels, "--target", folder, *wanted)
 
     def pip(self, *arguments: str) -> None:
         """Install with the environment's pip."""
@@ -223,13 +234,13 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
         inputs = _digest([_requirements(name) for name in INDEX])
         title = "installing what indexes recordings"
         environment.step("index", inputs, title, environment.install_index)
-    if "bindings" in extras:
-        inputs = _digest([_requirements("tensorrt-bindings")])
-        title = "unpacking TensorRT's Python bindings for the tests"
+    for extra in filter(extras.__contains__, UNPACKED):
+        name = UNPACKED[extra]
+        inputs, title = _digest([_requirements(name)]), f"unpacking {name} for the tests"
         try:
-            environment.step("bindings", inputs, title, environment.unpack_bindings)
+            environment.step(extra, inputs, title, functools.partial(environment.unpack, name))
         except StepFailed as cause:
-            print(f"vljepa_ros: without them, tests that need them are skipped: {cause}")
+            print(f"vljepa_ros: without {name}, tests that need it are skipped: {cause}")
 
 
 def _variables() -> dict[str, str]:

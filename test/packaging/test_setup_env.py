@@ -17,7 +17,7 @@ import setup_env  # noqa: E402
 from host_check import Choice  # noqa: E402
 from setup_env import Environment, StepFailed  # noqa: E402
 
-from support import real_bindings  # noqa: E402
+from support import real_bindings, real_tensorrt  # noqa: E402
 
 
 @pytest.fixture
@@ -122,14 +122,24 @@ def test_bindings_that_cannot_be_had_stop_nothing_and_are_tried_again(
     for _ in range(2):
         setup_env.set_up(offline, ["bindings"])
         printed = capsys.readouterr().out
-        assert "tests that need them are skipped" in printed
+        assert "tests that need it are skipped" in printed
         assert "no network for tensorrt-cu12-bindings==10.3.0" in printed
 
 
 def test_every_release_of_the_bindings_gets_a_folder_of_its_own(environment: Environment) -> None:
     calls: list[tuple[str, ...]] = []
     environment.pip = lambda *arguments: calls.append(arguments)  # type: ignore[method-assign]
-    environment.unpack_bindings()
+    environment.unpack("tensorrt-bindings")
     folders = [Path(call[call.index("--target") + 1]) for call in calls]
     assert [folder.name for folder in folders] == [*real_bindings.VERSIONS]
     assert {folder.parent for folder in folders} == {Path(environment.path) / "tensorrt_bindings"}
+
+
+def test_libraries_and_bindings_of_a_release_share_a_folder(environment: Environment) -> None:
+    calls: list[tuple[str, ...]] = []
+    environment.pip = lambda *arguments: calls.append(arguments)  # type: ignore[method-assign]
+    environment.unpack("tensorrt-rtx")
+    folders = [Path(call[call.index("--target") + 1]) for call in calls]
+    expected = Path(environment.path) / real_tensorrt.FOLDER.name
+    assert folders == [expected / version for version in real_tensorrt.VERSIONS]
+    assert all("libs" in call[-2] and "bindings" in call[-1] for call in calls)

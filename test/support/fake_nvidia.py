@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from support import fake_cuda_bindings, fake_gpu, fake_pycuda, fake_tensorrt
+from support import fake_cuda_bindings, fake_gpu, fake_pycuda, fake_tensorrt, fake_tensorrt_rtx
 from support.driver_stub import LIBRARY
 from support.fake_gpu import FakeGpu
 
 MODULES = {
     "tensorrt": fake_tensorrt,
+    "tensorrt_rtx": fake_tensorrt_rtx,
     "pycuda": ModuleType("pycuda"),
     "pycuda.driver": fake_pycuda,
     "cuda": ModuleType("cuda"),
@@ -39,21 +40,31 @@ def install(
         driver: what ``libcuda.so.1`` is, see :func:`support.driver_stub.build_driver`; None is a
             machine without a driver.
         gpu: the GPU; a new one with 1 GiB by default.
-        version: of TensorRT.
+        version: of TensorRT, or of TensorRT-RTX if it begins with 1; the other is not installed.
     """
     gpu = gpu or FakeGpu(works=driver is not None)
     patch.setattr(fake_gpu, "gpu", gpu)
-    before = fake_tensorrt.__version__, fake_tensorrt.NetworkDefinitionCreationFlag
-    patch.setattr(fake_tensorrt, "__version__", before[0])
-    patch.setattr(fake_tensorrt, "NetworkDefinitionCreationFlag", before[1])
-    fake_tensorrt.use_version(version)
+    be_release(patch, version)
     for name, module in MODULES.items():
         patch.setitem(sys.modules, name, module)
+    patch.setitem(sys.modules, "tensorrt" if is_rtx(version) else "tensorrt_rtx", None)
     for name in ("pycuda.driver", "cuda.bindings", "cuda.bindings.runtime"):
         parent, _, child = name.rpartition(".")
         patch.setattr(MODULES[parent], child, MODULES[name], raising=False)
     patch.setattr(ctypes, "CDLL", _libraries_with(driver))
     return gpu
+
+
+def be_release(patch: pytest.MonkeyPatch, version: str) -> None:
+    """Make both fakes that release until ``patch`` is undone."""
+    for name in ("__version__", "NetworkDefinitionCreationFlag"):
+        patch.setattr(fake_tensorrt, name, getattr(fake_tensorrt, name))
+    fake_tensorrt.use_version(version)
+
+
+def is_rtx(version: str) -> bool:
+    """Whether a release is one of TensorRT-RTX, whose numbers began anew."""
+    return version.startswith("1.")
 
 
 def remove(patch: pytest.MonkeyPatch, package: str) -> None:

@@ -35,6 +35,7 @@ BUILD_LOG = "FAKE_TENSORRT_BUILD_LOG"
 _MAGIC = b"FAKEPLAN"
 _CACHE_MAGIC = b"FAKETIMING"
 _STEPS = 4
+_END_GROUP = 4  # protobuf's kind of field that ends a group; "<" begins like one
 _OPSETS = {"10.3": 20, "10.13": 24, "10.16": 24, "11.0": 25, "11.4": 25}
 _SINCE = {"Attention": (10, 14), "RotaryEmbedding": (10, 15), "RMSNormalization": (10, 15)}
 
@@ -81,6 +82,11 @@ class _Flags11(_Enum):
     STRONGLY_TYPED, PREFER_JIT_PYTHON_PLUGINS, PREFER_AOT_PYTHON_PLUGINS = 0, 1, 2
 
 
+class _FlagsRtx(_Enum):
+    STRONGLY_TYPED = 0
+
+
+_NEW_FLAGS = {"11": _Flags11, "1.7": _FlagsRtx}
 NetworkDefinitionCreationFlag: type[_Enum] = _Flags10
 
 float32, float16, int8, int32 = DataType.FLOAT, DataType.HALF, DataType.INT8, DataType.INT32
@@ -102,7 +108,8 @@ def use_version(version: str) -> None:
     """Be another release; fake_nvidia calls this."""
     global __version__, NetworkDefinitionCreationFlag
     __version__ = version
-    NetworkDefinitionCreationFlag = _Flags11 if version.startswith("11") else _Flags10
+    found = (flags for release, flags in _NEW_FLAGS.items() if version.startswith(release))
+    NetworkDefinitionCreationFlag = next(found, _Flags10)
 
 
 def nptype(trt_type: DataType) -> type:
@@ -237,13 +244,13 @@ class INetworkDefinition:
     def num_outputs(self) -> int:
         return 0 if self._model is None else len(self._model.graph.output)
 
-    def get_input(self, index: int) -> ITensor:
-        assert self._model is not None
-        return ITensor(self._model.graph.input[index], self._model)
+    def get_input(self, index: int) -> ITensor | None:
+        info = _at(self._model.graph.input if self._model else (), index)
+        return None if info is None else ITensor(info, self._model)
 
-    def get_output(self, index: int) -> ITensor:
-        assert self._model is not None
-        return ITensor(self._model.graph.output[index])
+    def get_output(self, index: int) -> ITensor | None:
+        info = _at(self._model.graph.output if self._model else (), index)
+        return None if info is None else ITensor(info)
 
 
 class ParserError:
@@ -268,13 +275,15 @@ class OnnxParser:
     def num_errors(self) -> int:
         return len(self._errors)
 
-    def get_error(self, index: int) -> ParserError:
-        return self._errors[index]
+    def get_error(self, index: int) -> ParserError | None:
+        return _at(self._errors, index)
 
     def parse_from_file(self, model: str) -> Any:
         if type(model) is not str:
             raise TypeError(f"parse_from_file(): incompatible function arguments: {model!r}")
         try:
+            if _parses_as_nothing(model):
+                return True
             loaded = onnx.load(model)
             ort.InferenceSession(loaded.SerializeToString(), _options())
             _check_operators(loaded)
@@ -292,13 +301,10 @@ class IOptimizationProfile:
         self._shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
 
     def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
-        shapes = _sizes(min), _sizes(opt), _sizes(max)
-        if not all(a <= b <= c for a, b, c in zip(*shapes, strict=True)):
-            raise ValueError(f"shapes of {input} must satisfy min <= opt <= max")
-        self._shapes[input] = shapes
+        self._shapes[input] = _sizes(min), _sizes(opt), _sizes(max)  # looked at in the build
 
     def get_shape(self, input: str) -> list[Dims]:
-        return [Dims(shape) for shape in self._shapes[input]]
+        return [Dims(shape) for shape in self._shapes.get(input, ())]
 
 
 class ITimingCache:
@@ -310,7 +316,11 @@ class ITimingCache:
 
 
 class IBuilderConfig:
+    _capability: tuple[int, int] | None
+    _times_kernels: Any = True
+
     def __init__(self) -> None:
+        self._capability = fake_gpu.current().capability
         self.progress_monitor: IProgressMonitor | None = None
         self.builder_optimization_level = 3
         self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
@@ -336,6 +346,8 @@ class IBuilderConfig:
         return ITimingCache(content)
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: Any) -> Any:
+        if not isinstance(cache, ITimingCache):
+            raise TypeError("set_timing_cache(): incompatible function arguments")
         self._cache = cache
         return True
 
@@ -353,7 +365,7 @@ class Builder:
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         typed = operator.truth(flags & 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        return INetworkDefinition(typed or NetworkDefinitionCreationFlag is _Flags11)
+        return INetworkDefinition(typed or NetworkDefinitionCreationFlag is not _Flags10)
 
     def create_builder_config(self) -> IBuilderConfig:
         return IBuilderConfig()
@@ -366,7 +378,7 @@ class Builder:
     ) -> IHostMemory | None:
         cause = _why_not_buildable(network, config)
         if cause is None and not self._went_through(config):
-            cause = "the build was cancelled by its progress monitor"
+            cause = "Error Code 7: BuildCanceled (Build canceled by user)"
         if cause is not None:
             self._logger.log(ILogger.ERROR, f"IBuilder::buildSerializedNetwork: {cause}")
             return None
@@ -380,14 +392,14 @@ class Builder:
         if monitor is None:
             return True
         _check_made(monitor)
-        monitor.phase_start("Building Engine", None, _STEPS)
-        monitor.phase_start("Tactics", "Building Engine", 1)
-        going = monitor.step_complete("Tactics", 0)
-        monitor.phase_finish("Tactics")
+        monitor.phase_start("Building engine", None, _STEPS)
+        monitor.phase_start("Timing tactics", "Building engine", 1)
+        going = monitor.step_complete("Timing tactics", 0)
+        monitor.phase_finish("Timing tactics")
         going = going and all(
-            monitor.step_complete("Building Engine", step) for step in range(_STEPS)
+            monitor.step_complete("Building engine", step) for step in range(_STEPS - 1)
         )
-        monitor.phase_finish("Building Engine")
+        monitor.phase_finish("Building engine")  # the last step is never told
         return going
 
 
@@ -406,7 +418,7 @@ class Runtime:
         content = bytes(memoryview(serialized_engine))
         try:
             fake_gpu.current().enter("deserializeCudaEngine", context=False)
-            return ICudaEngine(*_read_plan(content), self._logger)
+            return self._engine(*_read_plan(content), self._logger)
         except CudaFailure as failure:
             code = 2 if failure.code == fake_gpu.OUT_OF_MEMORY else 1
             kind = "OutOfMemory" if code == 2 else "Cuda Runtime"
@@ -415,6 +427,10 @@ class Runtime:
             text = f"IRuntime::deserializeCudaEngine: Error Code 1: Serialization ({error})"
         self._logger.log(ILogger.ERROR, text)
         return None
+
+    @staticmethod
+    def _engine(header: dict[str, Any], model: bytes, logger: ILogger) -> ICudaEngine:
+        return ICudaEngine(header, model, logger)
 
 
 class ICudaEngine:
@@ -568,6 +584,8 @@ class _Memory:
 
 
 def _check_made(object: Any) -> None:
+    if not isinstance(object, _Overridable):
+        raise TypeError("__init__(): incompatible constructor arguments")
     if not object._made:
         name = type(object).__name__
         raise TypeError(f"{name}.__init__() must be called when overriding __init__")
@@ -580,32 +598,63 @@ def _sizes(shape: Any) -> tuple[int, ...]:
     return sizes
 
 
+def _at(items: Any, index: int) -> Any:
+    """Return an item, or None as the libraries do if there is none of that number."""
+    return items[index] if 0 <= index < len(items) else None
+
+
+def _parses_as_nothing(file: str) -> Any:
+    """Whether protobuf reads a message without fields: nothing, or what looks like its end."""
+    with open(file, "rb") as stream:
+        first = stream.read(1)
+    return not first or first[0] & 7 == _END_GROUP
+
+
 def _check_operators(model: onnx.ModelProto) -> None:
     release = ".".join(__version__.split(".")[:2])
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
-    if opset > _OPSETS[release]:
+    if opset > _OPSETS.get(release, opset):
         raise ValueError(f"opset {opset} is not supported by this ONNX parser")
     for node in model.graph.node:
-        if _SINCE.get(node.op_type, (0, 0)) > tuple(map(int, release.split("."))):
+        if release in _OPSETS and _SINCE.get(node.op_type, (0, 0)) > _numbers(release):
             raise ValueError(f"No importer registered for op: {node.op_type}")
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def _why_not_buildable(network: INetworkDefinition, config: IBuilderConfig) -> str | None:
     try:
-        fake_gpu.current().enter("buildSerializedNetwork", context=False)
+        if config._times_kernels:
+            fake_gpu.current().enter("buildSerializedNetwork", context=False)
     except CudaFailure as failure:
         return str(failure)
-    if network._model is None:
-        return "Network must have at least one output"
+    if not network.num_outputs:
+        return "Network must have at least one output."
+    inputs = (network.get_input(index) for index in range(network.num_inputs))
+    shapes = {tensor.name: tuple(tensor.shape) for tensor in inputs if tensor is not None}
+    free = {name: shape for name, shape in shapes.items() if -1 in shape}
+    if free and not config._profiles:
+        return "Network has dynamic or shape inputs, but no optimization profile has been defined."
     profile = config._profiles[0]._shapes if config._profiles else {}
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        if -1 not in tuple(tensor.shape):
-            continue
-        if not config._profiles:
-            return "Network has dynamic or shape inputs, but no optimization profile"
-        if tensor.name not in profile:
-            return f"dynamic input {tensor.name} is missing dimensions in profile 0"
+    complaints = (_why_not_in(profile.get(name), name, shape) for name, shape in free.items())
+    return next(filter(None, complaints), None)
+
+
+def _why_not_in(
+    profile: tuple[tuple[int, ...], ...] | None, name: str, shape: tuple[int, ...]
+) -> str | None:
+    """Say why the sizes of a profile cannot be those of an input with free sizes."""
+    if profile is None:
+        return f"Dynamic input tensor {name} is missing dimensions in profile 0."
+    if any(len(sizes) != len(shape) for sizes in profile):
+        return f"Dynamic-shaped input tensor {name} has {len(shape)} dimensions but profile 0 not."
+    fixed = (sizes[axis] for axis, size in enumerate(shape) if size != -1 for sizes in profile)
+    expected = (size for size in shape if size != -1 for _ in profile)
+    grows = all(a <= b <= c for a, b, c in zip(*profile, strict=True))
+    if not grows or any(a != b for a, b in zip(fixed, expected, strict=True)):
+        return f"Dimension mismatch for tensor {name} and profile 0."
     return None
 
 
@@ -619,7 +668,7 @@ def _plan(network: INetworkDefinition, config: IBuilderConfig) -> bytes:
     assert network._model is not None
     header = {
         "version": __version__,
-        "capability": list(fake_gpu.current().capability),
+        "capability": config._capability,
         "strongly_typed": network._strongly_typed,
         "profiles": [profile._shapes for profile in config._profiles],
     }
@@ -638,7 +687,9 @@ def _read_plan(content: bytes) -> tuple[dict[str, Any], bytes]:
     header: dict[str, Any] = json.loads(body[4:end])
     if header["version"] != __version__:
         raise ValueError(f"version tag mismatch: made by {header['version']}, not {__version__}")
-    if tuple(header["capability"]) != fake_gpu.current().capability:
+    capability = header["capability"]
+    oldest = fake_gpu.current().capability >= (8, 0)
+    if not (oldest if capability is None else tuple(capability) == fake_gpu.current().capability):
         raise ValueError("the engine was built for a GPU of another compute capability")
     return header, body[end:]
 

@@ -67,9 +67,9 @@ def compile_stub(folder: Path) -> Path:
     return folder
 
 
-def read_bindings(version: str, stub: Path) -> Bindings:
-    """Import one release in a process of its own and return what it contains."""
-    command = [sys.executable, str(_HERE / "describe.py"), str(FOLDER / version), str(stub)]
+def read_bindings(folder: Path, module: str, *stub: Path) -> Bindings:
+    """Import the release in a folder, in a process of its own, and return what it contains."""
+    command = [sys.executable, str(_HERE / "describe.py"), *map(str, (folder, module, *stub))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     described = json.loads(done.stdout)
     members = {

@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``ros2 run vljepa_ros build_engine``: build a bundle's TensorRT engines on this machine.
+"""``ros2 run vljepa_ros build_engine``: build a bundle's engines for TensorRT or TensorRT-RTX.
 
-Needs no running ROS. The engines are loaded once, and must compute what the bundle says.
+Needs no running ROS. The engines are loaded once, and must compute what the bundle says. Those of
+TensorRT-RTX can be built for GPUs that this machine does not have; the first start compares them.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from vljepa_ros.runtime.backend import TENSORRT, BackendError
+from vljepa_ros.runtime.backend import AUTO, TENSORRT_RTX, BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.tensorrt.driver import probe_gpu
+from vljepa_ros.runtime.tensorrt.driver import gpu_of_capability, probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library, installed_library
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
-from vljepa_ros.runtime.tensorrt.tensorrt_errors import TensorRTError
+from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError, TensorRTError
 
 _ROS_ARGUMENTS = "--ros-args"  # launch files end every command line with them
 
@@ -50,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
         help="folder that keeps them; default: $VLJEPA_ENGINES or ~/.cache/vljepa_ros/engines",
     )
     parser.add_argument(
+        "--backend",
+        choices=(AUTO, *LIBRARIES),
+        default=AUTO,
+        help="that the engines are for; default: the first of the others that is installed",
+    )
+    parser.add_argument(
+        "--compute-capability",
+        type=_capability,
+        metavar="X.Y",
+        help="build for GPUs of it, such as 8.9, on a machine that needs none; tensorrt_rtx only",
+    )
+    parser.add_argument(
         "--cameras",
         type=_count,
         default=1,
@@ -64,20 +80,41 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(args: argparse.Namespace) -> None:
-    gpu = probe_gpu()
+    elsewhere = args.compute_capability
+    gpu = gpu_of_capability(elsewhere) if elsewhere else probe_gpu()
+    library = _library(args)
     store = PlanStore(args.engines, allow_untrusted=args.allow_untrusted)
     store.prepare()
     bundle = Bundle.load(args.bundle or default_bundle_path())
-    plans = ensure_engines(bundle, store, gpu, args.cameras, allow_build=True, progress=_print)
+    ensure = partial(ensure_engines, bundle, store, gpu, args.cameras, library=library)
+    plans = ensure(allow_build=True, progress=_print)
     lost = [graph for graph, plan in plans.items() if plan.path is None]
     if lost:
         raise OSError(f"engines that could not be kept: {', '.join(lost)}")
-    options = EngineOptions(
-        folder=store.root, cameras=args.cameras, allow_untrusted=args.allow_untrusted
-    )
-    VLJepa.load(bundle.root, backend=TENSORRT, engines=options).close()
-    for plan in ensure_engines(bundle, store, gpu, args.cameras).values():
+    if not elsewhere:
+        options = EngineOptions(
+            folder=store.root, cameras=args.cameras, allow_untrusted=args.allow_untrusted
+        )
+        VLJepa.load(bundle.root, backend=library.backend, engines=options).close()
+    for plan in ensure().values():
         print(_line(plan), flush=True)
+
+
+def _library(args: argparse.Namespace) -> Library:
+    """Return the library that the command line asks for."""
+    if args.compute_capability and args.backend == AUTO:
+        return LIBRARIES[TENSORRT_RTX]
+    library = installed_library() if args.backend == AUTO else LIBRARIES[args.backend]
+    if args.compute_capability and not library.portable:
+        cause = f"{library.title} builds engines only on the GPU that runs them"
+        raise BuildError(cause, f"leave --compute-capability out, or use {TENSORRT_RTX}")
+    return library
+
+
+def _capability(text: str) -> str:
+    if not re.fullmatch(r"\d{1,2}\.\d", text):
+        raise argparse.ArgumentTypeError(f"must be a number such as 8.9, not {text}")
+    return text
 
 
 def _count(text: str) -> int:

@@ -92,7 +92,8 @@ EMBEDDER = (
     ParameterSpec(
         "backend",
         AUTO,
-        "What runs the model: tensorrt, onnxruntime, or auto for the first that the machine has.",
+        "What runs the model: tensorrt, tensorrt_rtx, onnxruntime, or auto for the first of them "
+        "that the machine has.",
         Change.UNCONFIGURED,
         choices=BACKENDS,
     ),
@@ -119,7 +120,8 @@ EMBEDDER = (
     ParameterSpec(
         "cuda_graphs",
         False,
-        "Start each TensorRT engine with one call; needs cuda-bindings, helps small models.",
+        "Start each engine with one call, which helps small models; TensorRT needs cuda-bindings "
+        "for it, TensorRT-RTX nothing.",
         Change.UNCONFIGURED,
     ),
 )

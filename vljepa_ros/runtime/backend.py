@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-AUTO, TENSORRT, ONNXRUNTIME = "auto", "tensorrt", "onnxruntime"
-BACKENDS = (AUTO, TENSORRT, ONNXRUNTIME)
+AUTO, ONNXRUNTIME = "auto", "onnxruntime"
+TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
+BACKENDS = (AUTO, TENSORRT, TENSORRT_RTX, ONNXRUNTIME)
 """By name; here and not in :mod:`.choose`, which loads their libraries."""
 
 

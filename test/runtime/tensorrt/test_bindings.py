@@ -15,11 +15,21 @@ from typing import Any
 import pytest
 
 import vljepa_ros.runtime.tensorrt as package
-from support import fake_cuda_bindings, fake_pycuda, fake_tensorrt, pycuda_api
+from support import (
+    fake_cuda_bindings,
+    fake_nvidia,
+    fake_pycuda,
+    fake_tensorrt,
+    fake_tensorrt_rtx,
+    pycuda_api,
+    real_tensorrt,
+)
 from support.real_bindings import FOLDER, VERSIONS, Bindings, compile_stub, read_bindings
 from support.tensorrt_uses import missing
 
+RTX_ONLY = "rtx.py"
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
+COMMON = [path for path in SOURCES if path.name != RTX_ONLY]
 WRONG_SOMEWHERE = {
     "config.set_flag(trt.BuilderFlag.FP16)": "11.0.0.114",
     "flags = 1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH)": "11.4.0.106",
@@ -45,10 +55,19 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def releases(stub: Path) -> dict[str, Bindings]:
     """Return what the bindings contain of every release that could be unpacked."""
-    found = {v: read_bindings(v, stub) for v in VERSIONS if (FOLDER / v).is_dir()}
+    folders = [FOLDER / version for version in VERSIONS if (FOLDER / version).is_dir()]
+    found = {it.name: read_bindings(it, "tensorrt_bindings", stub) for it in folders}
     if not found:
         pytest.skip(f"no TensorRT bindings in {FOLDER}: run `make test` with a network once")
     return found
+
+
+@pytest.fixture(params=real_tensorrt.VERSIONS)
+def rtx_release(request: pytest.FixtureRequest) -> Bindings:
+    folder = real_tensorrt.FOLDER / request.param
+    if not folder.is_dir():
+        pytest.skip(f"no TensorRT-RTX in {folder}: run `make test` with a network once")
+    return read_bindings(folder, real_tensorrt.MODULE)
 
 
 @pytest.fixture(params=VERSIONS)
@@ -66,9 +85,23 @@ def test_the_bindings_are_what_their_folder_says(release: Bindings) -> None:
 def test_every_use_of_tensorrt_exists(release: Bindings, releases: dict[str, Bindings]) -> None:
     found = {
         path.name: missing(path.read_text(), release, releases.values(), fake_classes())
-        for path in SOURCES
+        for path in COMMON
     }
     assert not {name: complaints for name, complaints in found.items() if complaints}
+
+
+def test_every_use_exists_in_tensorrt_rtx(rtx_release: Bindings) -> None:
+    found = {
+        path.name: missing(path.read_text(), rtx_release, [rtx_release], fake_classes())
+        for path in SOURCES
+    }
+    timed = {"builder.py"}  # keeps what TensorRT timed, which TensorRT-RTX does not
+    assert not {name: it for name, it in found.items() if it and name not in timed}
+    nothing = Bindings("0.0", {})
+    (source,) = (path.read_text() for path in SOURCES if path.name == RTX_ONLY)
+    complaints = "\n".join(missing(source, nothing, [rtx_release], fake_classes()))
+    for name in ("ComputeCapability", "create_runtime_config", "CudaGraphStrategy"):
+        assert f"has no {name}" in complaints
 
 
 def test_the_check_looks_at_every_use(releases: dict[str, Bindings]) -> None:
@@ -94,11 +127,17 @@ def test_old_and_too_new_calls_are_found(
 
 
 def test_the_fake_tensorrt_has_nothing_that_the_release_lacks(release: Bindings) -> None:
-    fake_tensorrt.use_version(release.version)
-    try:
-        members = list(fake_members())
-    finally:
-        fake_tensorrt.use_version("10.3.0")
+    check_fake(fake_tensorrt, release)
+
+
+def test_the_fake_tensorrt_rtx_has_nothing_that_the_release_lacks(rtx_release: Bindings) -> None:
+    check_fake(fake_tensorrt_rtx, rtx_release)
+
+
+def check_fake(fake: ModuleType, release: Bindings) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fake_nvidia.be_release(patch, release.version)
+        members = list(fake_members(fake))
     assert len(members) > 100
     for path, member in members:
         assert path in release.members, f"{release.version} has no {path}"
@@ -123,21 +162,25 @@ def check_alike(path: str, member: Any, release: Bindings) -> None:
 
 
 def fake_classes() -> frozenset[str]:
-    """Return the names of TensorRT's classes that the fake has."""
+    """Return the names of the classes of TensorRT and TensorRT-RTX that the fakes have."""
+    return classes_of(fake_tensorrt) | classes_of(fake_tensorrt_rtx)
+
+
+def classes_of(fake: ModuleType) -> frozenset[str]:
     return frozenset(
         name
-        for name, value in vars(fake_tensorrt).items()
+        for name, value in vars(fake).items()
         if isinstance(value, type)
-        and value.__module__ == fake_tensorrt.__name__
+        and value.__module__ == fake.__name__
         and not name.startswith("_")
         and value is not fake_tensorrt.ProcessEnds
     )
 
 
-def fake_members() -> Any:
-    """Yield the dotted name of everything public in the fake, and what it is."""
-    for name in sorted(fake_classes()):
-        owner = getattr(fake_tensorrt, name)
+def fake_members(fake: ModuleType) -> Any:
+    """Yield the dotted name of everything public in a fake, and what it is."""
+    for name in sorted(classes_of(fake_tensorrt) | classes_of(fake)):
+        owner = getattr(fake, name)
         yield name, owner
         own = {key for kind in owner.__mro__[:-1] for key in vars(kind)}
         attributes = set(made_in_init(owner))
@@ -146,7 +189,7 @@ def fake_members() -> Any:
             if not member.startswith("_") and not (made_elsewhere and member not in vars(owner)):
                 yield f"{name}.{member}", inspect.getattr_static(owner, member, None)
     for name in ("nptype", "volume", "float32", "float16", "uint8", "bool", "int32", "int64"):
-        yield name, getattr(fake_tensorrt, name)
+        yield name, getattr(fake, name)
 
 
 def made_in_init(owner: type) -> Any:

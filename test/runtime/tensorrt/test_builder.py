@@ -15,9 +15,11 @@ from support import fake_gpu, fake_nvidia, fake_tensorrt
 from support.colour_bundle import MAX_QUERY_TOKENS, build_bare_bundle
 from support.fake_gpu import FakeGpu
 from support.plans import ORIN
+from vljepa_ros.runtime.backend import TENSORRT
 from vljepa_ros.runtime.tensorrt.build_progress import PhaseTree, progress_monitor
 from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import Gpu
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
@@ -34,7 +36,8 @@ def build(
     timing_cache: bytes = b"",
     report: Callable[[float], None] = lambda done: None,
 ) -> BuiltPlan:
-    return build_plan(fake_tensorrt, gpu, onnx_file, clips, queries, timing_cache, report)
+    library = LIBRARIES[TENSORRT]
+    return build_plan(library, gpu, onnx_file, clips, queries, timing_cache, report)
 
 
 def header_of(plan: BuiltPlan) -> dict[str, Any]:
@@ -125,11 +128,15 @@ def test_a_profile_that_tensorrt_refuses_is_an_error(
         build(colour_bundle / "predictor.onnx")
 
 
+@pytest.mark.parametrize("content", [b"no graph", b"", b"<html>not found</html>"])
 def test_a_file_that_is_no_graph_is_an_error_with_the_parsers_words(
-    gpu: FakeGpu, tmp_path: Path
+    gpu: FakeGpu, tmp_path: Path, content: bytes
 ) -> None:
-    (tmp_path / "bad.onnx").write_bytes(b"no graph")
-    with pytest.raises(BuildError, match=r"TensorRT 10.3.0 cannot read .*bad.onnx \(.+\)"):
+    """The parser takes two of them for graphs of nothing."""
+    (tmp_path / "bad.onnx").write_bytes(content)
+    with pytest.raises(
+        BuildError, match=r"TensorRT 10.3.0 cannot read .*bad.onnx \(.+\); export the bundle again"
+    ):
         build(tmp_path / "bad.onnx")
 
 
@@ -220,6 +227,14 @@ def test_phases_within_phases_count_as_parts_of_a_step() -> None:
     assert tree.step("all", 3) == 1
     assert tree.finish("all") == 1
     assert tree.step("unknown", 0) == 1
+
+
+def test_a_phase_that_ends_before_its_last_step_is_told_is_done() -> None:
+    tree = PhaseTree()
+    tree.start("all", None, 6)
+    for step in range(5):
+        assert tree.step("all", step) == pytest.approx((step + 1) / 6)
+    assert tree.finish("all") == 1
 
 
 def test_progress_is_told_at_whole_percents_only() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from support import fake_gpu, fake_nvidia
 from support.colour_bundle import DIMENSION, MAX_QUERY_TOKENS, seal
 from support.engines import build_engines
 from support.fake_gpu import FakeGpu
-from vljepa_ros.runtime.backend import BackendError, DeviceLostError, OutOfMemoryError
+from vljepa_ros.runtime.backend import TENSORRT, BackendError, DeviceLostError, OutOfMemoryError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 from vljepa_ros.runtime.tensorrt.captured_run import CapturedRun
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.engine import Engine
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage, UnusablePlan
@@ -45,7 +46,7 @@ def plans(gpu: FakeGpu, bundle: Bundle, tmp_path: Path) -> dict[str, VerifiedPla
 @pytest.fixture
 def runtime(plans: dict[str, VerifiedPlan]) -> Iterator[EngineRuntime]:
     cuda = Cuda()
-    yield EngineRuntime(cuda)
+    yield EngineRuntime(cuda, LIBRARIES[TENSORRT])
     cuda.close()
 
 
@@ -126,13 +127,18 @@ def test_a_recording_that_fails_is_an_error_and_the_next_run_works(
     engine.close()
 
 
+def raising() -> bool:
+    raise RuntimeError("TensorRT's bindings raise")
+
+
+@pytest.mark.parametrize("refuse", [lambda: False, raising])
 def test_what_tensorrt_refuses_to_record_leaves_the_stream_usable(
-    plans: dict[str, VerifiedPlan], runtime: EngineRuntime
+    plans: dict[str, VerifiedPlan], runtime: EngineRuntime, refuse: Callable[[], bool]
 ) -> None:
     engine = Engine(runtime, plans["predictor"])
     engine.allocate({})
     with pytest.raises(BackendError, match="recording the CUDA graph of it failed") as caught:
-        CapturedRun(runtime, "it", lambda: False)
+        CapturedRun(runtime, "it", refuse)
     assert not isinstance(caught.value, DeviceLostError)
     first = answer(engine, questions(2))
     assert np.linalg.norm(first, axis=-1) == pytest.approx(1.0)
@@ -172,7 +178,7 @@ def test_half_precision_comes_out_as_float32(
     plan = build_engines(Bundle.load(root), tmp_path / "engines")["x_encoder"]
     assert plan.manifest.outputs["visual_tokens"].dtype == "HALF"
     cuda = Cuda()
-    engine = Engine(EngineRuntime(cuda), plan)
+    engine = Engine(EngineRuntime(cuda, LIBRARIES[TENSORRT]), plan)
     engine.allocate({})
     engine.write("features", np.full((1, 4, 3, 1, 1), 0.25, np.float32))
     engine.run()
@@ -237,7 +243,7 @@ def test_a_device_that_is_lost_while_loading_is_not_a_bad_plan(
 ) -> None:
     gpu = fake_nvidia.install(monkeypatch, driver)
     plan = build_engines(bundle, tmp_path)["predictor"]
-    runtime = EngineRuntime(Cuda())
+    runtime = EngineRuntime(Cuda(), LIBRARIES[TENSORRT])
     gpu.fail("deserializeCudaEngine", fake_gpu.ILLEGAL_ADDRESS)
     with pytest.raises(DeviceLostError):
         Engine(runtime, plan)

@@ -75,7 +75,7 @@ def embed(backend: Backend) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("cuda_graphs", [False, True])
-@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106"])
+@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106", "1.4.0.76", "1.7.1.116"])
 def test_a_model_answers_as_on_onnx_runtime(
     monkeypatch: pytest.MonkeyPatch,
     driver: Path,
@@ -86,14 +86,15 @@ def test_a_model_answers_as_on_onnx_runtime(
 ) -> None:
     gpu = fake_nvidia.install(monkeypatch, driver, version=version)
     options = engines_in(tmp_path, allow_build=True, cuda_graphs=cuda_graphs)
-    model = VLJepa.load(root, backend="tensorrt", engines=options)
+    backend = "tensorrt_rtx" if fake_nvidia.is_rtx(version) else "tensorrt"
+    model = VLJepa.load(root, backend=backend, engines=options)
     expected = VLJepa.load(root)
     texts = [*TEXTS, "bright colour", *TEXTS]
     for clip in (frames(4), frames(5)[1:]):
         found = model.embed([model.encode_frame(frame) for frame in clip], texts)
         true = expected.embed([expected.encode_frame(frame) for frame in clip], texts)
         np.testing.assert_array_equal(found, true)
-    assert (model.backend.name, model.backend.precision) == ("tensorrt", "fp32")
+    assert (model.backend.name, model.backend.precision) == (backend, "fp32")
     model.close()
     assert gpu.leaks() == {}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Print as JSON what the TensorRT bindings in a folder contain; runs in a process of its own.
 
-Two releases cannot be imported into one process. Arguments: the folder of the bindings, and that
-of the compiled stub.
+Two releases cannot be imported into one process. Arguments: the folder of the bindings, the name
+of their module, and perhaps the folder of the compiled stub.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def kind_of(owner: Any, value: Any) -> str:
 
 
 def main() -> None:
-    bindings, stub = map(Path, sys.argv[1:])
-    for library in sorted(stub.iterdir()):
+    bindings, name, *stubs = sys.argv[1:]
+    for library in (library for stub in stubs for library in sorted(Path(stub).iterdir())):
         ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
-    sys.path.insert(0, str(bindings))
-    module = importlib.import_module("tensorrt_bindings")
+    sys.path.insert(0, bindings)
+    module = importlib.import_module(name)
     found: dict[str, dict[str, Any]] = {}
     describe(module, "", found)
     json.dump({"version": module.__version__, "members": found}, sys.stdout)

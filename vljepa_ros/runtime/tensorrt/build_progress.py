@@ -39,10 +39,16 @@ class PhaseTree:
             return self._advance()
 
     def finish(self, name: str) -> float:
-        """Note that a phase is over, and return what is done of all."""
+        """Note that a phase is over, and return what is done of all.
+
+        TensorRT does not tell the last steps of some phases, the outermost one among them.
+        """
         with self._lock:
+            if name in self._phases:
+                self._phases[name].done = self._phases[name].steps
+            fraction = self._advance()
             self._phases.pop(name, None)
-            return self._advance()
+            return fraction
 
     def _advance(self) -> float:
         """Return the fraction 0..1 that the outermost phase is at; it never goes back."""

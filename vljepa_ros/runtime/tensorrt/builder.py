@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the engine of one graph, with the calls that TensorRT 10.3 to 11.4 have in common.
+"""Builds the engine of one graph, with the calls that TensorRT 10.3 to 11.4 and RTX share.
 
 The types in the ONNX file decide the precision, so no flag asks for one: TensorRT 11 has none. The
 number of clips, which is free in the file, is fixed here, and with it all shapes except for the
@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from vljepa_ros.runtime.tensorrt.build_progress import progress_monitor
+from vljepa_ros.runtime.tensorrt.cuda import is_out_of_memory
 from vljepa_ros.runtime.tensorrt.driver import Gpu
+from vljepa_ros.runtime.tensorrt.library import Library
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
+from vljepa_ros.runtime.tensorrt.rtx import TURING, choose_target
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
@@ -25,6 +28,8 @@ _QUERIES = ("query_tokens", "query_mask")  # inputs whose first size is the numb
 _LARGEST_WORKSPACE = 1 << 30  # bytes
 _FREE_MEMORY = "close what else uses the GPU's memory, or use the backend onnxruntime"
 _EXPORT_AGAIN = "export the bundle again, or use the backend onnxruntime"
+_HALVE = "export the bundle with --precision fp16, or use the backend onnxruntime"
+_NOT_HERE = "report these words, and use the backend onnxruntime meanwhile"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class BuiltPlan:
 
 
 def build_plan(
-    trt: Any,
+    library: Library,
     gpu: Gpu,
     onnx: Path,
     clips: int,
@@ -47,46 +52,56 @@ def build_plan(
     timing_cache: bytes,
     report: Callable[[float], None],
 ) -> BuiltPlan:
-    """Build the engine of an ONNX file, which takes minutes.
+    """Build the engine of an ONNX file, which takes minutes with TensorRT.
 
     Args:
-        trt: the module ``tensorrt``.
-        gpu: the GPU of this machine, which the driver was asked for.
+        library: builds it.
+        gpu: the GPU of this machine, which the driver was asked for; with a portable library any.
         onnx: the graph; its weights may lie beside it.
         clips: that one run takes, or frames in the frame encoder.
         queries: the fewest, the usual and the most queries, if their number is free.
-        timing_cache: of an earlier build on this machine, or empty.
+        timing_cache: of an earlier build on this machine, or empty. A portable library times
+            nothing and has none.
         report: is given the fraction done, 0 to 1, from any thread; what it raises ends the build.
 
     Raises:
-        BuildError: TensorRT cannot read the graph, or finds no way to run it here.
+        MissingPackage: the library cannot be imported.
+        BuildError: it cannot read the graph, or finds no way to run it there.
     """
-    started = time.monotonic()
-    log = collecting_logger(trt)
-    builder = _builder(trt, log)
+    started, trt = time.monotonic(), library.load()
+    title, log = f"{library.title} {trt.__version__}", collecting_logger(trt)
+    builder = _builder(trt, log, title)
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)  # holds the network's weights: must outlive the build
-    _parse(trt, parser, log, onnx)
+    _parse(network, parser, log, title, onnx)
     _fix_clips(network, clips)
     inputs, outputs = _inputs(network), _outputs(network)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _workspace(gpu))
-    cache = _use_timing_cache(config, timing_cache)  # must outlive the build as well
+    cache = None  # or what was timed, which must outlive the build as well
+    if library.portable:
+        choose_target(trt, config, gpu.compute_capability)
+    else:
+        cache = _use_timing_cache(config, timing_cache)
     _add_profile(builder, config, onnx, inputs, queries)
     plan = _serialize(trt, builder, network, config, report)
     if plan is None:
-        cause = f"TensorRT {trt.__version__} builds no engine of {onnx} ({log.tail()})"
-        raise BuildError(cause, _FREE_MEMORY)
-    seconds = time.monotonic() - started
-    return BuiltPlan(bytes(plan), inputs, outputs, bytes(cache.serialize()), seconds)
+        halve = library.portable and gpu.compute_capability == TURING
+        what = f"{title} builds no engine of {onnx}"
+        raise _failure(what, log.tail(), _HALVE if halve else _NOT_HERE)
+    timed = b"" if cache is None else bytes(cache.serialize())
+    return BuiltPlan(bytes(plan), inputs, outputs, timed, time.monotonic() - started)
 
 
-def _builder(trt: Any, log: Any) -> Any:
+def _builder(trt: Any, log: Any, title: str) -> Any:
     try:
         return trt.Builder(log)
     except TypeError as error:  # how the bindings say that the library gave none
-        cause = f"TensorRT {trt.__version__} does not start ({log.tail()})"
-        raise BuildError(cause, _FREE_MEMORY) from error
+        raise _failure(f"{title} does not start", log.tail(), _NOT_HERE) from error
+
+
+def _failure(what: str, words: str, remedy: str) -> BuildError:
+    return BuildError(f"{what} ({words})", _FREE_MEMORY if is_out_of_memory(words) else remedy)
 
 
 def _strongly_typed(trt: Any) -> int:
@@ -94,12 +109,14 @@ def _strongly_typed(trt: Any) -> int:
     return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
-def _parse(trt: Any, parser: Any, log: Any, onnx: Path) -> None:
-    if parser.parse_from_file(str(onnx)):
+def _parse(network: Any, parser: Any, log: Any, title: str, onnx: Path) -> None:
+    parsed = parser.parse_from_file(str(onnx))
+    if parsed and network.num_outputs:
         return
     errors = " | ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
-    cause = f"TensorRT {trt.__version__} cannot read {onnx} ({errors or log.tail()})"
-    raise BuildError(cause, _EXPORT_AGAIN)
+    # an empty file, or one that begins as HTML does, parses as a graph of nothing
+    words = errors or ("it holds no graph" if parsed else log.tail())
+    raise BuildError(f"{title} cannot read {onnx} ({words})", _EXPORT_AGAIN)
 
 
 def _workspace(gpu: Gpu) -> int:

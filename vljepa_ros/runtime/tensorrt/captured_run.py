@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
 from vljepa_ros.runtime.tensorrt.packages import import_package
 
@@ -35,14 +36,9 @@ class CapturedRun:
             BackendError: CUDA or TensorRT refuses to record it.
         """
         self._runtime = runtime = import_package("cuda.bindings.runtime")
-        self._cuda = cuda = engines.cuda
+        self._cuda = engines.cuda
         self._what = what
-        mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        self._call("recording", runtime.cudaStreamBeginCapture, cuda.stream, mode)
-        done = enqueue()
-        graph = self._call("recording", runtime.cudaStreamEndCapture, cuda.stream)
-        if not done:
-            raise cuda.failure(f"recording the CUDA graph of {what}", engines.log.tail())
+        graph = self._record(enqueue, engines.log)
         self._graph = self._call("recording", runtime.cudaGraphInstantiate, graph, _NO_FLAGS)
         runtime.cudaGraphDestroy(graph)
 
@@ -58,8 +54,31 @@ class CapturedRun:
         """Free the graph."""
         self._runtime.cudaGraphExecDestroy(self._graph)
 
+    def _record(self, enqueue: Callable[[], bool], log: Any) -> Any:
+        """Return the graph of what ``enqueue`` puts on the stream."""
+        runtime, stream = self._runtime, self._cuda.stream
+        mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call("recording", runtime.cudaStreamBeginCapture, stream, mode)
+        refusal: Exception | None = None
+        try:
+            done = enqueue()
+        except Exception as error:
+            done, refusal = False, error
+        # In any case: while the stream records, the GPU answers nothing and would look lost.
+        ended = runtime.cudaStreamEndCapture(stream)
+        if not done:
+            raise self._failure("recording", refusal or log.tail()) from refusal
+        return self._result("recording", ended)
+
     def _call(self, doing: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        status, *results = function(*arguments)
+        return self._result(doing, function(*arguments))
+
+    def _result(self, doing: str, answer: tuple[Any, ...]) -> Any:
+        """Return what a function of cuda-bindings gave besides its status."""
+        status, *results = answer
         if status != self._runtime.cudaError_t.cudaSuccess:
-            raise self._cuda.failure(f"{doing} the CUDA graph of {self._what}", status.name)
+            raise self._failure(doing, status.name)
         return results[0] if results else None
+
+    def _failure(self, doing: str, cause: object) -> BackendError:
+        return self._cuda.failure(f"{doing} the CUDA graph of {self._what}", cause)

@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import NoDriver
 
 _DRIVER = "libcuda.so.1"
-_INSTALL = "install JetPack or an NVIDIA driver (docs/jetson.md), or use the backend onnxruntime"
+_INSTALL = (
+    "install JetPack (docs/jetson.md) or an NVIDIA driver (docs/gpu.md), "
+    "or use the backend onnxruntime"
+)
 # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, ..._MINOR and ..._MULTIPROCESSOR_COUNT
 _MAJOR, _MINOR, _MULTIPROCESSORS = 75, 76, 16
 _LONGEST_NAME = 256
+_ANY = "any"
+_SMALLEST_MB = 4000  # a build for a GPU that is not here leaves room for one of this memory
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,17 @@ class Gpu:
     memory_mb: int
     cuda: str
     multiprocessors: int
+
+    @property
+    def device(self) -> str:
+        """What tells it from others of its compute capability."""
+        several = f" with {self.multiprocessors} multiprocessors" if self.multiprocessors else ""
+        return f"{self.name}{several}"
+
+
+def gpu_of_capability(compute_capability: str) -> Gpu:
+    """Return any GPU of a compute capability such as "8.9"; this machine need not have one."""
+    return Gpu(_ANY, compute_capability, _SMALLEST_MB, _ANY, multiprocessors=0)
 
 
 def probe_gpu(library: str = _DRIVER) -> Gpu:

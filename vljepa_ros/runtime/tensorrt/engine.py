@@ -73,10 +73,11 @@ class Engine:
         self.outputs = plan.manifest.outputs
         self._graph = plan.graph
         self._most_rows = max(plan.manifest.identity.queries, default=1)
-        self._cuda_graphs = cuda_graphs
         self._runtime = runtime
         self._cuda = runtime.cuda
         self._engine = runtime.load(plan)
+        self._kernels = runtime.kernel_cache(self._engine, plan.kernels(), cuda_graphs=cuda_graphs)
+        self._cuda_graphs = cuda_graphs and self._kernels is None  # or the library records them
         self._context: Any = None
         self._tensors: dict[str, _Tensor] = {}
         self._own: list[DeviceMemory] = []
@@ -92,7 +93,7 @@ class Engine:
         Raises:
             OutOfMemoryError: the GPU has too little memory.
         """
-        self._context = self._engine.create_execution_context()
+        self._context = self._new_context()
         if self._context is None:
             needed = self._engine.device_memory_size_v2 / _MB
             what = f"a context of {self._graph}, which needs {needed:.0f} MB,"
@@ -119,7 +120,11 @@ class Engine:
     def close(self) -> None:
         """Free the weights too."""
         self.release()
-        self._engine = None
+        self._kernels = self._engine = None
+
+    def compiled_kernels(self) -> bytes:
+        """Return what the runs so far compiled and the next start can use, if that is anything."""
+        return b"" if self._kernels is None else self._kernels.content()
 
     def memory(self, name: str) -> DeviceMemory:
         """Return where an input or output lies."""
@@ -172,6 +177,11 @@ class Engine:
         staging = self._staging(tensor, self._rows)
         self._cuda.download(staging, tensor.memory)
         return np.array(staging, dtype=np.float32)  # a copy: the next run writes there again
+
+    def _new_context(self) -> Any:
+        if self._kernels is None:
+            return self._engine.create_execution_context()
+        return self._kernels.new_context(self._engine)
 
     def _place(self, info: TensorInfo, given: DeviceMemory | None) -> _Tensor:
         dtype = np.dtype(_TYPES[info.dtype])

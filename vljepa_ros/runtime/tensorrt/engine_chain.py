@@ -22,6 +22,7 @@ from vljepa_ros.runtime.backend import ClipOutputs
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.engine import Engine
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
+from vljepa_ros.runtime.tensorrt.library import Library
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
 
 _Floats = NDArray[np.float32]
@@ -31,16 +32,21 @@ class EngineChain:
     """Runs the visual graphs, on the thread of its :class:`~.cuda.Cuda`."""
 
     def __init__(
-        self, cuda: Cuda, plans: Mapping[str, VerifiedPlan], *, cuda_graphs: bool = False
+        self,
+        cuda: Cuda,
+        library: Library,
+        plans: Mapping[str, VerifiedPlan],
+        *,
+        cuda_graphs: bool = False,
     ) -> None:
         """Load the engines one after the other, so that one plan at a time is in memory twice.
 
         Raises:
-            MissingPackage: there is no TensorRT.
+            MissingPackage: the library is not there.
             OutOfMemoryError: the GPU has too little memory.
             PlanError: a plan cannot be used.
         """
-        self._runtime: EngineRuntime | None = EngineRuntime(cuda)
+        self._runtime: EngineRuntime | None = EngineRuntime(cuda, library)
         self._engines: dict[str, Engine] = {}
         try:
             for graph, plan in plans.items():
@@ -82,6 +88,11 @@ class EngineChain:
         embeddings = _in_turns(clips, x_encoder.most_rows(name), embed)
         visual = None if has_trunk else np.concatenate(pooled)[: len(clips)]
         return ClipOutputs(embeddings, visual)
+
+    def compiled_kernels(self) -> dict[str, bytes]:
+        """Return by graph what the runs so far compiled; empty if nothing is compiled here."""
+        found = {graph: engine.compiled_kernels() for graph, engine in self._engines.items()}
+        return {graph: kernels for graph, kernels in found.items() if kernels}
 
     def release(self) -> None:
         """Free what runs need, and keep the weights; the next run takes it anew."""

@@ -8,9 +8,10 @@ from typing import Any
 
 from vljepa_ros.runtime.backend import DeviceLostError, OutOfMemoryError
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
-from vljepa_ros.runtime.tensorrt.packages import import_package
+from vljepa_ros.runtime.tensorrt.library import Library
 from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
+from vljepa_ros.runtime.tensorrt.rtx import KernelCache
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, UnusablePlan
 from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
@@ -18,16 +19,17 @@ _MB = 1_000_000
 
 
 class EngineRuntime:
-    """TensorRT's runtime and log, in the context of ``cuda``; the driver was probed before."""
+    """A library's runtime and log, in the context of ``cuda``; the driver was probed before."""
 
-    def __init__(self, cuda: Cuda) -> None:
-        """Start TensorRT.
+    def __init__(self, cuda: Cuda, library: Library) -> None:
+        """Start the library.
 
         Raises:
-            MissingPackage: there is no TensorRT.
+            MissingPackage: it is not there.
         """
         self.cuda = cuda
-        self._tensorrt = import_package("tensorrt")
+        self._library = library
+        self._tensorrt = library.load()
         self.log = collecting_logger(self._tensorrt)
         self._runtime = self._tensorrt.Runtime(self.log)
 
@@ -49,14 +51,20 @@ class EngineRuntime:
             raise _unusable(plan, f"takes {takes} and gives {gives}, unlike its manifest says")
         return engine
 
+    def kernel_cache(self, engine: Any, kept: bytes, *, cuda_graphs: bool) -> KernelCache | None:
+        """Return where an engine's kernels are compiled to; None if they are in the engine."""
+        if not self._library.portable:
+            return None
+        return KernelCache(self._tensorrt, engine, kept, cuda_graphs=cuda_graphs)
+
     def _refusal(self, plan: VerifiedPlan) -> Exception:
         needed = plan.manifest.plan_bytes / _MB
         what = f"loading {plan.graph}, which needs {needed:.0f} MB,"
         failure = self.cuda.failure(what, self.log.tail())
         if isinstance(failure, (OutOfMemoryError, DeviceLostError)):
             return failure
-        version = self._tensorrt.__version__
-        return _unusable(plan, f"TensorRT {version} cannot load it ({self.log.tail()})")
+        title = f"{self._library.title} {self._tensorrt.__version__}"
+        return _unusable(plan, f"{title} cannot load it ({self.log.tail()})")
 
     def _interface(self, engine: Any) -> tuple[dict[str, TensorInfo], dict[str, TensorInfo]]:
         inputs: dict[str, TensorInfo] = {}

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+from vljepa_ros.runtime.backend import TENSORRT
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_session import graph_path
 from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import Gpu
-from vljepa_ros.runtime.tensorrt.packages import import_package
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS, PlanIdentity, identify
 from vljepa_ros.runtime.tensorrt.plan_manifest import PlanManifest
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
@@ -49,6 +49,7 @@ def ensure_engines(
     gpu: Gpu,
     clips: int = 1,
     *,
+    library: Library = LIBRARIES[TENSORRT],
     allow_build: bool = False,
     progress: Progress = lambda news: None,
 ) -> dict[str, VerifiedPlan]:
@@ -61,18 +62,20 @@ def ensure_engines(
     Args:
         bundle: a verified bundle.
         store: the folder of engines.
-        gpu: this machine's GPU, as the driver described it.
+        gpu: this machine's GPU, as the driver described it; for a portable library any.
         clips: that one run takes, one per camera.
+        library: that builds and loads them.
         allow_build: build what is missing, damaged or for something else.
         progress: is told what happens; what it raises ends the build and comes out here.
 
     Raises:
-        MissingPackage: ``tensorrt`` cannot be imported.
+        MissingPackage: the library cannot be imported.
         UnusablePlan: an engine is missing or damaged, and must not be built.
         UntrustedPlan: others could have written an engine or the store.
         BuildError: TensorRT builds no engine of a graph.
     """
-    builds = _Builds(bundle, store, gpu, clips, import_package("tensorrt"), progress)
+    version = library.load().__version__
+    builds = _Builds(bundle, store, library, version, library.target(gpu), clips, progress)
     graphs = [graph for graph in ENGINE_GRAPHS if graph in bundle.graphs]
     return {graph: builds.ensure(graph, allow_build) for graph in graphs}
 
@@ -81,13 +84,14 @@ def ensure_engines(
 class _Builds:
     bundle: Bundle
     store: PlanStore
+    library: Library
+    version: str
     gpu: Gpu
     clips: int
-    trt: Any
     progress: Progress
 
     def ensure(self, graph: str, allow_build: bool) -> VerifiedPlan:
-        identity = identify(self.bundle, graph, self.gpu, self.trt.__version__, self.clips)
+        identity = identify(self.bundle, graph, self.gpu, self.version, self.clips)
         try:
             return self.store.find(identity)
         except UnusablePlan as error:
@@ -116,7 +120,7 @@ class _Builds:
     def _build(self, identity: PlanIdentity) -> tuple[PlanManifest, bytes]:
         graph = identity.graph
         built = build_plan(
-            self.trt,
+            self.library,
             self.gpu,
             graph_path(self.bundle, graph),
             identity.clips,
@@ -125,8 +129,9 @@ class _Builds:
             lambda done: self._tell(graph, f"building engine {100 * done:.0f} %", done),
         )
         self._tell(graph, f"built in {built.seconds:.0f} s", 1.0)
-        with suppress(OSError):  # the next build is slower; the engine itself is what matters
-            self.store.save_timing_cache(identity, built.timing_cache)
+        if built.timing_cache:
+            with suppress(OSError):  # the next build is slower; the engine itself is what matters
+                self.store.save_timing_cache(identity, built.timing_cache)
         return _describe(identity, built), built.content
 
     def _keep(

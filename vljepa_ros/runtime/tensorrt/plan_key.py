@@ -3,7 +3,8 @@
 
 TensorRT ties an engine to its own version, and to the GPU that it timed its kernels on. Whether a
 device of another name with the same compute capability may use it is not looked into: building
-again costs minutes once, and a wrong engine is slow or wrong without a word.
+again costs minutes once, and a wrong engine is slow or wrong without a word. TensorRT-RTX times
+nothing: its engines are for a compute capability.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class PlanIdentity:
         tensorrt: version of TensorRT.
         cuda: the newest CUDA that the driver knows.
         compute_capability: of the GPU, such as "8.7".
-        device: name of the GPU and the number of its multiprocessors.
+        device: name of the GPU and the number of its multiprocessors; "any", like ``cuda``, if an
+            engine runs on all GPUs of the compute capability.
     """
 
     graph: str
@@ -78,8 +80,8 @@ def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str, clips: int = 1
     Args:
         bundle: the bundle, whose manifest vouches for the graph and its weights.
         graph: one of :data:`ENGINE_GRAPHS` that the bundle has.
-        gpu: the machine's GPU.
-        tensorrt: ``tensorrt.__version__``.
+        gpu: the machine's GPU, or what an engine depends on of it.
+        tensorrt: ``__version__`` of TensorRT or TensorRT-RTX, which have no number in common.
         clips: that one run takes.
     """
     return PlanIdentity(
@@ -92,7 +94,7 @@ def identify(bundle: Bundle, graph: str, gpu: Gpu, tensorrt: str, clips: int = 1
         tensorrt=tensorrt,
         cuda=gpu.cuda,
         compute_capability=gpu.compute_capability,
-        device=f"{gpu.name} with {gpu.multiprocessors} multiprocessors",
+        device=gpu.device,
     )
 
 

@@ -29,8 +29,8 @@ from vljepa_ros.runtime.tensorrt.tensorrt_errors import (
 from vljepa_ros.runtime.tensorrt.trust import Trust
 
 STORE_VARIABLE = "VLJEPA_ENGINES"
-PLAN, MANIFEST = "model.plan", "manifest.json"
-ENGINE = FolderKind("stored engine", lambda folder: (PLAN, MANIFEST))
+PLAN, KERNELS, MANIFEST = "model.plan", "kernels.cache", "manifest.json"
+ENGINE = FolderKind("stored engine", lambda folder: (PLAN, KERNELS, MANIFEST))
 _LARGEST_MANIFEST = 1 << 20  # bytes
 _PIECE = 1 << 20  # bytes
 _STORE_MODE = 0o755  # everybody may read, only the owner may write
@@ -45,12 +45,14 @@ class VerifiedPlan:
         path: the file; None if it could not be stored.
         manifest: what is known about it.
         content: reads and compares it.
+        kernels: reads what was compiled of it at an earlier start; empty if that is nothing.
     """
 
     graph: str
     path: Path | None
     manifest: PlanManifest
     content: Callable[[], bytes]
+    kernels: Callable[[], bytes] = bytes
 
     def read(self) -> bytes:
         """Return the engine: exactly the bytes that were compared with the manifest, just now.
@@ -152,6 +154,16 @@ class PlanStore:
         with lock, new_file(file) as stream:
             stream.write(manifest.to_json())
 
+    def save_kernels(self, plan: VerifiedPlan, kernels: bytes) -> None:
+        """Keep what was compiled of a stored engine for its next start.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if plan.path is not None and kernels != plan.kernels():
+            with new_file(plan.path.with_name(KERNELS)) as stream:
+                stream.write(kernels)
+
     def timing_cache(self, identity: PlanIdentity) -> bytes:
         """Return what earlier builds on this machine measured; empty if that is nothing."""
         with suppress(PlanError), self._trust.opened(self._timing_file(identity)) as stream:
@@ -173,7 +185,14 @@ class PlanStore:
 
     def _plan(self, folder: Path, manifest: PlanManifest) -> VerifiedPlan:
         content = partial(self._read, folder / PLAN, manifest)
-        return VerifiedPlan(manifest.identity.graph, folder / PLAN, manifest, content)
+        kernels = partial(self._kernels, folder / KERNELS)
+        return VerifiedPlan(manifest.identity.graph, folder / PLAN, manifest, content, kernels)
+
+    def _kernels(self, file: Path) -> bytes:
+        """Read compiled kernels, which are code like the engine: whoever wrote them is checked."""
+        with suppress(UnusablePlan), self._trust.opened(file) as stream:
+            return stream.read()
+        return b""
 
     def _read(self, file: Path, manifest: PlanManifest) -> bytes:
         return b"".join(self._pieces(file, manifest, manifest.plan_bytes + 1))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend for a GPU: TensorRT engines, on a thread that does nothing else.
+"""The backends for a GPU: engines of TensorRT or TensorRT-RTX, on a thread of their own.
 
 Calls of any thread are handed to that one and waited for. One backend may serve several streams:
 clips that come in one call share a run, as many as the engines were built for, and all queries
@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.backend import ClipOutputs, OutOfMemoryError
+from vljepa_ros.runtime.backend import TENSORRT, ClipOutputs, OutOfMemoryError
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.device_thread import DeviceThread
 from vljepa_ros.runtime.tensorrt.driver import Gpu, probe_gpu
 from vljepa_ros.runtime.tensorrt.engine_chain import EngineChain
 from vljepa_ros.runtime.tensorrt.engines import Progress, ensure_engines
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
 
 _Result = TypeVar("_Result")
@@ -63,19 +64,21 @@ class EngineOptions:
 class TensorRTBackend:
     """Runs the visual graphs of a bundle on a GPU; see :class:`~vljepa_ros.runtime.backend`."""
 
-    name = "tensorrt"
-
-    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
+    def __init__(
+        self, bundle: Bundle, options: EngineOptions, library: Library = LIBRARIES[TENSORRT]
+    ) -> None:
         """Load the engines of a bundle, and build them first if that is allowed.
 
         Raises:
             TensorRTError: there is no driver, package or engine, or one that must not be used.
             BackendError: the GPU has too little memory, or refuses.
         """
+        self.name = library.backend
         self.precision = bundle.precision
         self.gpu = probe_gpu()
         self._has_trunk = not bundle.pixels
-        self._thread = DeviceThread("tensorrt", partial(_opened, bundle, options, self.gpu))
+        opened = partial(_opened, bundle, options, library, self.gpu)
+        self._thread = DeviceThread(self.name, opened)
 
     def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of.
@@ -105,6 +108,8 @@ class TensorRTBackend:
     def record_parity(self, cosine: float) -> None:
         """Note beside the stored engines how near they came to ONNX Runtime, if it can be noted.
 
+        What was compiled until then is kept there as well.
+
         Raises:
             BackendError: the backend is closed.
         """
@@ -119,7 +124,9 @@ class TensorRTBackend:
 
 
 @contextmanager
-def _opened(bundle: Bundle, options: EngineOptions, gpu: Gpu) -> Iterator[_Device]:
+def _opened(
+    bundle: Bundle, options: EngineOptions, library: Library, gpu: Gpu
+) -> Iterator[_Device]:
     """Load the engines, on the thread that they live on, and free them there."""
     store = PlanStore(options.folder, allow_untrusted=options.allow_untrusted)
     with closing(Cuda()) as cuda:
@@ -128,20 +135,27 @@ def _opened(bundle: Bundle, options: EngineOptions, gpu: Gpu) -> Iterator[_Devic
             store,
             gpu,
             options.cameras,
+            library=library,
             allow_build=options.allow_build,
             progress=options.progress,
         )
         stored = [plan for plan in plans.values() if plan.path is not None]
-        with closing(EngineChain(cuda, plans, cuda_graphs=options.cuda_graphs)) as chain:
+        chain = EngineChain(cuda, library, plans, cuda_graphs=options.cuda_graphs)
+        with closing(chain):
             del plans  # those that could not be stored hold their engines in memory
-            yield _Device(chain, partial(_record_parity, store, stored))
+            yield _Device(chain, partial(_record, store, stored, chain))
 
 
-def _record_parity(store: PlanStore, plans: Sequence[VerifiedPlan], cosine: float) -> None:
+def _record(
+    store: PlanStore, plans: Sequence[VerifiedPlan], chain: EngineChain, cosine: float
+) -> None:
+    kernels = chain.compiled_kernels()
     for plan in plans:
-        if plan.manifest.parity is None:
-            with suppress(OSError):  # whoever may only read the store is served all the same
+        with suppress(OSError):  # whoever may only read the store is served all the same
+            if plan.manifest.parity is None:
                 store.record_parity(plan, cosine)
+            if plan.graph in kernels:
+                store.save_kernels(plan, kernels[plan.graph])
 
 
 def _with_second_try(work: Callable[[EngineChain], _Result], device: _Device) -> _Result:

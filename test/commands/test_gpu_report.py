@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report that a person with a Jetson sends back, on the fake GPU; and what it expects."""
+"""The report that a person with a GPU sends back, on the fake GPU; and what it expects."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from onnx import TensorProto, helper
 from support import fake_nvidia
 from support.driver_stub import build_driver
 from support.fake_gpu import FakeGpu
-from vljepa_ros.commands import jetson_report
+from vljepa_ros.commands import gpu_report
 from vljepa_ros.runtime.bundle import Bundle
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def report(monkeypatch, capsys, *arguments: str) -> dict[str, str]:
     """Run the command; return its table."""
-    monkeypatch.setattr(jetson_report, "RUNS", 3)
-    assert jetson_report.main(arguments) == 0
+    monkeypatch.setattr(gpu_report, "RUNS", 3)
+    assert gpu_report.main(arguments) == 0
     rows = re.findall(r"^\| (.+?) \| (.+) \|$", capsys.readouterr().out, re.MULTILINE)
     return dict(rows)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeGpu:
+    return fake_nvidia.install(monkeypatch, build_driver(tmp_path))
 
 
 @pytest.fixture
@@ -47,8 +54,8 @@ def test_the_report_says_what_was_built_compared_and_measured(
     where = ["--bundle", str(colour_bundle), "--engines", str(tmp_path / "engines")]
     found = report(monkeypatch, capsys, *where, "--allow-untrusted", "--polygraphy")
     assert found["bundle"] == "colour 1, fp32"
-    assert found["TensorRT"] == "10.3.0"
-    assert {"board", "release", "power mode", "GPU", "memory of the model"} <= set(found)
+    assert found["library"] == "TensorRT 10.3.0"
+    assert {"board", "release", "GPU", "memory of the model"} <= set(found)
     for graph in ("frame_encoder", "x_encoder", "predictor"):
         assert re.fullmatch(r"\d+ MB, built in \d+ s", found[f"engine {graph}"])
     assert found["least cosine with ONNX Runtime in fp32"] == "1.00000"
@@ -67,15 +74,49 @@ def test_without_polygraphy_the_report_says_so(
     where = ["--bundle", str(colour_bundle), "--engines", str(tmp_path / "engines")]
     found = report(monkeypatch, capsys, *where, "--allow-untrusted", "--polygraphy")
     assert found["polygraphy x_encoder"] == "not installed"
-    assert found["power mode"] == "unknown"
+    assert (found["power"], found["driver"]) == ("unknown", "unknown")
+
+
+def test_a_pc_is_described_by_nvidia_smi(
+    gpu: FakeGpu, colour_bundle: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    fake_nvidia.install(monkeypatch, build_driver(tmp_path), gpu=gpu, version="1.7.1.116")
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\ncase "$2" in *driver*) echo 580.95.05;; *power*) echo "450.00 W";; '
+        '*) echo "812 MiB";; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    where = ["--bundle", str(colour_bundle), "--engines", str(tmp_path / "engines")]
+    found = report(monkeypatch, capsys, *where, "--allow-untrusted", "--polygraphy")
+    assert found["library"] == "TensorRT-RTX 1.7.1.116"
+    assert (found["driver"], found["power"]) == ("580.95.05", "450.00 W")
+    assert found["memory of the model"] == "0 MB"
+    assert found["polygraphy x_encoder"] == "not run with TensorRT-RTX"
+
+
+def test_the_documentation_names_every_row(
+    gpu: FakeGpu, colour_bundle: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    where = ["--bundle", str(colour_bundle), "--engines", str(tmp_path / "engines")]
+    found = report(monkeypatch, capsys, *where, "--allow-untrusted")
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(.+?)` \| ", page, re.MULTILINE)
+    assert set(map(general, named)) == set(map(general, found)) - {"what"}
+
+
+def general(row: str) -> str:
+    """Return the row that stands for those of every graph, or of every number of queries."""
+    return re.sub(r"^engine .+|[\dN]+ quer.+", "each", row)
 
 
 def test_a_machine_without_a_gpu_is_told_in_one_line(
     colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     fake_nvidia.install(monkeypatch, build_driver(tmp_path, status=100))
-    assert jetson_report.main(["--bundle", str(colour_bundle)]) == 1
-    assert re.fullmatch(r"jetson_report: .+NO_DEVICE.+\n", capsys.readouterr().err)
+    assert gpu_report.main(["--bundle", str(colour_bundle)]) == 1
+    assert re.fullmatch(r"gpu_report: .+NO_DEVICE.+\n", capsys.readouterr().err)
 
 
 def test_what_to_expect_follows_from_the_products(colour_bundle: Path, tmp_path: Path) -> None:
@@ -93,7 +134,7 @@ def test_what_to_expect_follows_from_the_products(colour_bundle: Path, tmp_path:
     onnx.save(helper.make_model(graph), str(file))
     graphs = {"x_encoder": file.name, "predictor": file.name}
     bundle = replace(Bundle.load(colour_bundle), root=tmp_path, graphs=graphs)
-    lines = list(jetson_report.computed(bundle))
+    lines = list(gpu_report.computed(bundle))
     assert "| x_encoder | 2.0 | 2 | 8.0 |" in lines
     # 4 MB of weights and twice the largest value; 4 GFLOP at 65 % and 50 % of 25 TFLOP/s
     assert "| Orin NX 16 GB (Super) | 20 | 0.2 to 0.3 |" in lines
@@ -102,5 +143,5 @@ def test_what_to_expect_follows_from_the_products(colour_bundle: Path, tmp_path:
 def test_convolutions_count_what_each_result_sums() -> None:
     shapes = {"x": (1, 4, 8, 8), "w": (6, 2, 3, 3), "y": (1, 6, 8, 8)}
     node = helper.make_node("Conv", ["x", "w"], ["y"], group=2)
-    assert jetson_report._flop(node, shapes) == 2 * 6 * 8 * 8 * 2 * 3 * 3
-    assert jetson_report._flop(helper.make_node("Add", ["x", "w"], ["y"]), shapes) == 0
+    assert gpu_report._flop(node, shapes) == 2 * 6 * 8 * 8 * 2 * 3 * 3
+    assert gpu_report._flop(helper.make_node("Add", ["x", "w"], ["y"]), shapes) == 0

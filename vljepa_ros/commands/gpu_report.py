@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build a bundle's engines on this Jetson, compare, measure, and print a table to send back.
+"""Build a bundle's engines on this Jetson or PC, compare, measure, and print a table.
 
-    ros2 run vljepa_ros jetson_report                          # the default bundle
-    ros2 run vljepa_ros jetson_report --bundle DIR --polygraphy
-    ros2 run vljepa_ros jetson_report --bundle DIR --computed  # what to expect; needs onnx, no GPU
+    ros2 run vljepa_ros gpu_report                          # the default bundle
+    ros2 run vljepa_ros gpu_report --bundle DIR --polygraphy
+    ros2 run vljepa_ros gpu_report --bundle DIR --computed  # what to expect; needs onnx, no GPU
 
-Nothing is sent anywhere. With --polygraphy, polygraphy builds every graph once more and compares
-it with ONNX Runtime, output by output.
+The table is what people send back; nothing is sent by itself. With --polygraphy, polygraphy builds
+every graph once more and compares it with ONNX Runtime, output by output.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -23,17 +24,21 @@ from typing import Any
 
 import numpy as np
 
-from vljepa_ros.runtime.backend import TENSORRT, BackendError
+from vljepa_ros.runtime.backend import AUTO, TENSORRT, BackendError
 from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.reference import Reference
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library, installed_library
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import TensorRTError
 
+BOARD = ("/proc/device-tree/model", "/sys/class/dmi/id/product_name")
+RELEASE = ("/etc/nv_tegra_release", "/etc/os-release")
+UNKNOWN = "unknown"
 RUNS = 50
 WARM_UP = 5
 REACHED = (0.65, 0.50)
@@ -64,18 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in computed(bundle) if args.computed else measured(bundle, args):
             print(line, flush=True)
     except (TensorRTError, BundleError, BackendError, OSError) as error:
-        print(f"jetson_report: {error}", file=sys.stderr)
+        print(f"gpu_report: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="jetson_report",
+        prog="gpu_report",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--bundle", type=Path, help="default: the shipped one")
+    parser.add_argument(
+        "--backend",
+        choices=(AUTO, *LIBRARIES),
+        default=AUTO,
+        help="default: the first of the others that is installed",
+    )
     parser.add_argument("--engines", type=Path, help="folder of engines; default: the usual one")
     parser.add_argument("--allow-untrusted", action="store_true", help="as for build_engine")
     parser.add_argument("--polygraphy", action="store_true", help="compare with polygraphy too")
@@ -88,28 +99,30 @@ def measured(bundle: Bundle, args: argparse.Namespace) -> Iterator[str]:
     gpu = probe_gpu()
     store = PlanStore(args.engines, allow_untrusted=args.allow_untrusted)
     store.prepare()
-    plans = ensure_engines(bundle, store, gpu, allow_build=True, progress=_tell)
-    tensorrt = {plan.manifest.identity.tensorrt for plan in plans.values()}
+    library = installed_library() if args.backend == AUTO else LIBRARIES[args.backend]
+    plans = ensure_engines(bundle, store, gpu, library=library, allow_build=True, progress=_tell)
     yield from ("| what | value |", "|---|---|")
     yield f"| bundle | {bundle.name} {bundle.version}, {bundle.precision} |"
-    yield f"| board | {_first_line('/proc/device-tree/model')} |"
-    yield f"| release | {_first_line('/etc/nv_tegra_release')} |"
-    yield f"| power mode | {_output('nvpmodel', '-q')} |"
+    yield f"| board | {_first_line(*BOARD)} |"
+    yield f"| release | {_first_line(*RELEASE)} |"
+    yield f"| power | {_output('nvpmodel', '-q') or _nvidia_smi('power.limit') or UNKNOWN} |"
+    yield f"| driver | {_nvidia_smi('driver_version') or UNKNOWN} |"
     yield f"| GPU | {gpu.name}, {gpu.compute_capability}, {gpu.memory_mb} MB, CUDA {gpu.cuda} |"
-    yield f"| TensorRT | {', '.join(sorted(tensorrt))} |"
+    yield f"| library | {library.title} {library.load().__version__} |"
     for graph, plan in plans.items():
         size, seconds = plan.manifest.plan_bytes / 1e6, plan.manifest.build_seconds
         yield f"| engine {graph} | {size:.0f} MB, built in {seconds:.0f} s |"
-    yield from _model(bundle, EngineOptions(store.root, allow_untrusted=args.allow_untrusted))
+    options = EngineOptions(store.root, allow_untrusted=args.allow_untrusted)
+    yield from _model(bundle, library, options)
     if args.polygraphy:
         for graph in plans:
-            yield f"| polygraphy {graph} | {_polygraphy(bundle, graph)} |"
+            yield f"| polygraphy {graph} | {_polygraphy(bundle, graph, library)} |"
 
 
-def _model(bundle: Bundle, options: EngineOptions) -> Iterator[str]:
-    before = _available_mb()
-    model = VLJepa.load(bundle.root, backend=TENSORRT, engines=options)
-    yield f"| memory of the model | {before - _available_mb():.0f} MB |"
+def _model(bundle: Bundle, library: Library, options: EngineOptions) -> Iterator[str]:
+    before = _used_mb()
+    model = VLJepa.load(bundle.root, backend=library.backend, engines=options)
+    yield f"| memory of the model | {_used_mb() - before:.0f} MB |"
     reference = Reference.from_bundle(bundle)
     questions = list(bundle.queries.values())
     frames = [model.encode_frame(frame) for frame in reference.clip]
@@ -139,8 +152,10 @@ def _timed(run: Callable[[], object]) -> str:
     return f"{p50:.2f} ms, p90 {p90:.2f} ms, of {RUNS} runs"
 
 
-def _polygraphy(bundle: Bundle, graph: str) -> str:
+def _polygraphy(bundle: Bundle, graph: str, library: Library) -> str:
     """Return what polygraphy says about a graph in TensorRT and in ONNX Runtime."""
+    if library.backend != TENSORRT:
+        return f"not run with {library.title}"
     program = shutil.which("polygraphy")
     if program is None:
         return "not installed"
@@ -152,24 +167,38 @@ def _polygraphy(bundle: Bundle, graph: str) -> str:
     return f"{'passed' if done.returncode == 0 else 'FAILED'}: {''.join(last)}"
 
 
-def _first_line(path: str) -> str:
-    file = Path(path)
-    text = file.read_text(errors="replace") if file.exists() else "unknown"
-    return text.strip("\0\n").splitlines()[0]
+def _first_line(*paths: str) -> str:
+    """Return the first line of the first file that there is."""
+    file = next(filter(Path.is_file, map(Path, paths)), None)
+    text = "" if file is None else file.read_text(errors="replace").strip("\0\n")
+    return text.partition("\n")[0] or UNKNOWN
 
 
 def _output(*command: str) -> str:
+    """Return what a program prints, in one line; empty if there is no such program."""
     if shutil.which(command[0]) is None:
-        return "unknown"
+        return ""
     done = subprocess.run(command, capture_output=True, text=True)
-    return ", ".join(done.stdout.split("\n")).strip(", ") or "unknown"
+    return ", ".join(done.stdout.split("\n")).strip(", ")
 
 
-def _available_mb() -> float:
-    """Return the memory that is free for new work; on a Jetson the GPU's is the same."""
+def _nvidia_smi(field: str) -> str:
+    """Return what nvidia-smi knows of the first GPU; empty if that is nothing, as on a Jetson."""
+    query = ("--id=0", f"--query-gpu={field}", "--format=csv,noheader")
+    found = _output("nvidia-smi", *query)
+    return "" if "N/A" in found or "rror" in found else found
+
+
+def _used_mb() -> float:
+    """Return the memory in use where engines live: the GPU's, or a Jetson's, which is the same."""
+    if used := re.match(r"(\d+) MiB", _nvidia_smi("memory.used")):
+        return int(used[1]) * (1 << 20) / 1e6
     text = Path("/proc/meminfo").read_text(encoding="ascii")
-    (line,) = (line for line in text.splitlines() if line.startswith("MemAvailable"))
-    return int(line.split()[1]) / 1e3
+    total, available = (
+        int(re.search(rf"^{name}: +(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
+        for name in ("MemTotal", "MemAvailable")
+    )
+    return (total - available) * 1024 / 1e6
 
 
 def computed(bundle: Bundle) -> Iterator[str]:
