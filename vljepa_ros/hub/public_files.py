@@ -109,16 +109,16 @@ class PublicFiles:
         before = self._record.get(first)
         revision = part.revision or (before.revision if before else None)
         for file in part.files:
+            place = self._folder / part.name / file.name
             try:
                 remote = _ask_server(part, file, revision)
                 revision = remote.revision  # so that all files of a part are of one commit
+                yield _Wanted(part, file, place, revision, remote)
             except OfflineError:
-                remote = None
-            place = self._folder / part.name / file.name
-            wanted = _Wanted(part, file, place, revision, remote)
-            if remote is None and _present(wanted) is None:
-                raise OfflineError(f"{wanted.name} is not here, and there is no network")
-            yield wanted
+                wanted = _Wanted(part, file, place, revision, None)
+                if _present(wanted) is None:
+                    raise
+                yield wanted
 
     def _fetch(self, wanted: _Wanted, before: SourceRecord | None) -> SourceRecord:
         wanted.place.parent.mkdir(parents=True, exist_ok=True)
