@@ -12,14 +12,14 @@ import pytest
 
 pytest.importorskip("huggingface_hub", reason="downloads need huggingface_hub")
 
-from huggingface_hub import constants, hf_hub_download  # noqa: E402
+from huggingface_hub import constants, hf_hub_download
 
-from support.full_disk import full_disk  # noqa: E402
-from support.loopback_hub import LoopbackHub, use_endpoint  # noqa: E402
-from vljepa_ros.hub import servers  # noqa: E402
-from vljepa_ros.hub.catalogue import CatalogueFile, PublicModel, PublicPart  # noqa: E402
-from vljepa_ros.hub.fetch_error import FetchError  # noqa: E402
-from vljepa_ros.hub.public_files import RECORD, PublicFiles  # noqa: E402
+from support.full_disk import full_disk
+from support.loopback_hub import LoopbackHub, use_endpoint
+from vljepa_ros.hub import servers
+from vljepa_ros.hub.catalogue import CatalogueFile, PublicModel, PublicPart
+from vljepa_ros.hub.fetch_error import FetchError
+from vljepa_ros.hub.public_files import RECORD, PublicFiles
 
 REPO, WEIGHTS, CONFIG = "meta/encoder", bytes(range(256)) * 40, b'{"width": 4}'
 HALF = len(WEIGHTS) // 2
@@ -128,7 +128,9 @@ def test_a_content_that_is_not_what_the_hub_announced(stocked: LoopbackHub, here
 
 def test_a_small_file_is_compared_with_its_git_hash(stocked: LoopbackHub, here: Path) -> None:
     stocked.announced["config.json"] = "cd" * 20
-    with pytest.raises(FetchError, match="config.json is not what it should be: the hub says cdcd"):
+    with pytest.raises(
+        FetchError, match="config.json is not what it should be: the hub says cdcd"
+    ):
         fetch(here)
 
 
@@ -220,7 +222,9 @@ def test_without_a_network_and_a_cache(
     stocked: LoopbackHub, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_endpoint(monkeypatch, "http://127.0.0.1:9")
-    with pytest.raises(FetchError, match="config.json cannot be reached .*: check network and proxies"):
+    with pytest.raises(
+        FetchError, match="config.json cannot be reached .*: check network and proxies"
+    ):
         fetch(here)
 
 
@@ -231,7 +235,9 @@ def test_files_of_an_ordinary_web_server(hub: LoopbackHub, here: Path) -> None:
     official = part(repo=None, url=f"{hub.endpoint}/web/", files=(file,))
     records = fetch(here, official)
     assert (here / "encoder/encoder.pt").read_bytes() == WEIGHTS
-    assert records["encoder/encoder.pt"].compared_with == ()  # it says no hash, and none is made up
+    assert (
+        records["encoder/encoder.pt"].compared_with == ()
+    )  # it says no hash, and none is made up
     assert hub.bytes_asked("encoder.pt") == [None, f"bytes={HALF}-"]
 
 
