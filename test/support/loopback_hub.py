@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -38,6 +38,8 @@ class LoopbackHub:
         refusals: status codes, by a part of the path; each is answered once.
         broken_after: bytes after which the connection ends, by a part of the path; once.
         announced: SHA-256 that is announced instead of the true one, by file name.
+        slow: parts of paths whose content stops half-way, until the client goes.
+        sending: set when such a half was sent.
         asked: method, path and headers of each request.
     """
 
@@ -48,6 +50,8 @@ class LoopbackHub:
     refusals: dict[str, list[int]] = field(default_factory=dict)
     broken_after: dict[str, int] = field(default_factory=dict)
     announced: dict[str, str] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
+    sending: Event = field(default_factory=Event)
     asked: list[tuple[str, str, Message]] = field(default_factory=list)
 
     def commit(self, repo: str) -> str:
@@ -181,4 +185,10 @@ class _Handler(BaseHTTPRequestHandler):
         for part in [part for part in self.hub.broken_after if part in self.path]:
             content = content[: self.hub.broken_after.pop(part)]
             self.close_connection = True
+        if any(part in self.path for part in self.hub.slow):
+            self.wfile.write(content[: len(content) // 2])
+            self.hub.sending.set()
+            self.rfile.read(1)  # nothing comes before the client goes
+            self.close_connection = True
+            return
         self.wfile.write(content)
