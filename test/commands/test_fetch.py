@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``vljepa fetch`` of a public model: from a hub, with tiny weights in the true layouts."""
+"""``vljepa fetch`` of a public model, up to the import (then: nodes/test_fetched_model.py)."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,10 +16,9 @@ pytest.importorskip("transformers", reason="the layouts come from transformers")
 pytest.importorskip("huggingface_hub", reason="downloads need huggingface_hub")
 
 from support.loopback_hub import LoopbackHub  # noqa: E402
-from support.public_hub import QUERIES, TINY_OPEN, stock, tiny_catalogue  # noqa: E402
+from support.public_hub import TINY_OPEN, stock, tiny_catalogue  # noqa: E402
 from vljepa_ros.commands import fetch as command  # noqa: E402
 from vljepa_ros.commands.main import main  # noqa: E402
-from vljepa_ros.runtime.bundle import Bundle  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,37 +34,6 @@ def catalogue(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def fetch(catalogue: Path, out: Path, *more, what: str = "open-vljepa") -> int:
     given = (what, "--catalogue", catalogue, "--out", out, "--accept-licences", *more)
     return main(["fetch", *map(str, given)])
-
-
-def test_one_command_makes_a_bundle_and_the_next_one_takes_edited_phrases(
-    catalogue: Path, hub: LoopbackHub, tmp_path: Path, capsys
-) -> None:
-    out = tmp_path / "out"
-    assert fetch(catalogue, out) == 0
-    said = capsys.readouterr().out
-    for step in ("$ vljepa import", "$ vljepa verify", "$ vljepa export", "ok: all graphs run"):
-        assert step in said
-    assert "precision fp32" in said
-    assert f"vljepa.launch.py bundle:={out / 'bundle'} image_topic:=" in said
-    assert "checkpoint/best.pt" in said and "compared with the hub" in said
-
-    bundle = Bundle.load(out / "bundle")
-    assert bundle.queries == {name: each["text"] for name, each in QUERIES.items()}
-    assert (
-        "accepted" in bundle.licences and "with --accept-licences" in bundle.licences["accepted"]
-    )
-    source = bundle.licences["source: checkpoint/best.pt"]
-    assert source.startswith(f"cun-bjy/open-vljepa at {hub.commit('cun-bjy/open-vljepa')}, sha256")
-
-    questions = out / "queries.yaml"
-    questions.write_text(questions.read_text().replace("w3 w4", "w5 w6"))
-    hub.asked.clear()
-    assert fetch(catalogue, out) == 0
-    said = capsys.readouterr().out
-    assert "was made of these files before" in said and "$ vljepa import" not in said
-    assert not [path for method, path, _ in hub.asked if "/cdn/" in path]
-    phrases = json.loads((out / "bundle/phrases.json").read_text())
-    assert phrases == {"happening": ["w1 w2", "w5 w6"], "person": ["w7"]}
 
 
 def test_an_encoder_is_downloaded_and_its_import_is_shown(

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer
 
 from vljepa_ros.commands.main import CommandError, run_subcommand
 from vljepa_ros.files import new_file
-from vljepa_ros.hub.bundle_archive import SUFFIX, BundleArchive
+from vljepa_ros.hub.bundle_place import bundle_place, usual_name
 from vljepa_ros.hub.catalogue import CATALOGUE, PublicModel, PublicPart, read_catalogue
 from vljepa_ros.hub.catalogue_table import about, figures, table
 from vljepa_ros.hub.consent import FLAG, accept
@@ -36,7 +36,6 @@ from vljepa_ros.shipped import shipped
 
 AUTO = "auto"
 _DOWNLOADS, _MODEL, _BUNDLE = "downloads", "model", "bundle"
-_REPOSITORY = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -254,42 +253,18 @@ def _published_bundle(args: argparse.Namespace, catalogue: Mapping[str, PublicMo
     if args.sha256 is not None and not _SHA256.fullmatch(args.sha256):
         raise CommandError("--sha256 takes 64 characters 0-9 and a-f, as `vljepa publish` prints")
     trust = Trust(public_key(args.key) if args.key else None, args.sha256)
-    out = args.out or Path(_name(args.what))
+    out = args.out or Path(usual_name(args.what))
     downloads = out.with_name(f".{out.name}.downloads")
-    published = _published(args.what, downloads, catalogue)
+    place = bundle_place(args.what, downloads, catalogue)
     consent = partial(accept, given=args.accept_licences)
     try:
-        install_bundle(published, out, trust, consent)
+        install_bundle(place, out, trust, consent)
     except BundleError:
         shutil.rmtree(downloads, ignore_errors=True)  # or the wrong file would stay
         raise
     shutil.rmtree(downloads, ignore_errors=True)
     _vljepa("verify", out)
     _say_launch(out)
-
-
-def _published(what: str, downloads: Path, catalogue: Mapping[str, PublicModel]):  # type: ignore[no-untyped-def]
-    """Return the place that WHAT names."""
-    if "://" not in what and Path(what).is_file():
-        return BundleArchive(Path(what))
-    on_hub = _REPOSITORY.fullmatch(what)
-    if "://" not in what and not on_hub:
-        raise CommandError(
-            f"{what!r} is no file, no address and none of {', '.join(catalogue)}; a bundle on the "
-            "hub is written OWNER/NAME"
-        )
-    from vljepa_ros.hub.remote_bundle import RemoteBundle, download_archive
-
-    if what.endswith(SUFFIX):
-        return BundleArchive(download_archive(what, downloads))
-    if on_hub:
-        return RemoteBundle(on_hub["repo"], on_hub["revision"], downloads)
-    return RemoteBundle(what, None, downloads)
-
-
-def _name(what: str) -> str:
-    last = what.rstrip("/").rpartition("/")[2].partition("@")[0]
-    return last.removesuffix(SUFFIX) or "bundle"
 
 
 def _vljepa(*words: object) -> None:

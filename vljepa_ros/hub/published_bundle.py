@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from vljepa_ros.files import check_replaceable, new_folder
+from vljepa_ros.hub.bundle_place import BundlePlace
 from vljepa_ros.hub.disk_space import check_space
 from vljepa_ros.hub.fetch_error import FetchError
 from vljepa_ros.hub.signature import SIGNATURE_BYTES, PublicKey
@@ -23,16 +23,6 @@ from vljepa_ros.runtime.bundle import BUNDLE, CARD, MANIFEST, MANIFEST_BYTES, SI
 from vljepa_ros.runtime.bundle_files import FileEntry
 
 _CARD_BYTES = 1 << 20
-
-
-class Published(Protocol):
-    """A place that the files of one bundle come from."""
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Return a file of at most ``limit`` bytes, or raise FetchError."""
-
-    def save(self, name: str, entry: FileEntry, to: Path) -> None:
-        """Write a file that has to have the size of ``entry``, or raise FetchError."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ class Trust:
 
 
 def install_bundle(
-    published: Published,
+    place: BundlePlace,
     out: Path,
     trust: Trust,
     accept: Callable[[Mapping[str, str]], str],
@@ -57,7 +47,7 @@ def install_bundle(
     """Put a bundle into the new folder ``out`` when all of it has come and is as announced.
 
     Args:
-        published: where it comes from.
+        place: where it comes from.
         out: a folder that is not there yet, or is empty.
         trust: who vouches for it.
         accept: is given the terms of its parts, and raises FetchError if nobody accepts them.
@@ -67,8 +57,8 @@ def install_bundle(
         BundleError: its manifest is bad, or a file is not what the manifest says.
         OSError: the disk is full.
     """
-    manifest = published.read(MANIFEST, MANIFEST_BYTES)
-    signature = _check_trust(published, manifest, trust)
+    manifest = place.read(MANIFEST, MANIFEST_BYTES)
+    signature = _check_trust(place, manifest, trust)
     if (out / MANIFEST).is_file() and (out / MANIFEST).read_bytes() == manifest:
         return Bundle.load(out)  # it is here already
     check_free(out)
@@ -78,12 +68,12 @@ def install_bundle(
         accept(bundle.licences)
         check_space([(part, sum(entry.bytes for entry in bundle.files.values()))])
         for name, entry in bundle.files.items():
-            _save(published, name, entry, part / name)
+            _save(place, name, entry, part / name)
         Bundle.load(part)
         if signature is not None:
             (part / SIGNATURE).write_bytes(signature)
         with suppress(FetchError):  # a bundle needs no card
-            (part / CARD).write_bytes(published.read(CARD, _CARD_BYTES))
+            (part / CARD).write_bytes(place.read(CARD, _CARD_BYTES))
         check_free(out)
     return Bundle.load(out)
 
@@ -105,7 +95,7 @@ def fingerprint(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()
 
 
-def _check_trust(published: Published, manifest: bytes, trust: Trust) -> bytes | None:
+def _check_trust(place: BundlePlace, manifest: bytes, trust: Trust) -> bytes | None:
     """Return the signature, if there is a key to check it with."""
     found = fingerprint(manifest)
     if trust.key is None and trust.sha256 is None:
@@ -119,13 +109,13 @@ def _check_trust(published: Published, manifest: bytes, trust: Trust) -> bytes |
         )
     if trust.key is None:
         return None
-    signature = published.read(SIGNATURE, SIGNATURE_BYTES)
+    signature = place.read(SIGNATURE, SIGNATURE_BYTES)
     trust.key.verify(manifest, signature, MANIFEST)
     return signature
 
 
-def _save(published: Published, name: str, entry: FileEntry, to: Path) -> None:
+def _save(place: BundlePlace, name: str, entry: FileEntry, to: Path) -> None:
     if name in (MANIFEST, SIGNATURE, CARD):
         raise FetchError(f"the manifest lists {name}, which no bundle does: do not use it")
     to.parent.mkdir(parents=True, exist_ok=True)
-    published.save(name, entry, to)
+    place.save(name, entry, to)
