@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ pytest.importorskip("huggingface_hub", reason="downloads need huggingface_hub")
 
 from support.loopback_hub import LoopbackHub  # noqa: E402
 from support.public_hub import TINY_OPEN, stock, tiny_catalogue  # noqa: E402
-from vljepa_ros.commands import fetch as command  # noqa: E402
+from vljepa_ros.commands import public_model  # noqa: E402
 from vljepa_ros.commands.main import main  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,9 +90,9 @@ def test_a_machine_that_is_too_small_is_told(catalogue: Path, tmp_path: Path, ca
     ],
 )
 def test_the_precision_that_suits_the_machine(monkeypatch, capsys, there, options, said) -> None:
-    monkeypatch.setattr(command, "find_spec", lambda name: name if name in there else None)
-    args = command.argparse.Namespace(precision="auto", modelopt_python=None)
-    assert command._precision(args) == options
+    monkeypatch.setattr(public_model, "find_spec", lambda name: name if name in there else None)
+    args = Namespace(precision="auto", modelopt_python=None)
+    assert public_model._precision(args) == options
     assert said in capsys.readouterr().out
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from vljepa_ros.hub.bundle_archive import SUFFIX, BundleArchive
 from vljepa_ros.hub.fetch_error import FetchError
@@ -46,7 +47,7 @@ def bundle_place(what: str, downloads: Path, names: Iterable[str]) -> BundlePlac
         )
     from vljepa_ros.hub.remote_bundle import RemoteBundle, download_archive
 
-    if what.endswith(SUFFIX):
+    if urlsplit(what).path.endswith(SUFFIX):
         return BundleArchive(download_archive(what, downloads))
     if on_hub:
         return RemoteBundle(on_hub["repo"], on_hub["revision"], downloads)
@@ -55,5 +56,5 @@ def bundle_place(what: str, downloads: Path, names: Iterable[str]) -> BundlePlac
 
 def usual_name(what: str) -> str:
     """Return the name of a folder for what a user named."""
-    last = what.rstrip("/").rpartition("/")[2].partition("@")[0]
+    last = urlsplit(what).path.rstrip("/").rpartition("/")[2].partition("@")[0]
     return last.removesuffix(SUFFIX) or "bundle"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 from vljepa_ros.hub.disk_space import check_space
 from vljepa_ros.hub.fetch_error import FetchError
@@ -59,7 +60,7 @@ class RemoteBundle:
 
     def _ask(self, name: str) -> RemoteFile:
         if "://" in self._place:
-            return web_file(f"{self._place.rstrip('/')}/{name}")
+            return web_file(f"{self._place.rstrip('/')}/{quote(name)}")
         remote = hub_file(self._place, name, self._revision)
         self._revision = remote.revision  # so that all files are of one commit
         return remote

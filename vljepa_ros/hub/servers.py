@@ -8,6 +8,7 @@ kept here: under the server's ETag, so that a file that changed is never the end
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -196,6 +197,10 @@ def _bounded(part: Path, limit: int | None, name: str) -> Iterator[tuple[BinaryI
     part.parent.mkdir(parents=True, exist_ok=True)
     part.touch()
     with part.open("r+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FetchError(f"another process downloads {name}: wait for it") from error
         have = stream.seek(0, os.SEEK_END)
         if limit is not None and have > limit:
             have = stream.truncate(0)
