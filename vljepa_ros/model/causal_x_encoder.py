@@ -78,14 +78,16 @@ class CausalXEncoder(XEncoder):
         self._check_frames(clip)
         count = clip.shape[1]
         if times is None:
-            times = torch.arange(count, device=clip.device).expand(len(clip), -1)
+            times = torch.arange(count, device=clip.device).expand(clip.shape[0], -1)
         seen = self._seen(times)
         tubelets = self._tubelets(clip, seen)
         x = self._with_summary(self.embedding(tubelets.flatten(0, 1)))
         turn = time_tables(self.config, times).flatten(0, 1)
         tables = frame_rotary(turn, self.space_cos, self.space_sin)
-        tables = Rotary(*(table.reshape(len(clip), 1, -1, table.shape[-1]) for table in tables))
-        x = x.reshape(len(clip), -1, x.shape[-1])
+        tables = Rotary(
+            *(table.reshape(clip.shape[0], 1, -1, table.shape[-1]) for table in tables)
+        )
+        x = x.reshape(clip.shape[0], -1, x.shape[-1])
         mask = self._token_mask(seen)
         for block in self.blocks:
             x = block(x, tables, mask)
@@ -137,7 +139,7 @@ class CausalXEncoder(XEncoder):
         )
 
     def _with_summary(self, patches: Tensor) -> Tensor:
-        return torch.cat([self.summary.expand(len(patches), -1, -1), patches], 1)
+        return torch.cat([self.summary.expand(patches.shape[0], -1, -1), patches], 1)
 
     def _tubelet(self, frame: Tensor, seen: Tensor, past: Past) -> Tensor:
         """Return the frames (B, tubelet, C, H, W) that end with each.
@@ -152,7 +154,7 @@ class CausalXEncoder(XEncoder):
     def _key_mask(self, seen: Tensor) -> Tensor:
         """Return which of a new frame's own keys and those of the past may be seen (B, keys)."""
         patches = self.config.frame_patches
-        own = seen.new_ones(len(seen), 1 + patches)
+        own = seen.new_ones(seen.shape[0], 1 + patches)
         dense = seen[:, : self.memory.dense - 1, None].expand(-1, -1, patches).flatten(1)
         return torch.cat([own, dense, seen], 1)
 
@@ -190,7 +192,7 @@ class CausalXEncoder(XEncoder):
         first = torch.where(begins, number, 0).cummax(1).values
         back = torch.arange(self.config.tubelet - 1, -1, -1, device=clip.device)
         wanted = (number[:, None] - back).maximum(first[..., None])
-        stream = torch.arange(len(clip), device=clip.device)[:, None, None]
+        stream = torch.arange(clip.shape[0], device=clip.device)[:, None, None]
         return clip[stream, wanted]
 
     def _token_mask(self, seen: Tensor) -> Tensor:
@@ -207,7 +209,7 @@ class CausalXEncoder(XEncoder):
         wanted = number[:, None] - torch.arange(self.frames, device=seen.device)
         exists = wanted >= 0
         wanted = wanted.clamp(min=0)
-        there = seen.gather(2, wanted.expand(len(seen), -1, -1)) & exists
+        there = seen.gather(2, wanted.expand(seen.shape[0], -1, -1)) & exists
         pooled = self._pooled(summaries[:, wanted].flatten(0, 1), there.flatten(0, 1))
         return pooled.unflatten(0, summaries.shape[:2])
 
@@ -221,4 +223,4 @@ class CausalXEncoder(XEncoder):
 
 
 def _with_itself(seen: Tensor) -> Tensor:
-    return torch.cat([seen.new_ones(len(seen), 1), seen], 1)
+    return torch.cat([seen.new_ones(seen.shape[0], 1), seen], 1)

@@ -182,6 +182,8 @@ class PredictorConfig:
             open-vljepa has none).
         joint: visual tokens look at the query as the query does at them (the paper). Without it
             they do not, and all queries about a clip share one pass of its visual tokens.
+        pool_query: a query is one token, the mean of its tokens, so that a further query costs
+            next to nothing.
         pool_visual: the answer is pooled over visual and query tokens, not only the latter.
         first_layer: layer of the language model that the first layer is initialised with.
     """
@@ -198,6 +200,7 @@ class PredictorConfig:
     query_projection: bool = False
     max_query_tokens: int = 512
     joint: bool = True
+    pool_query: bool = False
     pool_visual: bool = True
     first_layer: int = 8
 
@@ -368,6 +371,7 @@ def _with_newer_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """Add the fields that earlier releases did not write, with what these releases computed."""
     newer = {
         "x_encoder": {"memory": None},
+        "predictor": {"pool_query": False},
     }
     return {
         name: {**newer[name], **part} if name in newer and isinstance(part, Mapping) else part

@@ -128,7 +128,7 @@ def frame_rotary(turn: Tensor, cos: Tensor, sin: Tensor) -> Rotary:
         cos: of places in the frame (tokens, other pairs), see :func:`space_tables`.
         sin: of the same.
     """
-    batch, tokens = len(turn), len(cos)
+    batch, tokens = turn.shape[0], cos.shape[0]
     whole = [
         torch.cat([turn[:, n, None].expand(-1, tokens, -1), part.expand(batch, -1, -1)], -1)
         for n, part in enumerate((cos, sin))
