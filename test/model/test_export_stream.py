@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch", reason="the model is tested where torch is 
 pytest.importorskip("onnxscript", reason="the export needs onnxscript")
 pytest.importorskip("transformers", reason="the text towers are those of transformers")
 
+import onnx  # noqa: E402
+
 from support.tiny_model import (  # noqa: E402
     QUERIES,
     TINY_PAPER,
@@ -26,6 +28,7 @@ from support.tiny_model import (  # noqa: E402
 from vljepa_ros.model.config import MemoryConfig  # noqa: E402
 from vljepa_ros.model.export.contents import EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
+from vljepa_ros.model.export.precision import inputs_of_graphs  # noqa: E402
 from vljepa_ros.model.normalise import normalised  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame  # noqa: E402
@@ -69,7 +72,11 @@ class Exported:
         return self.torch.predictor(tokens, *self._asked).numpy()
 
 
-@pytest.fixture(scope="module", params=[TINY_STREAM, STREAM_OF_PIXELS], ids=["trunk", "pixels"])
+@pytest.fixture(
+    scope="module",
+    params=[TINY_STREAM, pytest.param(STREAM_OF_PIXELS, marks=pytest.mark.slow)],
+    ids=["trunk", "pixels"],
+)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return Exported(request.param, tmp_path_factory.mktemp("stream"))
 
@@ -194,12 +201,30 @@ def test_features_of_a_stream_are_those_of_its_clip(exported: Exported) -> None:
 
 
 def test_without_a_query_a_stream_is_followed_all_the_same(exported: Exported) -> None:
-    frames = film(exported, regular(5))
-    embedder = ClipEmbedder(exported.runtime, [])
-    for frame in frames[:4]:
-        assert embedder.add({"": frame})[""].vectors == {}
-    embedder.use_queries(["*"])
-    same([embedder.add({"": frames[4]})[""]], exported.every_frame(frames)[4:])
+    frames, runtime = film(exported, regular(5)), exported.runtime
+    memories = [runtime.empty_memory()]
+    for frame in frames:
+        before = memories
+        image = runtime.encode_frame(frame.image)
+        clips, memories = runtime.see_frames([image], [frame.stamp_ns], before, [])
+        assert clips.embeddings.size == 0
+    clips, _ = runtime.see_frames([image], [frame.stamp_ns], before, list(QUERIES.values()))
+    np.testing.assert_allclose(clips.embeddings[0], exported.every_frame(frames)[-1], atol=1e-5)
+
+
+def test_every_frame_that_the_encoder_sees_tells_the_ranges_of_its_values(
+    exported: Exported,
+) -> None:
+    (clip,) = clips = random_clips(exported.config, 1)
+    fed = list(inputs_of_graphs(exported.runtime, clips))
+    feeds = [feed for graph, feed in fed if graph == "x_encoder"]
+    assert [int(feed["seen"].sum()) for feed in feeds] == list(range(len(clip)))
+    visual = next(feed["visual_tokens"] for graph, feed in fed if graph == "predictor")
+    frames = torch.from_numpy(np.stack([exported.runtime.encode_frame(each) for each in clip]))
+    frames = normalised(frames) if exported.bundle.pixels else frames
+    with torch.no_grad():
+        true = exported.torch.x_encoder(frames[None])
+    np.testing.assert_allclose(visual, true, atol=1e-4)
 
 
 def test_the_manifest_says_what_is_kept(exported: Exported) -> None:
@@ -211,3 +236,17 @@ def test_the_manifest_says_what_is_kept(exported: Exported) -> None:
     assert memory.state["summaries"] == (frames - 1, x.width)
     assert memory.state["frames"] == (x.tubelet - 1, x.channels, x.grid, x.grid)
     assert exported.bundle.parity["x_encoder"] < 1e-5
+
+
+def test_the_graph_is_plain(exported: Exported) -> None:
+    """Nothing that TensorRT refuses, and positions come from outside."""
+    model = onnx.load(exported.bundle.root / "x_encoder.onnx")
+    onnx.checker.check_model(model)
+    operators = {node.op_type for node in model.graph.node}
+    unwanted = {"Sin", "Cos", "Range", "If", "Loop", "ScatterND", "ConstantOfShape", "NonZero"}
+    assert not operators & unwanted
+    sizes = {
+        value.name: value.type.tensor_type.shape.dim[1:]
+        for value in [*model.graph.input, *model.graph.output]
+    }
+    assert all(size.dim_value > 0 for shape in sizes.values() for size in shape)

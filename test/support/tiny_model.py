@@ -86,11 +86,13 @@ TINY_DEFAULT = replace(
     ),
 )
 
-# The same with a block-causal encoder: its memory is 8 frames, 2 of them with all their tokens.
+# The same with a block-causal encoder, whose memory is 8 frames, 2 of them with all their tokens,
+# and queries of one token.
 TINY_STREAM = replace(
     TINY_DEFAULT,
     name="tiny-stream",
     x_encoder=replace(TINY_DEFAULT.x_encoder, depth=2, memory=MemoryConfig(dense=2, summaries=4)),
+    predictor=replace(TINY_DEFAULT.predictor, pool_query=True),
 )
 
 

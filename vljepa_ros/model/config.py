@@ -369,7 +369,7 @@ class ModelConfig:
 
 def _with_newer_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """Add the fields that earlier releases did not write, with what these releases computed."""
-    newer = {
+    newer: dict[str, dict[str, Any]] = {
         "x_encoder": {"memory": None},
         "predictor": {"pool_query": False},
     }

@@ -95,7 +95,7 @@ class VLJepa:
         self.known_clips = known_clips
         self._text_encoder = text_encoder
         self._queries = queries
-        self._steps = None if bundle.memory is None else StreamSteps(bundle, backend)
+        self._steps = None if bundle.memory is None else StreamSteps(bundle, backend.follow)
 
     @classmethod
     def load(

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.backend import Backend, ClipOutputs, StreamOutputs
+from vljepa_ros.runtime.backend import ClipOutputs, StreamOutputs
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.scene_features import look_of
 from vljepa_ros.runtime.stream_memory import PAST, SEEN, TIME, StreamMemory
@@ -23,10 +23,10 @@ _NO_TOKENS, _NO_MASK = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool
 class StreamSteps:
     """Runs the graphs of a bundle with a memory. Memories are values, so any thread may run it."""
 
-    def __init__(self, bundle: Bundle, backend: Backend) -> None:
-        """Take the sizes of a bundle with a memory, and what runs it."""
+    def __init__(self, bundle: Bundle, follow: Callable[..., StreamOutputs]) -> None:
+        """Take the sizes of a bundle with a memory, and :meth:`.backend.Backend.follow`."""
         assert bundle.memory is not None, "only a memory makes a stream"
-        self._backend, self._memory = backend, bundle.memory
+        self._follow, self._memory = follow, bundle.memory
         self._frames, self._rate_hz = bundle.clip.frames, bundle.clip.rate_hz
         self._has_trunk = not bundle.pixels
 
@@ -48,7 +48,7 @@ class StreamSteps:
             query_mask: True on real tokens (Q, L).
         """
         inputs = self._inputs(memories, stamps_ns)
-        found = self._backend.follow(np.stack(frames), inputs, query_tokens, query_mask)
+        found = self._follow(np.stack(frames), inputs, query_tokens, query_mask)
         following = []
         for row, (frame, stamp, memory) in enumerate(
             zip(frames, stamps_ns, memories, strict=True)
@@ -60,8 +60,8 @@ class StreamSteps:
     def run_clips(
         self,
         clips: Sequence[Sequence[NDArray[Any]]],
-        query_tokens: NDArray[np.float32],
-        query_mask: NDArray[np.bool_],
+        query_tokens: NDArray[np.float32] = _NO_TOKENS,
+        query_mask: NDArray[np.bool_] = _NO_MASK,
     ) -> ClipOutputs:
         """See clips of equal length, each as a stream of its own, and ask about their last frame.
 
