@@ -29,6 +29,7 @@ from vljepa_ros.model.config import MemoryConfig  # noqa: E402
 from vljepa_ros.model.export.contents import EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.precision import inputs_of_graphs  # noqa: E402
+from vljepa_ros.model.from_bundle import agreement, model_from_bundle  # noqa: E402
 from vljepa_ros.model.normalise import normalised  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame  # noqa: E402
@@ -225,6 +226,15 @@ def test_every_frame_that_the_encoder_sees_tells_the_ranges_of_its_values(
     with torch.no_grad():
         true = exported.torch.x_encoder(frames[None])
     np.testing.assert_allclose(visual, true, atol=1e-4)
+
+
+def test_the_model_is_rebuilt_from_its_bundle(exported: Exported) -> None:
+    if exported.config.y_encoder.tower != "bert":
+        pytest.skip("only a bert tower is rebuilt from its graph")
+    model = model_from_bundle(exported.bundle)
+    found = agreement(model, exported.runtime)
+    assert min(found.clip, found.texts) > 0.9999
+    torch.testing.assert_close(model.x_encoder.state_dict(), exported.torch.x_encoder.state_dict())
 
 
 def test_the_manifest_says_what_is_kept(exported: Exported) -> None:
