@@ -178,7 +178,7 @@ def test_tokens_cannot_be_dropped_and_frames_have_one_size() -> None:
     model = encoder()
     with pytest.raises(ValueError, match="drops no tokens"):
         model(streams(1, 2), TokenMask(torch.zeros(1, 2, dtype=torch.int64), 8))
-    with pytest.raises(ValueError, match="the memory is one of"):
+    with pytest.raises(ValueError, match="instead of"):
         model(streams(1, 2, grid=6))
 
 

@@ -59,7 +59,7 @@ class CausalXEncoder(XEncoder):
         """Encode clips whose frames follow each other by one period.
 
         Raises:
-            ValueError: the clip is not made of whole patches, or tokens are to be dropped.
+            ValueError: the frames have another size, or tokens are to be dropped.
         """
         if token_mask is not None:
             raise ValueError("a block-causal X-Encoder drops no tokens: its memory needs them all")
@@ -73,7 +73,7 @@ class CausalXEncoder(XEncoder):
             times: of the frames (B, T), ascending, in periods; None is one after the other.
 
         Raises:
-            ValueError: the frames are not made of whole patches.
+            ValueError: the frames have another size.
         """
         self._check_frames(clip)
         count = clip.shape[1]
@@ -102,7 +102,7 @@ class CausalXEncoder(XEncoder):
             frame: the new frames (B, C, H, W).
             turn: cos and sin (B, 2, pairs) of their times.
             seen: which frames of the past are in the memory (B, M - 1), newest first.
-            past: what is kept of them; what is not seen may hold anything.
+            past: what is kept of them; what is not seen may hold any numbers.
 
         Returns:
             The visual tokens (B, N, width), and what is kept for the next frame.
@@ -216,10 +216,9 @@ class CausalXEncoder(XEncoder):
     def _check_frames(self, clip: Tensor) -> None:
         c = self.config
         if clip.shape[2:] != (c.channels, c.grid, c.grid):
-            raise ValueError(
-                f"frames (channels, rows, columns) of {tuple(clip.shape[2:])}, the memory is one "
-                f"of {(c.channels, c.grid, c.grid)}"
-            )
+            expected = (c.channels, c.grid, c.grid)
+            found = tuple(clip.shape[2:])
+            raise ValueError(f"frames (channels, rows, columns) of {found} instead of {expected}")
 
 
 def _with_itself(seen: Tensor) -> Tensor:

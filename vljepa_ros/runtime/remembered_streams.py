@@ -79,14 +79,9 @@ class RememberedStreams:
     def _see(
         self, newest: Mapping[str, _Newest], questions: Sequence[str]
     ) -> tuple[dict[str, SeenStream], dict[str, StreamMemory]]:
-        frames, before = (
-            [each.frame for each in newest.values()],
-            [n.before for n in newest.values()],
-        )
-        stamps = [frame.stamp_ns for frame in frames]
-        clips, after = self._model.see_frames(
-            [frame.features for frame in frames], stamps, before, questions
-        )
+        stamps, features = zip(*(each.frame for each in newest.values()), strict=True)
+        before = [each.before for each in newest.values()]
+        clips, after = self._model.see_frames(features, stamps, before, questions)
         seen = {
             camera: SeenStream(memory.oldest_ns, memory.stamps_ns[0], *each)
             for camera, memory, *each in zip(newest, after, *clips, strict=True)
