@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from support.colour_bundle import add_text_decoder, seal
+from support.colour_bundle import add_text_decoder, build_streaming_bundle, seal
 from vljepa_ros.commands.main import main
 from vljepa_ros.runtime.bundle import write_manifest
 from vljepa_ros.runtime.unfamiliarity import KnownClips
@@ -42,6 +42,15 @@ def test_a_text_decoder_is_verified_and_shown(bundle, capsys):
     assert "the text decoder runs; it says 0 of 8 phrases word for word" in said
     assert main(["inspect", str(bundle)]) == 0
     assert "decoders: phrases, sentences\n" in capsys.readouterr().out
+
+
+def test_a_memory_is_verified_and_shown(tmp_path, capsys):
+    bundle = build_streaming_bundle(tmp_path / "bundle")
+    assert main(["verify", str(bundle)]) == 0
+    assert "ok: all graphs run, and make of the bundle's own clip" in capsys.readouterr().out
+    assert main(["inspect", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "memory: of a clip, 0.0 MB for each camera; each frame is seen once\n" in said
 
 
 def test_what_a_bundle_knows_of_itself_is_verified_and_shown(bundle, capsys):

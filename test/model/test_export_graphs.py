@@ -131,6 +131,26 @@ def test_clips_in_one_run_are_what_they_are_one_by_one(
     assert not np.allclose(single[0], single[1], atol=1e-2), "clips must matter"
 
 
+@pytest.mark.parametrize("length", [1, 3, 6])
+@pytest.mark.parametrize("size", ["paper", "default"])
+def test_queries_need_no_padding(size: str, length: int, request: pytest.FixtureRequest) -> None:
+    model, folder = request.getfixturevalue(size)
+    c = model.config
+    visual = torch.randn(1, c.visual_tokens, c.x_encoder.width)
+    tokens = torch.zeros(1, c.predictor.max_query_tokens, c.predictor.query_width)
+    tokens[:, :length] = torch.randn(1, length, c.predictor.query_width)
+    mask = torch.arange(c.predictor.max_query_tokens)[None] < length
+    with torch.no_grad():
+        expected = model.predictor(visual, tokens[None], mask[None])
+    (found,) = run(
+        folder / "p.onnx",
+        visual_tokens=visual.numpy(),
+        query_tokens=tokens[:, :length].numpy(),
+        query_mask=mask[:, :length].numpy(),
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def random_features(config, count: int) -> np.ndarray:
     x = config.x_encoder
     return torch.randn(count, config.clip_frames, x.channels, x.grid, x.grid).numpy()

@@ -160,3 +160,26 @@ def test_visual_tokens_see_the_query_only_where_they_are_joint(asked):
             for q in (query, torch.randn_like(query))
         ]
         assert torch.equal(*tokens) is not joint
+
+
+@torch.no_grad()
+def test_a_pooled_query_is_the_mean_of_its_real_tokens(asked):
+    torch.manual_seed(5)
+    pooled = Predictor(with_predictor(joint=False, pool_visual=False, pool_query=True)).eval()
+    whole = Predictor(with_predictor(joint=False, pool_visual=False)).eval()
+    whole.load_state_dict(pooled.state_dict())
+    visual, query = asked
+    mask = torch.arange(5) < torch.tensor([5, 3, 1])[:, None]
+    means = [query[:, n, : (5, 3, 1)[n]].mean(1) for n in range(3)]
+    means = torch.stack(means, 1)[:, :, None]
+    found = pooled(visual, query, mask.expand(2, -1, -1))
+    torch.testing.assert_close(found, whole(visual, means, everything(means)))
+
+
+@torch.no_grad()
+def test_the_length_of_the_padding_does_not_matter(predictor, asked):
+    visual, query = asked
+    mask = torch.arange(5).expand(2, 3, -1) < 3
+    torch.testing.assert_close(
+        predictor(visual, query, mask), predictor(visual, query[:, :, :3], mask[:, :, :3])
+    )

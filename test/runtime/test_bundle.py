@@ -22,6 +22,7 @@ from vljepa_ros.runtime.bundle import (
     default_bundle_path,
     write_manifest,
 )
+from vljepa_ros.runtime.model import VLJepa
 
 FILES = (
     "frame_encoder.onnx",
@@ -232,6 +233,32 @@ def test_a_field_of_the_wrong_kind_is_named(
     error = refusal(bundle)
     assert error.file == bundle.resolve() / "manifest.json"
     assert ".".join(path) in error.cause
+
+
+@pytest.mark.parametrize(
+    ("memory", "cause"),
+    [
+        ({"pairs": 1}, "memory.state is missing"),
+        ({"pairs": 1, "state": {}}, "memory.state has 0 values"),
+        ({"pairs": 0, "state": {"summaries": [3, 3]}}, "memory.pairs must be"),
+        ({"pairs": 1, "state": {"summaries": [3, 0]}}, "memory.state.summaries must be"),
+        ({"pairs": 1, "state": {"summaries": [1 << 20, 1 << 20]}}, "values, at most"),
+    ],
+)
+def test_a_memory_that_cannot_be_is_refused(
+    bundle: Path, memory: dict[str, Any], cause: str
+) -> None:
+    edit_manifest(bundle, lambda manifest: manifest.update(memory=memory))
+    assert cause in refusal(bundle).cause
+
+
+def test_a_graph_that_keeps_something_else_than_the_manifest_says_is_refused(
+    bundle: Path,
+) -> None:
+    memory = {"pairs": 1, "state": {"summaries": [3, 3]}}
+    edit_manifest(bundle, lambda manifest: manifest.update(memory=memory))
+    with pytest.raises(BundleError, match="as x_encoder it must take .*past_summaries"):
+        VLJepa.load(bundle)
 
 
 def test_a_bundle_without_queries_is_refused(bundle: Path) -> None:

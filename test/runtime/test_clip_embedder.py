@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.colour_bundle import COLOURS, QUERIES, colour_frame
+from support.colour_bundle import COLOURS, QUERIES, build_streaming_bundle, colour_frame
 from support.gated_backend import Gate
 from vljepa_ros.runtime.backend import BackendError
-from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame, newest_of_each
+from vljepa_ros.runtime.clip_embedder import (
+    ClipEmbedder,
+    ClipEmbeddings,
+    Frame,
+    NoClipError,
+    newest_of_each,
+)
 from vljepa_ros.runtime.model import VLJepa
 
 PERIOD = 100_000_000  # ns, the colour bundle's
@@ -105,3 +111,90 @@ def test_the_newest_frame_of_each_camera_waits_and_keeps_its_restart() -> None:
     stamps = {name: one.stamp_ns // PERIOD for name, one in found.items()}
     assert stamps == {"a": 2, "b": 1, "c": 2}
     assert {name for name, one in found.items() if one.restart} == {"a"}
+
+
+@pytest.fixture(scope="module")
+def streaming_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_streaming_bundle(tmp_path_factory.mktemp("bundles") / "streaming")
+
+
+@pytest.fixture
+def streaming(gate: Gate, streaming_bundle: Path) -> Iterator[VLJepa]:
+    model = VLJepa.load(streaming_bundle)
+    gate.batches.clear()
+    yield model
+    model.close()
+
+
+def sees(model: VLJepa, found: ClipEmbeddings, *shown: str) -> bool:
+    """Whether an embedding is that of the newest two frames of a stream, or of its only one."""
+    frames = [colour_frame(each) for each in (shown[0], shown[0], shown[0], shown[-1])]
+    clip = [model.encode_frame(each) for each in frames]
+    true = model.embed(clip, [QUERIES["colour"]])[0]
+    return bool(np.allclose(found.vectors["colour"], true, atol=1e-6))
+
+
+def test_a_model_with_a_memory_answers_from_the_first_frame_on(streaming: VLJepa) -> None:
+    embedder = ClipEmbedder(streaming, ["colour"])
+    first = embedder.add({"": frame(0, "red")})[""]
+    second = embedder.add({"": frame(2, "green")})[""]
+    assert sees(streaming, first, "red")
+    assert sees(streaming, second, "red", "green")
+    assert (second.start_ns, second.end_ns) == (0, 2 * PERIOD)
+
+
+def test_only_frames_that_are_due_stay_in_the_memory(streaming: VLJepa) -> None:
+    """The memory has 5 Hz and the camera 10: of the frames 0 to 3 the first and third stay."""
+    embedder = ClipEmbedder(streaming, ["colour"])
+    for number, shown in enumerate(("white", "blue", "red", "blue")):
+        found = embedder.add({"": frame(number, shown)})[""]
+    assert sees(streaming, found, "red", "blue")
+    assert sees(streaming, embedder.add({"": frame(4, "green")})[""], "red", "green")
+
+
+@pytest.mark.parametrize("number", [-5, 1, 30])
+def test_a_memory_ends_where_time_jumps_back_or_leaves_a_gap(
+    streaming: VLJepa, number: int
+) -> None:
+    embedder = ClipEmbedder(streaming, ["colour"])
+    for stamp in (1, 3, 5):
+        embedder.add({"": frame(stamp, "red")})
+    found = embedder.add({"": frame(number, "green")})[""]
+    assert sees(streaming, found, "green")
+    assert found.start_ns == found.end_ns == number * PERIOD
+
+
+def test_a_frame_that_gives_no_numbers_is_not_remembered(streaming: VLJepa, gate: Gate) -> None:
+    embedder = ClipEmbedder(streaming, ["colour"], ["a", "b"])
+    embedder.add({"a": frame(0), "b": frame(0)})
+    gate.not_finite_clips = {0}
+    found = embedder.add({"a": frame(2, "blue"), "b": frame(2, "blue")})
+    assert {name: one.is_finite for name, one in found.items()} == {"a": False, "b": True}
+    gate.not_finite_clips = set()
+    found = embedder.add({"a": frame(4, "green"), "b": frame(4, "green")})
+    assert sees(streaming, found["a"], "red", "green")
+    assert sees(streaming, found["b"], "blue", "green")
+
+
+def test_a_question_about_a_stream_does_not_move_it_on(streaming: VLJepa) -> None:
+    embedder = ClipEmbedder(streaming, ["colour"])
+    with pytest.raises(NoClipError, match="no clip is complete"):
+        embedder.ask(QUERIES["colour"], ["red"])
+    embedder.add({"": frame(0, "white")})
+    seen = embedder.add({"": frame(2, "green")})[""]
+    for _ in range(3):
+        found = embedder.ask(QUERIES["colour"], ["red", "green"])
+        cosines = streaming.similarities(seen.vectors["colour"], ["red", "green"])
+        np.testing.assert_allclose(found.cosines, cosines, atol=1e-6)
+        assert found.end_ns == 2 * PERIOD
+    embedder.clear()
+    with pytest.raises(NoClipError):
+        embedder.ask(QUERIES["colour"], ["red"])
+
+
+def test_what_changed_is_told_beside_what_is_there(streaming: VLJepa) -> None:
+    """Features are the channels of the newest frame, and their change within 0.8 s."""
+    embedder = ClipEmbedder(streaming, ["colour"])
+    for number, shown in enumerate(("red", "red", "red", "green")):
+        found = embedder.add({"": frame(2 * number, shown)})[""]
+    np.testing.assert_allclose(found.features, [0, 1, 0, -1, 1, 0], atol=1e-6)

@@ -112,6 +112,14 @@ def build_bare_bundle(root: Path, *, table: bool = False) -> Path:
     return root
 
 
+def build_streaming_bundle(root: Path) -> Path:
+    """Write the same model with a memory of four frames, of which it sees the newest two."""
+    build_colour_bundle(root, clip_rate_hz=5.0)
+    (root / "x_encoder.onnx").write_bytes(_remembering_x_encoder(4).SerializeToString())
+    seal(root, memory={"pairs": 1, "state": {"summaries": [3, 3]}})
+    return root
+
+
 def sentence(word: str) -> str:
     """Return what the text decoder says for one of COLOURS or LEVELS; no phrase of the bank."""
     return f"it looks {word}, surely"
@@ -308,6 +316,28 @@ def _x_encoder(clip_frames: int, *, pixels: bool = False) -> onnx.ModelProto:
     if pixels:
         inputs = {"frames": (TensorProto.UINT8, ["B", clip_frames, SIZE, SIZE, 3])}
     return g.model(inputs, {"visual_tokens": ["B", 1, 3]})
+
+
+def _remembering_x_encoder(frames: int) -> onnx.ModelProto:
+    g = _GraphWriter()
+    zero, one, axis, end = (g.constant([v], np.int64) for v in (0, 1, 1, frames - 2))
+    rgb = g.add("Reshape", ["features", g.constant([-1, 1, 3], np.int64)])
+    weight = g.add("Cast", [g.add("Slice", ["seen", zero, one, axis])], to=TensorProto.FLOAT)
+    weight = g.add("Unsqueeze", [weight, g.constant([2], np.int64)])  # (B, 1, 1)
+    before = g.add("Mul", [g.add("Slice", ["past_summaries", zero, one, axis]), weight])
+    count = g.add("Add", [weight, g.constant(1.0)])
+    g.add("Div", [g.add("Add", [rgb, before]), count], "visual_tokens")
+    older = g.add("Slice", ["past_summaries", zero, end, axis])
+    g.add("Concat", [rgb, older], "next_summaries", axis=1)
+    return g.model(
+        {
+            "features": (TensorProto.FLOAT, ["B", 3, 1, 1]),
+            "time": (TensorProto.FLOAT, ["B", 2, 1]),
+            "seen": (TensorProto.BOOL, ["B", frames - 1]),
+            "past_summaries": (TensorProto.FLOAT, ["B", frames - 1, 3]),
+        },
+        {"visual_tokens": ["B", 1, 3], "next_summaries": ["B", frames - 1, 3]},
+    )
 
 
 def _predictor(queries: int | str = "Q") -> onnx.ModelProto:

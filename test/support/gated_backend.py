@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support.ros import DEADLINE_S
-from vljepa_ros.runtime.backend import BackendError, ClipOutputs
+from vljepa_ros.runtime.backend import BackendError, ClipOutputs, StreamOutputs
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_backend import OnnxBackend
 
@@ -69,10 +69,17 @@ class _GatedBackend(OnnxBackend):
 
     def embed(self, *arrays: Any) -> ClipOutputs:
         embedded = super().embed(*arrays)
-        embeddings = embedded.embeddings
+        self._spoil(embedded.embeddings)
+        return embedded
+
+    def follow(self, *arrays: Any) -> StreamOutputs:
+        followed = super().follow(*arrays)
+        self._spoil(followed.embeddings)
+        return followed
+
+    def _spoil(self, embeddings: NDArray[np.float32]) -> None:
         spoilt = range(len(embeddings)) if self._gate.not_finite else self._gate.not_finite_clips
         embeddings[[clip for clip in spoilt if clip < len(embeddings)]] = np.nan
-        return embedded
 
     def close(self) -> None:
         super().close()

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="the model is tested where torch is 
 pytest.importorskip("transformers", reason="the text towers are those of transformers")
 
 from vljepa_ros.model.config import (  # noqa: E402
+    MemoryConfig,
     ModelConfig,
     PredictorConfig,
     XEncoderConfig,
@@ -281,3 +282,10 @@ def test_a_model_without_a_frozen_trunk_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(TeachError, match="frozen image trunk"):
         fit(whole, lessons("a"), lessons(), Blocks(), tmp_path, lambda done: None, Event())
+
+
+def test_a_model_that_sees_streams_is_refused(tmp_path: Path) -> None:
+    memory = MemoryConfig(dense=1, summaries=CONFIG.clip_frames)
+    stream = VLJepaModel(replace(CONFIG, x_encoder=replace(CONFIG.x_encoder, memory=memory)))
+    with pytest.raises(TeachError, match="take a bundle without a memory"):
+        fit(stream, lessons("a"), lessons(), Blocks(), tmp_path, lambda done: None, Event())

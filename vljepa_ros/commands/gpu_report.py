@@ -230,11 +230,12 @@ class Cost:
 
     @classmethod
     def of(cls, bundle: Bundle, graph: str) -> Cost:
-        """Read the shapes of a graph; a free number of queries counts as one."""
+        """Read the shapes of a graph: one query of the most tokens, as engines take it."""
         import onnx
 
         file = bundle.root / bundle.graphs[graph]
         model = onnx.load(str(file), load_external_data=False)
+        _fix_length(model.graph, bundle.max_query_tokens)
         inferred = onnx.shape_inference.infer_shapes(model).graph
         shapes = {v.name: _shape(v) for v in [*inferred.value_info, *inferred.output]}
         shapes |= {v.name: _shape(v) for v in inferred.input}
@@ -244,6 +245,14 @@ class Cost:
         largest = max(np.prod(shape) for shape in shapes.values())
         count = sum(np.prod(shape) for shape in weights.values())
         return cls(flop / 1e9, 2 * float(count) / 1e6, 4 * float(largest) / 1e6)
+
+
+def _fix_length(graph: Any, tokens: int) -> None:
+    """Give a free number of query tokens its value, so that shapes are inferred with it."""
+    for value in graph.input:
+        dimensions = value.type.tensor_type.shape.dim
+        if value.name in ("query_tokens", "query_mask") and not dimensions[1].dim_value:
+            dimensions[1].dim_value = tokens
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ Weights are not read. Bundles are shown without torch.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def _bundle(path: Path) -> Iterator[str]:
             "dimension": bundle.dimension,
             "frame": f"{bundle.frame.height} x {bundle.frame.width} pixels",
             "clip": f"{bundle.clip.frames} frames at {bundle.clip.rate_hz:g} Hz",
+            "memory": _memory(bundle),
             "precision": _precision(bundle),
             "queries": ", ".join(bundle.queries),
             "decoders": ", ".join(available_decoders(bundle)),
@@ -57,6 +59,13 @@ def _bundle(path: Path) -> Iterator[str]:
     for name, entry in bundle.files.items():
         yield f"  {entry.bytes / 1e6:10.1f} MB  {name}"
     yield from _licences(bundle.licences)
+
+
+def _memory(bundle: Bundle) -> str:
+    if bundle.memory is None:
+        return "none, so whole clips are seen"
+    kept = sum(math.prod(shape) for shape in bundle.memory.state.values())
+    return f"of a clip, {4 * kept / 1e6:.1f} MB for each camera; each frame is seen once"
 
 
 def _known(bundle: Bundle) -> str:

@@ -61,6 +61,25 @@ def _one_of(config: object, name: str, allowed: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True)
+class MemoryConfig:
+    """What a block-causal X-Encoder keeps of the frames of a stream (docs/streaming.md).
+
+    Attributes:
+        dense: newest frames, the current one among them, that keep all their tokens. Older ones
+            keep one each, their summary.
+        summaries: tokens that the Predictor sees of the memory, each the mean of as many
+            neighbouring frames.
+    """
+
+    dense: int = 2
+    summaries: int = 8
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError if a value is no size."""
+        _sizes(self, "dense", "summaries", at_most=_MOST_FRAMES)
+
+
+@dataclass(frozen=True)
 class XEncoderConfig:
     """A vision transformer of the V-JEPA 2 family (arXiv 2506.09985, 2603.14482).
 
@@ -79,6 +98,8 @@ class XEncoderConfig:
         trunk: a frozen network that each frame passes first; "" is none.
         evidence: numbers that a linear map reads off the whole clip. They follow the visual
             tokens as one more token, which the Predictor adds to its answer; 0 is none.
+        memory: frames see their past only, and each is encoded once; None sees whole clips. Then
+            ``tubelet`` frames end with each frame, and evidence is read off these.
     """
 
     grid: int = 256
@@ -95,6 +116,7 @@ class XEncoderConfig:
     motion: bool = False
     trunk: str = ""
     evidence: int = 0
+    memory: MemoryConfig | None = None
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a value is no size or two of them do not fit."""
@@ -110,16 +132,27 @@ class XEncoderConfig:
             raise ConfigError(f"evidence {self.evidence} does not fit into width {self.width}")
         if self.head_width < 6 or self.head_width % 2:
             raise ConfigError(f"head width {self.head_width}: it must be even and at least 6")
+        if self.memory is not None and (self.rotary != "interleaved" or self.image_tokens):
+            raise ConfigError("memory needs rotary 'interleaved' and no image_tokens")
 
     @property
     def head_width(self) -> int:
         """Channels of one attention head."""
         return self.width // self.heads
 
+    @property
+    def frame_patches(self) -> int:
+        """Number of patches of one frame or tubelet."""
+        return (self.grid // self.patch) ** 2
+
     def tokens(self, frames: int) -> int:
-        """Return the number of visual tokens of a clip of ``frames`` frames."""
-        patches = max(1, frames // self.tubelet) * (self.grid // self.patch) ** 2
-        return patches + (self.evidence > 0)
+        """Return the number of visual tokens of a clip of ``frames`` frames.
+
+        With a memory these are the patches of its newest frame and the summaries.
+        """
+        if self.memory is not None:
+            return self.memory.summaries + self.frame_patches + (self.evidence > 0)
+        return max(1, frames // self.tubelet) * self.frame_patches + (self.evidence > 0)
 
 
 @dataclass(frozen=True)
@@ -149,6 +182,8 @@ class PredictorConfig:
             open-vljepa has none).
         joint: visual tokens look at the query as the query does at them (the paper). Without it
             they do not, and all queries about a clip share one pass of its visual tokens.
+        pool_query: a query is one token, the mean of its tokens, so that a further query costs
+            next to nothing.
         pool_visual: the answer is pooled over visual and query tokens, not only the latter.
         first_layer: layer of the language model that the first layer is initialised with.
     """
@@ -165,6 +200,7 @@ class PredictorConfig:
     query_projection: bool = False
     max_query_tokens: int = 512
     joint: bool = True
+    pool_query: bool = False
     pool_visual: bool = True
     first_layer: int = 8
 
@@ -234,7 +270,7 @@ class ModelConfig:
 
     Attributes:
         frame_pixels: height and width that a camera frame is brought to.
-        clip_frames: frames of a clip, ``clip_rate_hz`` their rate.
+        clip_frames: frames of a clip, or in the X-Encoder's memory; ``clip_rate_hz`` their rate.
         stream_rate_hz: rate of clips for which the model is meant.
         embedding: dimension of the shared embedding space.
         queries_from: where query tokens come from: ``table`` is a table of token embeddings
@@ -268,7 +304,9 @@ class ModelConfig:
         if states and self.predictor.query_width != self.y_encoder.width:
             raise ConfigError("query_width must be the width of the Y-Encoder's token states")
         x = self.x_encoder
-        if self.clip_frames > 1 and self.clip_frames % x.tubelet:
+        if x.memory is not None:
+            self._check_memory(x.memory)
+        elif self.clip_frames > 1 and self.clip_frames % x.tubelet:
             raise ConfigError(f"clip_frames {self.clip_frames} is no multiple of {x.tubelet}")
         if not x.trunk and x.grid != self.frame_pixels:
             raise ConfigError(f"frame_pixels {self.frame_pixels} is not grid {x.grid}")
@@ -280,6 +318,18 @@ class ModelConfig:
         values = self.clip_frames * x.channels * x.grid**2
         if values > _MOST_CLIP_VALUES:
             raise ConfigError(f"a clip has {values} values, at most {_MOST_CLIP_VALUES}")
+
+    def _check_memory(self, memory: MemoryConfig) -> None:
+        frames = self.clip_frames
+        if frames < 2 or frames % memory.summaries or memory.dense > frames:
+            raise ConfigError(
+                f"a memory of {frames} frames must have at least 2, a multiple of its "
+                f"{memory.summaries} summaries, and at least the {memory.dense} dense ones"
+            )
+        x = self.x_encoder
+        values = 2 * x.depth * x.width * (memory.dense * x.frame_patches + frames)
+        if values > _MOST_CLIP_VALUES:
+            raise ConfigError(f"a memory has {values} values, at most {_MOST_CLIP_VALUES}")
 
     @property
     def matrix_values(self) -> int:
@@ -312,6 +362,18 @@ class ModelConfig:
             ConfigError: a field is missing, unknown or not valid.
         """
         try:
-            return FieldReader(values).dataclass(ModelConfig, complete=True)
+            return FieldReader(_with_newer_fields(values)).dataclass(ModelConfig, complete=True)
         except FieldError as error:
             raise ConfigError(str(error)) from error
+
+
+def _with_newer_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the fields that earlier releases did not write, with what these releases computed."""
+    newer: dict[str, dict[str, Any]] = {
+        "x_encoder": {"memory": None},
+        "predictor": {"pool_query": False},
+    }
+    return {
+        name: {**newer[name], **part} if name in newer and isinstance(part, Mapping) else part
+        for name, part in values.items()
+    }

@@ -39,7 +39,11 @@ class Attention(nn.Module):
         return rotary.turn(q, self.head_width**-0.5), rotary.turn(k), v
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attend and join the heads: (B, L, width). ``mask`` (B, keys) is True on real keys."""
+        """Attend and join the heads: (B, L, width).
+
+        ``mask`` is True on the keys that may be seen: (B, keys), or (B, L, keys) if they differ
+        by query, which needs as many heads of keys as of queries.
+        """
         length = q.shape[2]
         q = q.reshape(q.shape[0], self.kv_heads, -1, self.head_width)
         attended = _attend(q, k, v, mask)
@@ -53,7 +57,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     Written out on the CPU: its fused backward with a mask is slower than these lines, and the
     exporter takes them as they stand. On a GPU the fused kernel saves the score matrix.
     """
-    allowed = None if mask is None else mask[:, None, None, :]
+    if mask is not None and mask.ndim == 2:
+        mask = mask[:, None]
+    allowed = None if mask is None else mask[:, None]
     if q.is_cuda:
         return scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), allowed, scale=1.0)
     scores = q @ k.transpose(-1, -2)
@@ -116,7 +122,7 @@ class Block(nn.Module):
     def mix(
         self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """Finish the block for tokens ``x`` whose queries are ``q``."""
+        """Finish the block for tokens ``x`` whose queries are ``q``; see :meth:`Attention.mix`."""
         x = x + self.attention.mix(q, k, v, mask)
         return x + self.mlp(self.norm2(x))
 

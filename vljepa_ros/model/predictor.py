@@ -80,16 +80,19 @@ class Predictor(nn.Module):
         if self.takes_evidence:
             visual, evidence = visual[:, :-1], visual[:, -1]
         clips = visual.shape[0]
-        query = self.query_in(query_tokens).expand(clips, -1, -1, -1)
-        mask = mask.expand(clips, -1, -1)
-        x, q = run(self.visual_in(visual), query, mask, seen, asked)
-        weight = mask.to(q.dtype)[..., None]
+        query, real = query_tokens, mask.expand(clips, -1, -1)
+        if self.config.pool_query:
+            query, real = _mean_token(query, mask), real[..., :1]
+            asked = asked.part(0, 1)
+        query = self.query_in(query).expand(clips, -1, -1, -1)
+        x, q = run(self.visual_in(visual), query, real, seen, asked)
+        weight = real.to(q.dtype)[..., None]
         total, count = (self.norm(q) * weight).sum(-2), weight.sum(-2)
         if self.config.pool_visual:
             total, count = total + self.norm(x).sum(-2), count + x.shape[-2]
         answer = self.out(total / count)
         if self.takes_evidence:
-            answer = self.evidence(answer, evidence, query_tokens, mask)
+            answer = self.evidence(answer, evidence, query_tokens, mask.expand(clips, -1, -1))
         return normalize(answer, dim=-1)
 
     def _joint(
@@ -123,6 +126,12 @@ class Predictor(nn.Module):
             if block is not self.blocks[-1]:  # nothing reads the visual tokens after the last
                 visual = block.mix(visual, *own)
         return visual, q.unflatten(0, (batch, queries))
+
+
+def _mean_token(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean (..., 1, width) of the real ones of tokens (..., L, width)."""
+    weight = mask.to(tokens.dtype)[..., None]
+    return (tokens * weight).sum(-2, keepdim=True) / weight.sum(-2, keepdim=True)
 
 
 def _joined(seen: Rotary, asked: Rotary, queries: int) -> Rotary:

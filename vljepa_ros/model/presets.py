@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig, YEncoderConfig
+from vljepa_ros.model.config import (
+    MemoryConfig,
+    ModelConfig,
+    PredictorConfig,
+    XEncoderConfig,
+    YEncoderConfig,
+)
 
 V_JEPA_2 = {
     "vitl": XEncoderConfig(),
@@ -31,6 +37,20 @@ V_JEPA_2_1 = {
 # query tokens are projected is drawn in Fig. 2 and not said; open-vljepa does not project them.
 PAPER = ModelConfig(
     name="vl-jepa",
+    predictor=PredictorConfig(query_projection=True),
+)
+
+# The paper's Predictor on a block-causal X-Encoder of LeVJEPA's layout (arXiv 2608.27395):
+# ViT-L/16 at 224 px, tubelets of one frame, 16 frames that keep all their tokens. A frame's
+# summary stands for its CLS token.
+STREAMING = ModelConfig(
+    name="vl-jepa-streaming",
+    frame_pixels=224,
+    clip_frames=16,
+    clip_rate_hz=4.0,
+    x_encoder=XEncoderConfig(
+        grid=224, tubelet=1, rotary="interleaved", memory=MemoryConfig(dense=16, summaries=16)
+    ),
     predictor=PredictorConfig(query_projection=True),
 )
 
@@ -96,4 +116,4 @@ DEFAULT = ModelConfig(
     ),
 )
 
-PRESETS = {config.name: config for config in (PAPER, SMALL_JETSON, DEFAULT)}
+PRESETS = {config.name: config for config in (PAPER, STREAMING, SMALL_JETSON, DEFAULT)}

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vljepa_ros.model.config import PredictorConfig, RotaryScaling, XEncoderConfig
-
-_V_JEPA_BASE = 10000.0
+from vljepa_ros.stream.time_turn import ROTARY_BASE, time_turn
 
 
 class Rotary(NamedTuple):
@@ -78,7 +77,7 @@ def axial_tables(
     t, y, x = np.meshgrid(np.arange(frames), np.arange(rows), np.arange(columns), indexing="ij")
     places = [t, _stretched(y, config, rows), _stretched(x, config, columns)]
     pairs = np.arange(group // 2)
-    omega = _V_JEPA_BASE ** (-pairs / (group / 2))
+    omega = ROTARY_BASE ** (-pairs / (group / 2))
     if config.rotary == "interleaved":
         first = second = omega
     else:  # channel c of a group turns with frequency c modulo half
@@ -93,6 +92,50 @@ def axial_tables(
     cos = np.concatenate([np.cos(one), np.cos(two)], 1)
     sin = np.concatenate([-np.sin(one), np.sin(two)], 1)
     return cos.astype(np.float32), sin.astype(np.float32)
+
+
+def time_tables(config: XEncoderConfig, times: Tensor) -> Tensor:
+    """Return cos and sin (..., 2, pairs) of frames at ``times`` (...), in periods of a clip."""
+    turns = time_turn(times.double().cpu().numpy(), time_pairs(config))
+    return torch.from_numpy(turns).to(times.device)
+
+
+def time_pairs(config: XEncoderConfig) -> int:
+    """Return how many pairs of channels of a head turn with time."""
+    return _group(config.head_width) // 2
+
+
+def space_tables(config: XEncoderConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return cos and sin (1 + patches, pairs) of the pairs that do not turn with time.
+
+    The first row is that of a token without a place in the frame.
+    """
+    side = config.grid // config.patch
+    cos, sin = axial_tables(config, 1, side, side)
+    first, half = time_pairs(config), config.head_width // 2
+    still = np.zeros((1, half - first), np.float32)
+    return (
+        np.concatenate([still + 1, cos[:, first:half]]),
+        np.concatenate([still, sin[:, half + first :]]),
+    )
+
+
+def frame_rotary(turn: Tensor, cos: Tensor, sin: Tensor) -> Rotary:
+    """Return the tables (B, 1, tokens, head width) of frames at their times, for every head.
+
+    Args:
+        turn: of the times (B, 2, pairs), see :func:`time_tables`.
+        cos: of places in the frame (tokens, other pairs), see :func:`space_tables`.
+        sin: of the same.
+    """
+    batch, tokens = turn.shape[0], cos.shape[0]
+    whole = [
+        torch.cat([turn[:, n, None].expand(-1, tokens, -1), part.expand(batch, -1, -1)], -1)
+        for n, part in enumerate((cos, sin))
+    ]
+    return Rotary(
+        torch.cat([whole[0]] * 2, -1)[:, None], torch.cat([-whole[1], whole[1]], -1)[:, None]
+    )
 
 
 @lru_cache(maxsize=16)

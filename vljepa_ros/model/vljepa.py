@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vljepa_ros.model.causal_x_encoder import CausalXEncoder
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.predictor import Predictor
 from vljepa_ros.model.x_encoder import TokenMask, XEncoder
@@ -36,7 +37,8 @@ class VLJepaModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.x_encoder = XEncoder(config.x_encoder, config.clip_frames)
+        encoder = XEncoder if config.x_encoder.memory is None else CausalXEncoder
+        self.x_encoder = encoder(config.x_encoder, config.clip_frames)
         self.predictor = Predictor(config)
         self.y_encoder = YEncoder(config.y_encoder, config.embedding)
         if config.queries_from == "table":
@@ -50,6 +52,7 @@ class VLJepaModel(nn.Module):
         queries: Tokens,
         texts: Tokens | Tensor,
         token_mask: TokenMask | None = None,
+        times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Do what training needs, in one call, as DistributedDataParallel wants it.
 
@@ -58,11 +61,15 @@ class VLJepaModel(nn.Module):
             queries: tokens of Q queries about each clip, (B, Q, L) or (B, Q, L, width).
             texts: candidate answers: token numbers (C, L), or cached sentences (C, width).
             token_mask: the visual tokens that are used, if some are dropped; None uses all.
+            times: of the frames of streams (B, T), in periods, if the X-Encoder has a memory.
+                Every frame is then asked as a clip of its own: there are B * T of them.
 
         Returns:
             Unit embeddings of the predictions (B, Q, embedding) and of the candidates
             (C, embedding), and the inverse temperature.
         """
+        if times is not None:
+            visual = self.x_encoder.every_frame(visual, times).flatten(0, 1)
         tokens = self.x_encoder(visual, token_mask) if visual.ndim == 5 else visual
         predicted = self.predictor(tokens, self.query_tokens(queries), queries.mask, token_mask)
         if isinstance(texts, Tokens):

@@ -164,7 +164,10 @@ class LiveView(ManagedNode):
             Segment, of("describer", "segment"), take(self._on_segment), qos.reliable(100)
         )
         self._listen(
-            Candidates, of("describer", "candidates"), take(self._on_candidates), qos.reliable(_TICK)
+            Candidates,
+            of("describer", "candidates"),
+            take(self._on_candidates),
+            qos.reliable(_TICK),
         )
 
     def _listen(self, kind: type, topic: str, callback: Any, profile: Any) -> Listener:

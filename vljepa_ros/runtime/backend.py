@@ -3,8 +3,9 @@
 
 The calls are split at the cache. A frame passes :meth:`Backend.encode_frames` once, whatever the
 number of clips that it is part of; a clip passes the X-Encoder in :meth:`Backend.embed` once,
-whatever the number of queries. A model without a trunk looks at the pixels of all frames of a clip
-at once: there is nothing to do for one frame, and the clip is made of frames.
+whatever the number of queries. If the model has a memory there are no clips: a frame of a stream
+passes the X-Encoder in :meth:`Backend.follow`. A model without a trunk looks at the pixels of all
+frames of a clip at once: there is nothing to do for one frame, and the clip is made of frames.
 
 Frames and clips of several cameras go through the model together, one beside the other: none
 sees another.
@@ -12,6 +13,7 @@ sees another.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +50,20 @@ class ClipOutputs(NamedTuple):
     visual: NDArray[np.float32] | None
 
 
+class StreamOutputs(NamedTuple):
+    """What a model with a memory makes of one frame of each stream.
+
+    Attributes:
+        embeddings: as in :class:`ClipOutputs`; without a query (B, 0, 0).
+        visual: as in :class:`ClipOutputs`.
+        state: what is kept for the next frame (B, ...), by name.
+    """
+
+    embeddings: NDArray[np.float32]
+    visual: NDArray[np.float32] | None
+    state: Mapping[str, NDArray[np.float32]]
+
+
 class Backend(Protocol):
     """Runs the visual graphs of a bundle. Every method may be called from several threads."""
 
@@ -77,6 +93,23 @@ class Backend(Protocol):
         Args:
             clips: results of :meth:`encode_frames` (B, T, ...), oldest frame first.
             query_tokens: (Q, L, E), zero padded.
+            query_mask: (Q, L), True on real tokens.
+        """
+
+    def follow(
+        self,
+        frames: NDArray[Any],
+        inputs: Mapping[str, NDArray[Any]],
+        query_tokens: NDArray[np.float32],
+        query_mask: NDArray[np.bool_],
+    ) -> StreamOutputs:
+        """Turn one frame of each stream into one unit embedding per stream and query.
+
+        Args:
+            frames: results of :meth:`encode_frames` (B, ...).
+            inputs: what the X-Encoder takes beside them (B, ...), by name
+                (:mod:`.stream_memory`).
+            query_tokens: (Q, L, E), zero padded; Q may be 0.
             query_mask: (Q, L), True on real tokens.
         """
 

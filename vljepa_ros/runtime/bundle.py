@@ -18,6 +18,7 @@ installs links; what they lead to must still have the manifest's checksum.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -53,10 +54,12 @@ LARGEST = {
     "frames": 1 << 10,
     "max_query_tokens": 1 << 13,
     "max_text_tokens": 1 << 13,
+    "pairs": 1 << 10,
 }
 """Sizes in a manifest, at most: memory is taken for them before any graph could contradict."""
 
 _MOST_PIXELS = 1 << 27  # of all frames of a clip together
+_MOST_STATE_VALUES = 1 << 29  # that are kept of one stream
 MANIFEST_BYTES = 1 << 24
 """No manifest is larger."""
 
@@ -84,6 +87,19 @@ class ClipShape:
 
     frames: int
     rate_hz: float
+
+
+@dataclass(frozen=True)
+class MemoryShape:
+    """What the X-Encoder keeps of a stream (:mod:`.stream_memory`).
+
+    Attributes:
+        pairs: of channels that turn with time.
+        state: shape of each array for one stream, by name.
+    """
+
+    pairs: int
+    state: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -130,7 +146,9 @@ class Bundle:
         dimension: of an embedding.
         logit_scale: factor on cosines before a softmax.
         frame: size of the images that the model takes.
-        clip: number of frames and their rate.
+        clip: number of frames and their rate; with a memory, of the frames in it.
+        memory: what the X-Encoder keeps of a stream, whose frames it sees one by one; None if it
+            sees whole clips.
         stream_rate_hz: rate of clips for which the model is meant.
         queries: question by name.
         graphs: file by name of a graph. Without ``frame_encoder`` the X-Encoder takes frames as
@@ -162,6 +180,7 @@ class Bundle:
     logit_scale: float
     frame: FrameSize
     clip: ClipShape
+    memory: MemoryShape | None
     stream_rate_hz: float
     queries: Mapping[str, str]
     graphs: Mapping[str, str]
@@ -358,6 +377,7 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         logit_scale=reader.positive("logit_scale"),
         frame=FrameSize(_size(frame, "height"), _size(frame, "width")),
         clip=ClipShape(_size(clip, "frames"), clip.positive("rate_hz")),
+        memory=_memory(reader),
         stream_rate_hz=reader.positive("stream_rate_hz"),
         queries=reader.texts("queries"),
         graphs=graphs,
@@ -388,6 +408,18 @@ def _size(reader: FieldReader, key: str) -> int:
     if size > LARGEST[key]:
         raise FieldError(f"{reader.name(key)} {size} is above {LARGEST[key]}")
     return size
+
+
+def _memory(reader: FieldReader) -> MemoryShape | None:
+    if "memory" not in reader.names():
+        return None
+    section = reader.section("memory")
+    sizes = section.section("state")
+    state = {name: tuple(sizes.whole_list(name)) for name in sizes.names()}
+    values = sum(math.prod(shape) for shape in state.values())
+    if not state or values > _MOST_STATE_VALUES:
+        raise FieldError(f"memory.state has {values} values, at most {_MOST_STATE_VALUES}")
+    return MemoryShape(_size(section, "pairs"), state)
 
 
 def _optional_file(reader: FieldReader, key: str) -> str | None:

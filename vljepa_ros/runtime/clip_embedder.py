@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """From frames to embeddings of the newest clips of each camera.
 
-Every frame passes the frame encoder once; its features wait in the window of its camera for the
-clips that they are part of. What several cameras saw at the same time goes through the model in
-one run. The name of a single camera may be empty.
+Every frame passes the frame encoder once; its features go into the stream of its camera, which is
+a window (:mod:`.windowed_streams`) or a memory (:mod:`.remembered_streams`), as the model has it.
+What several cameras saw at the same time goes through the model in one run. The name of a single
+camera may be empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.queries import parse_queries
-from vljepa_ros.stream.clip_window import Clip, ClipWindow
+from vljepa_ros.runtime.remembered_streams import RememberedStreams
+from vljepa_ros.runtime.windowed_streams import CameraStreams, StampedFeatures, WindowedStreams
 from vljepa_ros.stream.image_faults import ImageFault
 
 ONE_CAMERA = ("",)
@@ -119,10 +120,9 @@ class ClipEmbedder:
         Raises:
             ValueError: a query cannot be used.
         """
-        self._model = model
-        shape = model.bundle.clip
-        self._windows = {name: ClipWindow(shape.frames, shape.rate_hz) for name in cameras}
-        self._clips: dict[str, Clip] = {}
+        self._model, self._cameras = model, tuple(cameras)
+        streams = WindowedStreams if model.bundle.memory is None else RememberedStreams
+        self._streams: CameraStreams = streams(model, cameras)
         self.use_queries(queries)
 
     @property
@@ -153,26 +153,23 @@ class ClipEmbedder:
         """
         for camera, frame in frames.items():
             if frame.restart:
-                self._windows[camera].clear()
+                self._streams.clear(camera)
         features = self._model.encode_frames([frame.image for frame in frames.values()])
-        for (camera, frame), seen in zip(frames.items(), features, strict=True):
-            self._push(camera, frame.stamp_ns, seen)
-        clips = {camera: self._clips[camera] for camera in frames if camera in self._clips}
-        if not clips:
-            return {}
+        stamped = {
+            camera: StampedFeatures(frame.stamp_ns, of_frame)
+            for (camera, frame), of_frame in zip(frames.items(), features, strict=True)
+        }
         queries = self._queries
-        found = self._model.see_clips(
-            [clip.frames for clip in clips.values()], list(queries.values())
-        )
+        found = self._streams.add(stamped, list(queries.values()))
         return {
             camera: ClipEmbeddings(
-                clip.start_ns,
-                clip.end_ns,
-                dict(zip(queries, vectors, strict=True)),
-                self._model.unfamiliarity(seen),
-                seen,
+                seen.start_ns,
+                seen.end_ns,
+                dict(zip(queries, seen.vectors, strict=True)),
+                self._model.unfamiliarity(seen.features),
+                seen.features,
             )
-            for (camera, clip), vectors, seen in zip(clips.items(), *found, strict=True)
+            for camera, seen in found.items()
         }
 
     def ask(self, question: str, answers: Sequence[str], camera: str = "") -> ClipAnswer:
@@ -185,29 +182,18 @@ class ClipEmbedder:
             ValueError: the question or an answer is empty, or there is no answer.
             BackendError: the model failed.
         """
-        if not camera and len(self._windows) == 1:
-            (camera,) = self._windows
-        if camera not in self._windows:
-            known = ", ".join(filter(None, self._windows)) or "a single one, which has no name"
+        if not camera and len(self._cameras) == 1:
+            (camera,) = self._cameras
+        if camera not in self._cameras:
+            known = ", ".join(filter(None, self._cameras)) or "a single one, which has no name"
             raise NoClipError(f"no camera {camera!r}; there is {known}")
-        clip = self._clips.get(camera)
-        if clip is None:
+        seen = self._streams.ask(camera, question)
+        if seen is None:
             raise NoClipError("no clip is complete yet: are images coming?")
-        (vector,) = self._model.embed(clip.frames, [question])
-        cosines = self._model.similarities(vector, answers)
-        return ClipAnswer(clip.end_ns, self._model.scores(cosines), cosines)
+        cosines = self._model.similarities(seen.vectors[0], answers)
+        return ClipAnswer(seen.end_ns, self._model.scores(cosines), cosines)
 
     def clear(self) -> None:
         """Forget the streams."""
-        for window in self._windows.values():
-            window.clear()
-        self._clips.clear()
-
-    def _push(self, camera: str, stamp_ns: int, seen: NDArray[Any]) -> None:
-        window = self._windows[camera]
-        window.push(stamp_ns, seen)
-        clip = window.clip()
-        if clip is None:
-            self._clips.pop(camera, None)
-        else:
-            self._clips[camera] = clip
+        for camera in self._cameras:
+            self._streams.clear(camera)

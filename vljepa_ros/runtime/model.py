@@ -34,7 +34,9 @@ from vljepa_ros.runtime.memory import return_freed_memory
 from vljepa_ros.runtime.phrases import Phrase, PhraseBank
 from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.reference import SAME_TEXT, DisagreementError, Reference
-from vljepa_ros.runtime.scene_features import appearance, trunk_features
+from vljepa_ros.runtime.scene_features import appearance, look_and_change, trunk_features
+from vljepa_ros.runtime.stream_memory import StreamMemory
+from vljepa_ros.runtime.stream_steps import StreamSteps
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
@@ -54,6 +56,18 @@ class SeenClips(NamedTuple):
 
     embeddings: NDArray[np.float32]
     features: NDArray[np.float32]
+
+
+class SeenFrames(NamedTuple):
+    """What a model with a memory makes of a frame of each stream.
+
+    Attributes:
+        clips: as of clips that end with these frames.
+        memories: of the streams, with these frames.
+    """
+
+    clips: SeenClips
+    memories: list[StreamMemory]
 
 
 class VLJepa:
@@ -81,6 +95,7 @@ class VLJepa:
         self.known_clips = known_clips
         self._text_encoder = text_encoder
         self._queries = queries
+        self._steps = None if bundle.memory is None else StreamSteps(bundle, backend.follow)
 
     @classmethod
     def load(
@@ -190,7 +205,7 @@ class VLJepa:
         """Do what :meth:`embed_clips` does, and return the features of the clips as well.
 
         Without a query a model without a trunk does not look at the clips, so there its features
-        are not a number.
+        are not a number. A model with a memory sees each clip as a stream of its own.
         """
         self._check_lengths(clips)
         if not query_texts:
@@ -199,20 +214,65 @@ class VLJepa:
         found = self._embed(clips, query_texts)
         return SeenClips(found.embeddings, self._features(clips, found.visual))
 
+    def see_frames(
+        self,
+        frames: Sequence[NDArray[Any]],
+        stamps_ns: Sequence[int],
+        memories: Sequence[StreamMemory],
+        query_texts: Sequence[str],
+    ) -> SeenFrames:
+        """Embed a new frame of each stream, and what is kept of the frames before it.
+
+        This is for bundles with a memory.
+
+        Args:
+            frames: results of :meth:`encode_frames`, one of each stream, at least one.
+            stamps_ns: of the frames, each later than what its memory holds.
+            memories: of the streams.
+            query_texts: the questions; there may be none.
+
+        Returns:
+            Embeddings and features as of :meth:`see_clips`, and the new memories.
+
+        Raises:
+            TextError: a query is empty, or the bundle has no tokens for it.
+            BackendError: the model is closed, failed, or gave finite values for no stream.
+        """
+        assert self._steps is not None, "a bundle without a memory has no streams"
+        found, following = self._steps.run(frames, stamps_ns, memories, *self._asked(query_texts))
+        if query_texts:
+            self._check_finite(found.embeddings)
+        features = found.visual
+        if features is None:
+            features = np.stack([look_and_change(*memory.newest_looks()) for memory in following])
+        return SeenFrames(SeenClips(found.embeddings, features), following)
+
+    def empty_memory(self) -> StreamMemory:
+        """Return what a stream begins with, if the bundle has a memory."""
+        assert self.bundle.memory is not None, "a bundle without a memory has no streams"
+        return StreamMemory.empty(self.bundle.memory)
+
     def _embed(
         self, clips: Sequence[Sequence[NDArray[Any]]], query_texts: Sequence[str]
     ) -> ClipOutputs:
-        length = self.bundle.clip.frames
-        queries = [self.encode_query(text) for text in query_texts]
-        frames = np.stack([frame for clip in clips for frame in clip])
-        found = self.backend.embed(
-            frames.reshape(len(clips), length, *frames.shape[1:]),
-            np.stack([query.tokens for query in queries]),
-            np.stack([query.mask for query in queries]),
-        )
-        if not np.isfinite(found.embeddings).all(axis=(1, 2)).any():
-            raise BackendError(f"{self.backend.name} gave an embedding that is not finite")
+        asked = self._asked(query_texts)
+        if self._steps is not None:
+            found = self._steps.run_clips(clips, *asked)
+        else:
+            found = self.backend.embed(np.stack([np.stack(clip) for clip in clips]), *asked)
+        self._check_finite(found.embeddings)
         return found
+
+    def _asked(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the tokens (Q, L, E) of queries, and their mask."""
+        queries = [self.encode_query(text) for text in texts]
+        if not queries:
+            return np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+        return np.stack([q.tokens for q in queries]), np.stack([q.mask for q in queries])
+
+    def _check_finite(self, embeddings: NDArray[np.float32]) -> None:
+        if not np.isfinite(embeddings).all(axis=(1, 2)).any():
+            raise BackendError(f"{self.backend.name} gave an embedding that is not finite")
 
     def _features(
         self, clips: Sequence[Sequence[NDArray[Any]]], visual: NDArray[np.float32] | None

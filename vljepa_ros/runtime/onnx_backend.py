@@ -7,12 +7,13 @@ clips are computed once and shared by all queries of the call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.backend import ClipOutputs
+from vljepa_ros.runtime.backend import ClipOutputs, StreamOutputs
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 
@@ -33,9 +34,12 @@ class OnnxBackend:
             None if bundle.pixels else OnnxGraph(bundle, "frame_encoder", threads)
         )
         self._clip = "frames" if bundle.pixels else "features"
+        self._state = () if bundle.memory is None else tuple(bundle.memory.state)
         self._x_encoder = OnnxGraph(bundle, "x_encoder", threads)
         self._predictor = OnnxGraph(bundle, "predictor", threads)
-        self._one_by_one = self._predictor.sizes("query_mask")[:1] == [1]
+        sizes = self._predictor.sizes("query_mask")
+        self._one_by_one = sizes[:1] == [1]
+        self._any_length = any(isinstance(size, str) for size in sizes[1:])
 
     def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         """Turn RGB frames (B, H, W, 3) of the bundle's size into what clips are made of."""
@@ -51,8 +55,22 @@ class OnnxBackend:
     ) -> ClipOutputs:
         """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension)."""
         (visual,) = self._x_encoder.run({self._clip: clips})
-        pooled = visual.mean(axis=1) if self._frame_encoder is None else None
-        return ClipOutputs(self._ask(visual, query_tokens, query_mask), pooled)
+        return ClipOutputs(self._ask(visual, query_tokens, query_mask), self._pooled(visual))
+
+    def follow(
+        self,
+        frames: NDArray[Any],
+        inputs: Mapping[str, NDArray[Any]],
+        query_tokens: NDArray[np.float32],
+        query_mask: NDArray[np.bool_],
+    ) -> StreamOutputs:
+        """Turn one frame of each stream (B, ...) into embeddings (B, Q, dimension)."""
+        visual, *state = self._x_encoder.run({self._clip: frames, **inputs})
+        return StreamOutputs(
+            self._ask(visual, query_tokens, query_mask),
+            self._pooled(visual),
+            dict(zip(self._state, state, strict=True)),
+        )
 
     def close(self) -> None:
         """Release the graphs. Later calls raise :class:`~.backend.BackendError`."""
@@ -60,9 +78,14 @@ class OnnxBackend:
             if graph is not None:
                 graph.close()
 
+    def _pooled(self, visual: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        return visual.mean(axis=1) if self._frame_encoder is None else None
+
     def _ask(
         self, visual: NDArray[np.float32], tokens: NDArray[np.float32], mask: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
+        if not len(tokens):
+            return np.empty((len(visual), 0, 0), np.float32)
         if not self._one_by_one:
             return self._predict(visual, tokens, mask)
         # Visual tokens look at the query, so every query is a pass of its own, for all clips.
@@ -72,5 +95,8 @@ class OnnxBackend:
     def _predict(
         self, visual: NDArray[np.float32], tokens: NDArray[np.float32], mask: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
+        if self._any_length:  # padding that no query of this run needs
+            longest = max(1, int(mask.sum(axis=1).max()))
+            tokens, mask = tokens[:, :longest], mask[:, :longest]
         feed = {"visual_tokens": visual, "query_tokens": tokens, "query_mask": mask}
         return self._predictor.run(feed)[0]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.bundle import EXTERNAL, Bundle, BundleError
+from vljepa_ros.runtime.stream_memory import NEXT, PAST, SEEN, TIME
 
 _ERRORS_ONLY = 3
 _INPUTS = {
@@ -131,12 +132,18 @@ def graph_path(bundle: Bundle, graph: str) -> Path:
 
 
 def _expected_inputs(bundle: Bundle, graph: str) -> dict[str, str]:
-    if graph == "x_encoder":
-        return _FRAMES if bundle.pixels else _FEATURES
-    return _INPUTS[graph]
+    if graph != "x_encoder":
+        return _INPUTS[graph]
+    seen = _FRAMES if bundle.pixels else _FEATURES
+    if bundle.memory is None:
+        return seen
+    state = {PAST + name: "tensor(float)" for name in bundle.memory.state}
+    return {**seen, TIME: "tensor(float)", SEEN: "tensor(bool)", **state}
 
 
 def _expected_outputs(bundle: Bundle, graph: str) -> tuple[str, ...]:
+    if graph == "x_encoder" and bundle.memory is not None:
+        return (*_OUTPUTS[graph], *(NEXT + name for name in bundle.memory.state))
     gives_queries = graph == "y_encoder" and bundle.query_tokens is None
     return (*_OUTPUTS[graph], "token_states") if gives_queries else _OUTPUTS[graph]
 

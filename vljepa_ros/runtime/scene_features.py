@@ -36,8 +36,16 @@ def trunk_features(frames: Sequence[NDArray[Any]], rate_hz: float) -> NDArray[np
         rate_hz: their rate.
     """
     back = min(max(1, round(CHANGE_S * rate_hz)), len(frames) - 1)
-    newest, earlier = (
-        np.asarray(frame.mean(axis=(1, 2)), np.float32)
-        for frame in (frames[-1], frames[-1 - back])
-    )
+    return look_and_change(look_of(frames[-1]), look_of(frames[-1 - back]))
+
+
+def look_of(frame: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the averages (C) of the channels of a frame's features (C, h, w)."""
+    return np.asarray(frame.mean(axis=(1, 2)), np.float32)
+
+
+def look_and_change(
+    newest: NDArray[np.float32], earlier: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return averages (C) of the newest frame and their change since an earlier one (2 * C)."""
     return np.concatenate([newest, newest - earlier])

@@ -78,9 +78,15 @@ def fit(
         settings: None is the defaults.
 
     Raises:
-        TeachError: the model has no frozen trunk, or there is nothing to learn.
+        TeachError: the model has no frozen trunk, sees streams frame by frame, or there is nothing
+            to learn.
     """
     settings = settings or FitSettings()
+    if model.config.x_encoder.memory is not None:
+        raise TeachError(
+            "this model sees a stream frame by frame, and only models that see whole clips can be "
+            "taught yet: take a bundle without a memory as the base"
+        )
     if not model.config.x_encoder.trunk:
         raise TeachError("only a model on a frozen image trunk can be taught from few recordings")
     texts = taught_texts(taught, runtime)

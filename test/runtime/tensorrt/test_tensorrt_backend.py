@@ -15,7 +15,13 @@ import pytest
 from numpy.typing import NDArray
 
 from support import fake_gpu, fake_nvidia
-from support.colour_bundle import QUERIES, SIZE, build_bare_bundle, seal
+from support.colour_bundle import (
+    QUERIES,
+    SIZE,
+    build_bare_bundle,
+    build_streaming_bundle,
+    seal,
+)
 from support.engines import build_engines, engines_in
 from support.fake_gpu import FakeGpu
 from vljepa_ros.runtime.backend import (
@@ -42,10 +48,15 @@ def bare_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_bare_bundle(tmp_path_factory.mktemp("bundles") / "bare", table=True)
 
 
-@pytest.fixture(params=["colour", "bare"])
-def root(request: pytest.FixtureRequest, colour_bundle: Path, bare_bundle: Path) -> Path:
-    """The folder of a bundle with a trunk and free queries, and of one with neither."""
-    return colour_bundle if request.param == "colour" else bare_bundle
+@pytest.fixture(scope="module")
+def streaming_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_streaming_bundle(tmp_path_factory.mktemp("bundles") / "streaming")
+
+
+@pytest.fixture(params=["colour_bundle", "bare_bundle", "streaming_bundle"])
+def root(request: pytest.FixtureRequest) -> Path:
+    """The folder of a bundle with a trunk and free queries, with neither, and with a memory."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from vljepa_ros.model.export.contents import Choices, Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.graphs import (
     frame_encoder_graph,
+    kept_by,
     predictor_graph,
     x_encoder_graph,
     y_decoder_graph,
@@ -35,6 +36,7 @@ from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.export.parity import Parity
 from vljepa_ros.model.export.precision import lower_precision
 from vljepa_ros.model.frame_encoder import FrameEncoder
+from vljepa_ros.model.rotary import time_pairs
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
 from vljepa_ros.runtime.bundle import (
@@ -185,6 +187,7 @@ def _write_queries(
 def _about(model: VLJepaModel) -> dict[str, Any]:
     config = model.config
     return {
+        **_memory(model),
         "name": config.name,
         "version": __version__,
         "space_id": space_id(model),
@@ -198,6 +201,14 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
         "phrases": _PHRASES,
         "precision": "fp32",
     }
+
+
+def _memory(model: VLJepaModel) -> dict[str, Any]:
+    x = model.config.x_encoder
+    if x.memory is None:
+        return {}
+    state = {name: list(value.shape[1:]) for name, value in kept_by(model.x_encoder).items()}
+    return {"memory": {"pairs": time_pairs(x), "state": state}}
 
 
 def space_id(model: VLJepaModel) -> str:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a model as the graphs of a bundle: constant positions, and static shapes but two.
+"""The parts of a model as the graphs of a bundle: constant positions, and static shapes but three.
 
-Free are B, the number of clips (of frames in the frame encoder), and Q, the number of queries, if
-they share a pass of the visual tokens. All clips are asked the same queries.
+Free are B, the number of clips (of frames in the frame encoder), L, the tokens of the longest
+query, and Q, the number of queries, if they share a pass of the visual tokens. All clips are asked
+the same queries.
 
 Rotary tables are buffers, so that no graph computes a sine or a range of numbers: TensorRT's
 parser stumbles over those, and every layer would compute them again.
@@ -15,15 +16,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from vljepa_ros.model.causal_x_encoder import CausalXEncoder, Past
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.text_graph import TextGraph
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.predictor import Predictor
-from vljepa_ros.model.rotary import Rotary
+from vljepa_ros.model.rotary import Rotary, time_pairs
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.x_encoder import XEncoder
 from vljepa_ros.model.y_decoder import YDecoder
+from vljepa_ros.runtime.stream_memory import NEXT, PAST, SEEN, TIME
 
 MAX_QUERIES = 256
 MAX_CLIPS = 64
@@ -58,10 +61,14 @@ def x_encoder_graph(model: VLJepaModel) -> Graph:
     """Return clips -> ``visual_tokens`` float32 (B, N, width).
 
     Clips are ``features`` float32 (B, T, C, h, w) if the model has a trunk, and else
-    ``frames`` uint8 (B, T, H, W, 3), which the graph normalises.
+    ``frames`` uint8 (B, T, H, W, 3), which the graph normalises. If the X-Encoder has a memory,
+    the graph takes one frame of each stream, (B, C, h, w) or (B, H, W, 3), and what is kept of
+    the past, and also gives what is to be kept (:mod:`vljepa_ros.runtime.stream_memory`).
     """
     config = model.config
     x = config.x_encoder
+    if x.memory is not None:
+        return _step_graph(model.x_encoder, config)
     if x.trunk:
         clip = torch.zeros(_CLIPS, config.clip_frames, x.channels, x.grid, x.grid)
         inputs = {"features": clip}
@@ -77,8 +84,9 @@ def predictor_graph(model: VLJepaModel) -> Graph:
     """Return the Predictor.
 
     ``visual_tokens`` (B, N, width), ``query_tokens`` (Q, L, E), ``query_mask`` bool (Q, L) ->
-    ``embeddings`` (B, Q, D). Q is free if queries share a pass of the visual tokens. If both
-    look at each other (the paper's model) every query is a pass of its own, and Q is 1.
+    ``embeddings`` (B, Q, D). L is free, so that no query is longer than it must be. Q is free if
+    queries share a pass of the visual tokens. If both look at each other (the paper's model)
+    every query is a pass of its own, and Q is 1.
     """
     c = model.config
     p = c.predictor
@@ -90,10 +98,10 @@ def predictor_graph(model: VLJepaModel) -> Graph:
         "query_mask": torch.ones(queries, length, dtype=torch.bool),
     }
     module = _Predicting(model.predictor, c.visual_tokens, length)
-    free = {"visual_tokens": _free_clips()}
+    query = {} if length == 1 else {1: torch.export.Dim("L", min=1, max=length)}
     if not p.joint:
-        q = {0: torch.export.Dim("Q", min=1, max=MAX_QUERIES)}
-        free |= {"query_tokens": q, "query_mask": q}
+        query[0] = torch.export.Dim("Q", min=1, max=MAX_QUERIES)
+    free = {"visual_tokens": _free_clips(), "query_tokens": query, "query_mask": query}
     return Graph(module, inputs, ("embeddings",), free)
 
 
@@ -121,6 +129,27 @@ def y_decoder_graph(decoder: YDecoder) -> Graph:
     return Graph(_GreedyDecoding(decoder), {"embedding": embedding}, ("words", "probability"))
 
 
+def _step_graph(encoder: CausalXEncoder, config: ModelConfig) -> Graph:
+    x, side = config.x_encoder, config.frame_pixels
+    if x.trunk:
+        inputs = {"features": torch.zeros(_CLIPS, x.channels, x.grid, x.grid)}
+    else:
+        inputs = {"frames": torch.zeros(_CLIPS, side, side, 3, dtype=torch.uint8)}
+    inputs[TIME] = torch.zeros(_CLIPS, 2, time_pairs(x))
+    inputs[SEEN] = torch.ones(_CLIPS, config.clip_frames - 1, dtype=torch.bool)
+    past = {PAST + name: value for name, value in kept_by(encoder, _CLIPS).items()}
+    inputs |= past
+    outputs = ("visual_tokens", *(NEXT + name.removeprefix(PAST) for name in past))
+    module = _Stepping(encoder, pixels=not x.trunk)
+    return Graph(module, inputs, outputs, dict.fromkeys(inputs, _free_clips()))
+
+
+def kept_by(encoder: CausalXEncoder, streams: int = 1) -> dict[str, Tensor]:
+    """Return the state of streams that begin, by the names that it has in a bundle."""
+    past = encoder.no_past(streams)._asdict()
+    return {name: value for name, value in past.items() if value is not None}
+
+
 def _free_clips() -> dict[int, torch.export.Dim]:
     return {0: torch.export.Dim("B", min=1, max=MAX_CLIPS)}
 
@@ -140,8 +169,30 @@ class _Seeing(nn.Module):
         return self.encoder.with_evidence(tokens, clip)
 
 
+class _Stepping(nn.Module):
+    """The block-causal X-Encoder for one frame of each stream."""
+
+    def __init__(self, encoder: CausalXEncoder, *, pixels: bool) -> None:
+        super().__init__()
+        self.encoder, self.pixels = encoder, pixels
+
+    def forward(
+        self,
+        frame: Tensor,
+        time: Tensor,
+        seen: Tensor,
+        attention: Tensor,
+        summaries: Tensor,
+        frames: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        frame = normalised(frame) if self.pixels else frame
+        past = Past(attention, summaries, frames)
+        tokens, following = self.encoder.step(frame, time, seen, past)
+        return (tokens, *(value for value in following if value is not None))
+
+
 class _Predicting(nn.Module):
-    """The Predictor for ``count`` visual tokens and queries of ``length`` tokens."""
+    """The Predictor for ``count`` visual tokens and queries of at most ``length`` tokens."""
 
     def __init__(self, predictor: Predictor, count: int, length: int) -> None:
         super().__init__()
@@ -153,7 +204,8 @@ class _Predicting(nn.Module):
 
     def forward(self, visual: Tensor, query_tokens: Tensor, query_mask: Tensor) -> Tensor:
         rotary = Rotary(self.cos, self.sin)
-        seen, asked = rotary.part(0, self.count), rotary.part(self.count, len(self.cos))
+        seen = rotary.part(0, self.count)
+        asked = rotary.part(self.count, self.count + query_tokens.shape[1])
         queries, mask = query_tokens[None], query_mask[None]
         return self.predictor.predict(visual, queries, mask, seen, asked)
 

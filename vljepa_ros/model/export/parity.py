@@ -19,18 +19,23 @@ from torch import Tensor
 
 from vljepa_ros.model.export.contents import Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
+from vljepa_ros.model.export.graphs import kept_by
 from vljepa_ros.model.export.stored_trunk import StoredTrunk
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.normalise import normalised
+from vljepa_ros.model.rotary import time_pairs
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
 from vljepa_ros.runtime.onnx_session import session_options
 from vljepa_ros.runtime.reference import Reference, same_order
+from vljepa_ros.runtime.stream_memory import PAST, SEEN, TIME
+from vljepa_ros.stream.time_turn import time_turn
 
 TOLERANCE = 1e-4  # relative
 TIE = 1e-5  # cosines nearer than this have no order
 
 _Floats = NDArray[np.float32]
+_Run = Callable[..., list[_Floats]]
 
 
 class Parity:
@@ -94,9 +99,24 @@ class Parity:
         run = self._graph("x_encoder")
         name = "frames" if self._trunk is None else "features"
         true = [self._model.x_encoder(clip[None]) for clip in true]
-        found = [run(**{name: clip[None]})[0] for clip in found]
+        if self._model.config.x_encoder.memory is None:
+            found = [run(**{name: clip[None]})[0] for clip in found]
+        else:
+            found = [self._follow(run, name, clip) for clip in found]
         self._compare("x_encoder", true, found)
         return true, found
+
+    def _follow(self, run: _Run, name: str, clip: NDArray[Any]) -> _Floats:
+        """Return the visual tokens (1, N, width) of a clip that is seen frame by frame."""
+        config = self._model.config
+        kept = kept_by(self._model.x_encoder)
+        past, state = [PAST + each for each in kept], [value.numpy() for value in kept.values()]
+        back = np.arange(1, config.clip_frames)
+        for place, frame in enumerate(clip):
+            turn = time_turn(np.array([float(place)]), time_pairs(config.x_encoder))
+            inputs = {name: frame[None], TIME: turn, SEEN: (back <= place)[None]}
+            tokens, *state = run(**inputs, **dict(zip(past, state, strict=True)))
+        return tokens
 
     def _predict(
         self, true: list[Tensor], found: list[_Floats]
@@ -142,7 +162,7 @@ class Parity:
             raise ExportError("y_decoder says other words than torch")
         self._compare("y_decoder", [probabilities], [np.concatenate([p for _, p in found])])
 
-    def _graph(self, name: str) -> Callable[..., list[_Floats]]:
+    def _graph(self, name: str) -> _Run:
         session = onnxruntime.InferenceSession(
             str(self._folder / f"{name}.onnx"),
             session_options(torch.get_num_threads()),

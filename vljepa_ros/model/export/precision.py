@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.half_rounding import round_halves, value_types
 from vljepa_ros.model.export.low_precision import FP32_OPERATORS
-from vljepa_ros.runtime.backend import ONNXRUNTIME
+from vljepa_ros.runtime.backend import ONNXRUNTIME, StreamOutputs
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
 from vljepa_ros.runtime.bundle_files import BundleError
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.onnx_session import OnnxGraph
 from vljepa_ros.runtime.reference import DisagreementError, Reference
+from vljepa_ros.runtime.stream_steps import StreamSteps
 
 PRECISIONS = ("fp16", "int8", "fp8")
 GRAPHS = ("frame_encoder", "x_encoder", "predictor")
@@ -91,24 +92,58 @@ def _write_inputs(model: VLJepa, clips: NDArray[np.uint8], folder: Path) -> None
     """Write what each graph is fed with on the clips, one npz file per run."""
     for graph in GRAPHS:
         (folder / graph).mkdir(parents=True)
-    for number, (graph, feed) in enumerate(_feeds(model, clips)):
+    for number, (graph, feed) in enumerate(inputs_of_graphs(model, clips)):
         np.savez(folder / graph / f"{number:04}.npz", **feed)
 
 
-def _feeds(model: VLJepa, clips: NDArray[np.uint8]) -> Iterator[tuple[str, dict[str, Any]]]:
+def inputs_of_graphs(
+    model: VLJepa, clips: NDArray[np.uint8]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each graph that runs on the clips, and what it is fed with."""
     bundle = model.bundle
-    name = "frames" if bundle.pixels else "features"
     queries = [model.encode_query(text) for text in bundle.queries.values()]
-    x_encoder = OnnxGraph(bundle, "x_encoder")
+    x_encoder = _WatchedXEncoder(bundle)
     for clip in clips:
         if not bundle.pixels:
             yield from (("frame_encoder", {"frame": frame[np.newaxis]}) for frame in clip)
-        seen = {name: np.stack([model.encode_frame(frame) for frame in clip])[np.newaxis]}
-        yield "x_encoder", seen
-        (visual,) = x_encoder.run(seen)
+        visual, fed = x_encoder.see([model.encode_frame(frame) for frame in clip])
+        yield from (("x_encoder", feed) for feed in fed)
         for query in queries:  # one by one, which suits graphs with a free number of them as well
             asked = {"query_tokens": query.tokens[None], "query_mask": query.mask[None]}
             yield "predictor", {"visual_tokens": visual, **asked}
+
+
+class _WatchedXEncoder:
+    """The X-Encoder of a bundle, and what it is fed with: clips, or their frames one by one."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._graph = OnnxGraph(bundle, "x_encoder")
+        self._frames = "frames" if bundle.pixels else "features"
+        self._state = () if bundle.memory is None else tuple(bundle.memory.state)
+        self._steps = None if bundle.memory is None else StreamSteps(bundle, self._follow)
+        self._fed: list[dict[str, Any]] = []
+        self._visual = np.empty(0, np.float32)
+
+    def see(self, clip: list[NDArray[Any]]) -> tuple[_Floats, list[dict[str, Any]]]:
+        """Return the visual tokens (1, N, width) of a clip, and what was fed to get them."""
+        self._fed = []
+        if self._steps is None:
+            self._run({self._frames: np.stack(clip)[np.newaxis]})
+        else:
+            self._steps.run_clips([clip])
+        return self._visual, self._fed
+
+    def _follow(
+        self, frames: NDArray[Any], inputs: Mapping[str, NDArray[Any]], *asked: object
+    ) -> StreamOutputs:
+        state = self._run({self._frames: frames, **inputs})
+        nothing = np.empty((1, 0, 0), np.float32)
+        return StreamOutputs(nothing, None, dict(zip(self._state, state, strict=True)))
+
+    def _run(self, feed: dict[str, Any]) -> list[_Floats]:
+        self._fed.append(feed)
+        self._visual, *rest = self._graph.run(feed)
+        return rest
 
 
 def _convert(bundle: Bundle, graph: str, wanted: LowPrecision, inputs: Path) -> str:

@@ -2,8 +2,8 @@
 """Builds the engine of one graph, with the calls that TensorRT 10.3 to 11.4 and RTX share.
 
 The types in the ONNX file decide the precision, so no flag asks for one: TensorRT 11 has none. The
-number of clips, which is free in the file, is fixed here, and with it all shapes except for the
-number of queries of a predictor that was exported with a free one.
+number of clips and the length of queries, which are free in the file, are fixed here, and with
+them all shapes except for the number of queries of a predictor that was exported with a free one.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def build_plan(
     queries: tuple[int, ...],
     timing_cache: bytes,
     report: Callable[[float], None],
+    *,
+    query_tokens: int = FREE,
 ) -> BuiltPlan:
     """Build the engine of an ONNX file, which takes minutes with TensorRT.
 
@@ -63,6 +65,7 @@ def build_plan(
         timing_cache: of an earlier build on this machine, or empty. A portable library times
             nothing and has none.
         report: is given the fraction done, 0 to 1, from any thread; what it raises ends the build.
+        query_tokens: that every query is padded to, if their number is free.
 
     Raises:
         MissingPackage: the library cannot be imported.
@@ -74,7 +77,7 @@ def build_plan(
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)  # holds the network's weights: must outlive the build
     _parse(network, parser, log, title, onnx)
-    _fix_clips(network, clips)
+    _fix_sizes(network, clips, query_tokens)
     inputs, outputs = _inputs(network), _outputs(network)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _workspace(gpu))
@@ -144,11 +147,14 @@ def _serialize(
     return plan
 
 
-def _fix_clips(network: Any, clips: int) -> None:
+def _fix_sizes(network: Any, clips: int, query_tokens: int) -> None:
     for number in range(network.num_inputs):
         tensor = network.get_input(number)
         first, *rest = tensor.shape
-        if first == FREE and tensor.name not in _QUERIES:
+        if tensor.name in _QUERIES:
+            length, *width = rest
+            tensor.shape = (first, query_tokens if length == FREE else length, *width)
+        elif first == FREE:
             tensor.shape = (clips, *rest)
 
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.backend import ClipOutputs
+from vljepa_ros.runtime.backend import ClipOutputs, StreamOutputs
+from vljepa_ros.runtime.stream_memory import NEXT
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.engine import Engine
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
@@ -88,6 +89,46 @@ class EngineChain:
         embeddings = _in_turns(clips, x_encoder.most_rows(name), embed)
         visual = None if has_trunk else np.concatenate(pooled)[: len(clips)]
         return ClipOutputs(embeddings, visual)
+
+    def follow(
+        self,
+        frames: NDArray[Any],
+        inputs: Mapping[str, NDArray[Any]],
+        tokens: _Floats,
+        mask: NDArray[np.bool_],
+    ) -> StreamOutputs:
+        """Turn one frame of each stream (B, ...) into embeddings (B, Q, dimension).
+
+        What is kept of a stream goes to the GPU and back with each frame.
+
+        Raises:
+            BackendError: the GPU or TensorRT failed.
+        """
+        self._get_ready()
+        x_encoder = self._engines["x_encoder"]
+        (frame,) = x_encoder.inputs.keys() - inputs.keys()
+        feed = {frame: frames, **inputs}
+        kept: dict[str, list[_Floats]] = {name: [] for name in x_encoder.outputs}
+
+        def follow(rows: NDArray[Any]) -> _Floats:
+            for name, array in feed.items():
+                x_encoder.write(name, array[rows])
+            x_encoder.run()
+            for name, parts in kept.items():
+                parts.append(x_encoder.read(name))
+            return (
+                self._answer(tokens, mask)
+                if len(mask)
+                else np.empty((len(rows), 0, 0), np.float32)
+            )
+
+        count = len(frames)
+        embeddings = _in_turns(np.arange(count), x_encoder.most_rows(frame), follow)
+        found = {name: np.concatenate(parts)[:count] for name, parts in kept.items()}
+        visual = found.pop("visual_tokens")
+        pooled = None if "frame_encoder" in self._engines else visual.mean(axis=1)
+        state = {name.removeprefix(NEXT): array for name, array in found.items()}
+        return StreamOutputs(embeddings, pooled, state)
 
     def compiled_kernels(self) -> dict[str, bytes]:
         """Return by graph what the runs so far compiled; empty if nothing is compiled here."""

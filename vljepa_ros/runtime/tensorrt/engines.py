@@ -127,6 +127,7 @@ class _Builds:
             identity.queries,
             self.store.timing_cache(identity),
             lambda done: self._tell(graph, f"building engine {100 * done:.0f} %", done),
+            query_tokens=self.bundle.max_query_tokens,
         )
         self._tell(graph, f"built in {built.seconds:.0f} s", 1.0)
         if built.timing_cache:

@@ -8,7 +8,7 @@ of a clip share one run of the X-Encoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.runtime.backend import TENSORRT, ClipOutputs, OutOfMemoryError
+from vljepa_ros.runtime.backend import (
+    TENSORRT,
+    ClipOutputs,
+    OutOfMemoryError,
+    StreamOutputs,
+)
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.tensorrt.cuda import Cuda
 from vljepa_ros.runtime.tensorrt.device_thread import DeviceThread
@@ -104,6 +109,21 @@ class TensorRTBackend:
             BackendError: the backend is closed, or the GPU failed.
         """
         return self._run(lambda chain: chain.embed(clips, query_tokens, query_mask))
+
+    def follow(
+        self,
+        frames: NDArray[Any],
+        inputs: Mapping[str, NDArray[Any]],
+        query_tokens: NDArray[np.float32],
+        query_mask: NDArray[np.bool_],
+    ) -> StreamOutputs:
+        """Turn one frame of each stream (B, ...) into embeddings (B, Q, dimension).
+
+        Raises:
+            DeviceLostError: the GPU is lost to this process.
+            BackendError: the backend is closed, or the GPU failed.
+        """
+        return self._run(lambda chain: chain.follow(frames, inputs, query_tokens, query_mask))
 
     def record_parity(self, cosine: float) -> None:
         """Note beside the stored engines how near they came to ONNX Runtime, if it can be noted.

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Passes frames of streams through a model with a memory, one of each stream at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vljepa_ros.runtime.backend import ClipOutputs, StreamOutputs
+from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.scene_features import look_of
+from vljepa_ros.runtime.stream_memory import PAST, SEEN, TIME, StreamMemory
+from vljepa_ros.stream.time_turn import time_turn
+
+_NS = 1_000_000_000
+_NO_LOOK = np.empty(0, np.float32)
+_NO_TOKENS, _NO_MASK = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+
+
+class StreamSteps:
+    """Runs the graphs of a bundle with a memory. Memories are values, so any thread may run it."""
+
+    def __init__(self, bundle: Bundle, follow: Callable[..., StreamOutputs]) -> None:
+        """Take the sizes of a bundle with a memory, and :meth:`.backend.Backend.follow`."""
+        assert bundle.memory is not None, "only a memory makes a stream"
+        self._follow, self._memory = follow, bundle.memory
+        self._frames, self._rate_hz = bundle.clip.frames, bundle.clip.rate_hz
+        self._has_trunk = not bundle.pixels
+
+    def run(
+        self,
+        frames: Sequence[NDArray[Any]],
+        stamps_ns: Sequence[int],
+        memories: Sequence[StreamMemory],
+        query_tokens: NDArray[np.float32] = _NO_TOKENS,
+        query_mask: NDArray[np.bool_] = _NO_MASK,
+    ) -> tuple[StreamOutputs, list[StreamMemory]]:
+        """See one frame of each stream; return what the backend gave, and the new memories.
+
+        Args:
+            frames: of the streams, as the X-Encoder takes them.
+            stamps_ns: of the frames, each later than what its memory holds.
+            memories: of the streams.
+            query_tokens: what is asked (Q, L, E).
+            query_mask: True on real tokens (Q, L).
+        """
+        inputs = self._inputs(memories, stamps_ns)
+        found = self._follow(np.stack(frames), inputs, query_tokens, query_mask)
+        following = []
+        for row, (frame, stamp, memory) in enumerate(
+            zip(frames, stamps_ns, memories, strict=True)
+        ):
+            state = {name: array[row] for name, array in found.state.items()}
+            following.append(self._after(memory, stamp, frame, state))
+        return found, following
+
+    def run_clips(
+        self,
+        clips: Sequence[Sequence[NDArray[Any]]],
+        query_tokens: NDArray[np.float32] = _NO_TOKENS,
+        query_mask: NDArray[np.bool_] = _NO_MASK,
+    ) -> ClipOutputs:
+        """See clips of equal length, each as a stream of its own, and ask about their last frame.
+
+        The arguments are those of :meth:`run`; frames follow each other by one period.
+        """
+        memories = [StreamMemory.empty(self._memory)] * len(clips)
+        *before, last = zip(*clips, strict=True)
+        stamps = [[round(n * _NS / self._rate_hz)] * len(clips) for n in range(len(before) + 1)]
+        for frames, stamps_ns in zip(before, stamps[:-1], strict=True):
+            _, memories = self.run(frames, stamps_ns, memories)
+        found, _ = self.run(last, stamps[-1], memories, query_tokens, query_mask)
+        return ClipOutputs(found.embeddings, found.visual)
+
+    def _inputs(
+        self, memories: Sequence[StreamMemory], stamps_ns: Sequence[int]
+    ) -> dict[str, NDArray[Any]]:
+        """Return what the X-Encoder takes beside the frames, a row for each stream."""
+        streams = list(zip(memories, stamps_ns, strict=True))
+        ages = [stamp - memory.origin_ns if memory.stamps_ns else 0 for memory, stamp in streams]
+        state = {
+            PAST + name: np.stack([memory.state[name] for memory in memories])
+            for name in self._memory.state
+        }
+        return {
+            TIME: time_turn(np.array(ages) * self._rate_hz / _NS, self._memory.pairs),
+            SEEN: np.stack([self._seen(memory, stamp) for memory, stamp in streams]),
+            **state,
+        }
+
+    def _seen(self, memory: StreamMemory, stamp_ns: int) -> NDArray[np.bool_]:
+        """Return which frames of a memory (M - 1) a new one sees, newest first."""
+        seen = np.zeros(self._frames - 1, np.bool_)
+        for place, old in enumerate(memory.stamps_ns):
+            seen[place] = self._near(old, stamp_ns)
+        return seen
+
+    def _after(
+        self, memory: StreamMemory, stamp_ns: int, frame: NDArray[Any], state: dict[str, Any]
+    ) -> StreamMemory:
+        """Return a memory with one more frame and the state that came of it."""
+        look = look_of(frame) if self._has_trunk else _NO_LOOK
+        count = min(
+            1 + sum(self._near(old, stamp_ns) for old in memory.stamps_ns), self._frames - 1
+        )
+        return StreamMemory(
+            state,
+            (stamp_ns, *memory.stamps_ns)[:count],
+            (look, *memory.looks)[:count],
+            memory.origin_ns if memory.stamps_ns else stamp_ns,
+        )
+
+    def _near(self, old_ns: int, stamp_ns: int) -> bool:
+        """Whether a frame is near enough to a later one to be seen by it."""
+        return (stamp_ns - old_ns) * self._rate_hz < self._frames * _NS
