@@ -22,6 +22,7 @@ from vljepa_ros.views.doubts import doubted
 _MAX_STRETCHES = 5000  # all queries together; one that changes each second reaches 80 minutes
 _MAX_POINTS = 4000  # of the curves of all queries
 _POINT_NS = 500_000_000  # between two points of a query's curves
+_MAX_QUERIES = 256  # names that are remembered, whatever comes
 _MOST_CURVES = 5  # texts of a point
 _NS = 1e9
 
@@ -103,7 +104,7 @@ class CameraHistory:
         """Let a state stand. One without words and with a doubt is over when another follows."""
         self._end_doubt(query, state.since_ns, unless=state)
         self.board.add_state(query, state, seen_ns)
-        if state.doubt and not state.text and len(self._doubts) < _MAX_POINTS:
+        if state.doubt and not state.text and len(self._doubts) < _MAX_QUERIES:
             self._doubts.setdefault(query, state)
 
     def lost(self, query: str, text: str, seen_ns: int) -> None:
@@ -123,7 +124,7 @@ class CameraHistory:
         name = clean_text(query)
         if 0 <= stamp_ns - self._drawn_ns.get(name, -_POINT_NS) < _POINT_NS:
             return
-        if len(self._drawn_ns) >= _MAX_POINTS:
+        if len(self._drawn_ns) >= _MAX_QUERIES:
             self._drawn_ns.clear()
         self._drawn_ns[name] = stamp_ns
         best = sorted(zip(shares, texts, strict=False), reverse=True)[:_MOST_CURVES]

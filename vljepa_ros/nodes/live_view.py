@@ -152,23 +152,17 @@ class LiveView(ManagedNode):
         def of(node: str, topic: str) -> str:
             return f"{node}/{camera}/{topic}" if camera else f"{node}/{topic}"
 
-        def take(callback: Any) -> Any:
-            return partial(callback, camera)
+        def listen(kind: type, topic: str, callback: Any, profile: Any) -> Listener:
+            return self._listen(kind, topic, partial(callback, camera), profile)
 
-        embedding, states = of("embedder", "embedding"), of("describer", "states")
-        self._embeddings.append(
-            self._listen(Embedding, embedding, take(self._on_embedding), qos.reliable(_TICK))
-        )
-        self._states.append(self._listen(States, states, take(self._on_states), qos.latched(1)))
-        self._listen(
-            Segment, of("describer", "segment"), take(self._on_segment), qos.reliable(100)
-        )
-        self._listen(
-            Candidates,
-            of("describer", "candidates"),
-            take(self._on_candidates),
-            qos.reliable(_TICK),
-        )
+        topic = of("embedder", "embedding")
+        embeddings = listen(Embedding, topic, self._on_embedding, qos.reliable(_TICK))
+        states = listen(States, of("describer", "states"), self._on_states, qos.latched(1))
+        listen(Segment, of("describer", "segment"), self._on_segment, qos.reliable(100))
+        candidates = of("describer", "candidates")
+        listen(Candidates, candidates, self._on_candidates, qos.reliable(_TICK))
+        self._embeddings.append(embeddings)
+        self._states.append(states)
 
     def _listen(self, kind: type, topic: str, callback: Any, profile: Any) -> Listener:
         listener = Listener(self, kind, topic, callback, profile, self.tally)

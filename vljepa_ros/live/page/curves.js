@@ -47,21 +47,29 @@ export class Curves {
     const x = (time) => LEFT + (time - now + SECONDS) / SECONDS * (width - LEFT);
     const y = (share) => 5 + (1 - share) * (height - BOTTOM - 5);
     this.#axes(x, y, now, width, height);
-    texts.forEach((text, place) => {
+    const earlier = new Set(points.flatMap(([, , shares]) => shares.map(([text]) => text)));
+    for (const text of [...earlier].filter((one) => !texts.includes(one)).concat(texts)) {
+      const place = texts.indexOf(text);
       pen.beginPath();
-      pen.setLineDash(DASHES[place]);
-      pen.lineWidth = 2;
+      pen.setLineDash(DASHES[place] ?? []);
+      pen.globalAlpha = place < 0 ? 0.45 : 1;  // what is no candidate any more
+      pen.lineWidth = place < 0 ? 1 : 2;
       pen.strokeStyle = colours[text] ?? PALE;
-      let before = -Infinity;
-      for (const [, time, shares] of points) {
-        const share = shares.find(([one]) => one === text)?.[1];
-        if (share === undefined) { before = -Infinity; continue; }
-        if (time - before > GAP) pen.moveTo(x(time), y(share)); else pen.lineTo(x(time), y(share));
-        before = time;
-      }
+      this.#trace(points, text, x, y);
       pen.stroke();
-    });
+    }
+    pen.globalAlpha = 1;
     pen.setLineDash([]);
+  }
+
+  #trace(points, text, x, y) {
+    let before = -Infinity;
+    for (const [, time, shares] of points) {
+      const share = shares.find(([one]) => one === text)?.[1];
+      if (share === undefined) { before = -Infinity; continue; }
+      if (time - before > GAP) this.pen.moveTo(x(time), y(share)); else this.pen.lineTo(x(time), y(share));
+      before = time;
+    }
   }
 
   #axes(x, y, now, width, height) {

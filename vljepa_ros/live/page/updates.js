@@ -8,7 +8,8 @@ export class Updates extends EventTarget {
   constructor() {
     super();
     this.camera = "";
-    document.addEventListener("visibilitychange", () => document.hidden ? this.#close() : this.open(this.camera));
+    this.heard = Date.now();
+    document.addEventListener("visibilitychange", () => document.hidden ? this.#close() : this.#goOn());
     setInterval(() => this.#look(), AGAIN_MS);
   }
 
@@ -16,12 +17,16 @@ export class Updates extends EventTarget {
   open(camera) {
     this.#close();
     this.camera = camera;
-    this.heard ??= Date.now();
     this.source = new EventSource(`api/updates?camera=${encodeURIComponent(camera)}`);
     this.source.addEventListener("message", ({ data }) => {
       this.heard = Date.now();
       this.dispatchEvent(new CustomEvent("update", { detail: JSON.parse(data) }));
     });
+  }
+
+  #goOn() {
+    this.heard = Date.now();
+    this.open(this.camera);
   }
 
   #close() { this.source?.close(); this.source = null; }
