@@ -91,12 +91,12 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _published_bundle(args: argparse.Namespace, names: Iterable[str]) -> None:
-    from vljepa_ros.hub.published_bundle import Trust, install_bundle
+    from vljepa_ros.hub.published_bundle import TrustedSource, install_bundle
     from vljepa_ros.hub.signature import public_key
 
     if args.sha256 is not None and not _SHA256.fullmatch(args.sha256):
         raise CommandError("--sha256 takes 64 characters 0-9 and a-f, as `vljepa publish` prints")
-    trust = Trust(public_key(args.key) if args.key else None, args.sha256)
+    trust = TrustedSource(public_key(args.key) if args.key else None, args.sha256)
     out = args.out or Path(usual_name(args.what))
     downloads = out.with_name(f".{out.name}.downloads")
     place = bundle_place(args.what, downloads, names)

@@ -26,7 +26,7 @@ _CARD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Trust:
+class TrustedSource:
     """What a user knows of the bundle from whom published it; at least one of the two is needed.
 
     Attributes:
@@ -41,7 +41,7 @@ class Trust:
 def install_bundle(
     place: BundlePlace,
     out: Path,
-    trust: Trust,
+    trust: TrustedSource,
     accept: Callable[[Mapping[str, str]], str],
 ) -> Bundle:
     """Put a bundle into the new folder ``out`` when all of it has come and is as announced.
@@ -95,7 +95,7 @@ def fingerprint(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()
 
 
-def _check_trust(place: BundlePlace, manifest: bytes, trust: Trust) -> bytes | None:
+def _check_trust(place: BundlePlace, manifest: bytes, trust: TrustedSource) -> bytes | None:
     """Return the signature, if there is a key to check it with."""
     found = fingerprint(manifest)
     if trust.key is None and trust.sha256 is None:

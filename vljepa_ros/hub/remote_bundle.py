@@ -25,7 +25,7 @@ class RemoteBundle:
     """Files of one bundle, fetched one by one."""
 
     def __init__(self, place: str, revision: str | None, downloads: Path) -> None:
-        """Say where the files are; nothing is asked yet.
+        """Take the place of the files; nothing is asked yet.
 
         Args:
             place: ``owner/name``, or the address of a folder.
