@@ -86,17 +86,17 @@ def _jobs(folder: Path) -> dict[Key, Job]:
     jobs: dict[Key, Job] = {("trunk", 8, count): _trunk(trunk, count) for count in CAMERAS}
     padded = DEFAULT.predictor.max_query_tokens
     for frames in CLIPS:
-        head = _Head(_sized(frames, memory=False), folder)
+        head = _Head(_sized(frames, memory=False), folder, padded, free=False)
         jobs["clip", frames, 1] = head.job(1, padded)
-        if frames == 8:
-            jobs |= {("cameras", 8, count): head.job(4, padded, count) for count in CAMERAS}
     for frames in MEMORIES:
-        head = _Head(_sized(frames, memory=True), folder)
+        head = _Head(_sized(frames, memory=True), folder, NATURAL, free=False)
         jobs["memory", frames, 1] = head.job(1, NATURAL)
-        if frames == 8:
-            jobs |= {("padded", 8, count): head.job(count, padded) for count in QUERIES}
-            jobs |= {("natural", 8, count): head.job(count, NATURAL) for count in QUERIES}
-    pooled = _Head(_sized(8, memory=True, pool_query=True), folder)
+    clip = _Head(DEFAULT, folder, padded)
+    jobs |= {("cameras", 8, count): clip.job(4, padded, count) for count in CAMERAS}
+    memory = _Head(_sized(8, memory=True), folder, padded)
+    jobs |= {("padded", 8, count): memory.job(count, padded) for count in QUERIES}
+    jobs |= {("natural", 8, count): memory.job(count, NATURAL) for count in QUERIES}
+    pooled = _Head(_sized(8, memory=True, pool_query=True), folder, padded)
     return jobs | {("one token", 8, count): pooled.job(count, NATURAL) for count in QUERIES}
 
 
@@ -108,12 +108,17 @@ def _trunk(session: onnxruntime.InferenceSession, cameras: int) -> Job:
 class _Head:
     """X-Encoder and Predictor of a model with random weights."""
 
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
+    def __init__(
+        self, config: ModelConfig, folder: Path, length: int, *, free: bool = True
+    ) -> None:
+        """Export both; without ``free`` for one camera and one query of ``length`` tokens."""
         model = VLJepaModel(config)
-        graph = x_encoder_graph(model)
+        graph, predictor = x_encoder_graph(model), predictor_graph(model)
         self._inputs = {name: value.numpy()[:1] for name, value in graph.inputs.items()}
+        if not free:  # which takes the exporter a third of the time
+            graph, predictor = _fixed(graph), _fixed(predictor, length)
         self._x_encoder = _session(graph, folder)
-        self._predictor = _session(predictor_graph(model), folder)
+        self._predictor = _session(predictor, folder)
         self._width = config.predictor.query_width
 
     def job(self, queries: int, length: int, cameras: int = 1) -> Job:
@@ -128,6 +133,13 @@ class _Head:
             return self._predictor.run(None, asked)
 
         return run
+
+
+def _fixed(graph: Graph, length: int = 0) -> Graph:
+    """Return a graph of one camera and one query, which has ``length`` tokens."""
+    inputs = {name: value[:1] for name, value in graph.inputs.items()}
+    inputs |= {name: inputs[name][:, :length] for name in inputs if name.startswith("query_")}
+    return replace(graph, inputs=inputs, free={})
 
 
 def _interleaved(jobs: dict[Key, Job]) -> dict[Key, float]:

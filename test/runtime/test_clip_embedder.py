@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from support.colour_bundle import COLOURS, QUERIES, build_streaming_bundle, colour_frame
 from support.gated_backend import Gate
@@ -20,6 +22,7 @@ from vljepa_ros.runtime.clip_embedder import (
     newest_of_each,
 )
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.onnx_session import OnnxGraph
 
 PERIOD = 100_000_000  # ns, the colour bundle's
 
@@ -198,3 +201,22 @@ def test_what_changed_is_told_beside_what_is_there(streaming: VLJepa) -> None:
     for number, shown in enumerate(("red", "red", "red", "green")):
         found = embedder.add({"": frame(2 * number, shown)})[""]
     np.testing.assert_allclose(found.features, [0, 1, 0, -1, 1, 0], atol=1e-6)
+
+
+def test_queries_are_as_long_as_they_must_be(
+    streaming: VLJepa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = []
+    run = OnnxGraph.run
+
+    def watched(graph: OnnxGraph, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        if graph.name == "predictor":
+            lengths.append(inputs["query_tokens"].shape[1])
+        return run(graph, inputs)
+
+    monkeypatch.setattr(OnnxGraph, "run", watched)
+    embedder = ClipEmbedder(streaming, ["a: what ?", "b: what colour is the scene ?"])
+    embedder.add({"": frame(0)})
+    embedder.use_queries(["a: what ?"])
+    embedder.add({"": frame(2)})
+    assert lengths == [6, 2]

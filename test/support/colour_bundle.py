@@ -113,9 +113,13 @@ def build_bare_bundle(root: Path, *, table: bool = False) -> Path:
 
 
 def build_streaming_bundle(root: Path) -> Path:
-    """Write the same model with a memory of four frames, of which it sees the newest two."""
+    """Write the same model with a memory of four frames, of which it sees the newest two.
+
+    Its queries may have any number of tokens.
+    """
     build_colour_bundle(root, clip_rate_hz=5.0)
     (root / "x_encoder.onnx").write_bytes(_remembering_x_encoder(4).SerializeToString())
+    (root / "predictor.onnx").write_bytes(_predictor(length="L").SerializeToString())
     seal(root, memory={"pairs": 1, "state": {"summaries": [3, 3]}})
     return root
 
@@ -340,7 +344,7 @@ def _remembering_x_encoder(frames: int) -> onnx.ModelProto:
     )
 
 
-def _predictor(queries: int | str = "Q") -> onnx.ModelProto:
+def _predictor(queries: int | str = "Q", length: int | str = MAX_QUERY_TOKENS) -> onnx.ModelProto:
     g = _GraphWriter()
     rgb = g.add("ReduceMean", ["visual_tokens"], axes=[1], keepdims=1)  # (B, 1, 3)
     prototypes = g.constant([np.array(list(COLOURS.values())) / 255.0])  # (1, colours, 3)
@@ -360,8 +364,8 @@ def _predictor(queries: int | str = "Q") -> onnx.ModelProto:
     return g.model(
         {
             "visual_tokens": (TensorProto.FLOAT, ["B", 1, 3]),
-            "query_tokens": (TensorProto.FLOAT, [queries, MAX_QUERY_TOKENS, _STATE]),
-            "query_mask": (TensorProto.BOOL, [queries, MAX_QUERY_TOKENS]),
+            "query_tokens": (TensorProto.FLOAT, [queries, length, _STATE]),
+            "query_mask": (TensorProto.BOOL, [queries, length]),
         },
         {"embeddings": ["B", queries, DIMENSION]},
     )
