@@ -5,8 +5,9 @@
 recording, takes every message as the bytes that a bag would hold, and prints the rate and the
 megabytes per hour of each topic. What a bag adds for each message is left out.
 
-The recording runs slowly, so that a busy computer drops nothing. What follows the images is
-counted in the camera's time; reports and signs of life come once per second of any clock.
+The recording runs slowly, so that a busy computer drops little. States and segments are counted in
+the camera's time. An embedding of each query is taken to follow each image, also those that a busy
+computer dropped; reports and signs of life come once per second of any clock.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sensor_msgs.msg import Image
 
 from vljepa_msgs.msg import Embedding, ModelInfo, Segment, StateDescription, States
 from vljepa_ros.nodes.common import qos
+from vljepa_ros.runtime.bundle import Bundle, default_bundle_path
 from vljepa_ros.shipped import shipped
 
 TOPICS: dict[str, tuple[type, Any]] = {
@@ -38,7 +40,7 @@ TOPICS: dict[str, tuple[type, Any]] = {
     "/describer/segment": (Segment, qos.reliable(100)),
     "/diagnostics": (DiagnosticArray, qos.reliable(100)),
 }
-IMAGES = "/image_raw"
+IMAGES, EMBEDDINGS = "/image_raw", "/embedder/embedding"
 STATE, STATES, REPORTS = "/describer/state", "/describer/states", "/diagnostics"
 CAMERA_HZ = 10.0  # of the recording
 NODES = 3  # that report once per second: embedder, describer and the camera's driver
@@ -72,6 +74,8 @@ class Count:
         """Return the messages per second of a camera that runs at its own rate."""
         if topic == REPORTS:
             return float(NODES)
+        if topic == EMBEDDINGS:
+            return CAMERA_HZ * len(Bundle.load(default_bundle_path()).queries)
         if topic == STATES:
             return self.rate_hz(STATE) + 1.0
         return self.messages[topic] * CAMERA_HZ / self.messages[IMAGES]

@@ -72,7 +72,6 @@ class CameraHistory:
         ended: how many stretches were ever over.
         points: how many points there ever were.
         unfamiliarity: of the newest embedding; None if not known.
-        image_heard_s: when the newest image came, on the monotonic clock; None if none did.
         told_s: when the describer last said that it lives, on the monotonic clock; None if never.
     """
 
@@ -81,7 +80,6 @@ class CameraHistory:
         self.board = StateBoard()
         self.ended = self.points = 0
         self.unfamiliarity: float | None = None
-        self.image_heard_s: float | None = None
         self.told_s: float | None = None
         self._stretches: deque[Stretch] = deque(maxlen=_MAX_STRETCHES)
         self._curves: deque[CurvePoint] = deque(maxlen=_MAX_POINTS)
@@ -168,10 +166,6 @@ class CameraHistory:
                     state.unfamiliarity,
                     bool(state.doubt),
                 )
-
-    def image_age_s(self) -> float | None:
-        """Return how long ago the newest image came."""
-        return None if self.image_heard_s is None else time.monotonic() - self.image_heard_s
 
     def _end_doubt(self, query: str, end_ns: int, unless: StateView | None = None) -> None:
         """Keep a doubt as over; not if the same one is told again."""

@@ -37,6 +37,9 @@ class RunningNodes(Protocol):
     def trouble(self) -> str:
         """Say why nothing new comes; empty if all is well."""
 
+    def image_age_s(self, camera: str) -> float | None:
+        """Return how long ago the newest image came; None if none came to a page."""
+
     def picture(self, camera: str, after: int) -> tuple[int, bytes]:
         """Return the newest image as JPEG and its number, empty if there is none after one."""
 
@@ -87,7 +90,11 @@ class LiveServer(LocalServer):
         try:
             while seen is None or not self.ending.wait(_PERIOD_S):
                 content, seen = self.nodes.stream.update(camera, seen, self.nodes.now_ns())
-                content.update(mayWrite=self.may_write, trouble=self.nodes.trouble())
+                content |= {
+                    "mayWrite": self.may_write,
+                    "trouble": self.nodes.trouble(),
+                    "imageAge": self.nodes.image_age_s(content["camera"]),
+                }
                 yield f"data: {json.dumps(content, ensure_ascii=False)}\n\n".encode()
         finally:
             self._count(-1)

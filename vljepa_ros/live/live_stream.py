@@ -164,7 +164,6 @@ class LiveStream:
             "age": view.age_s,
             "dropped": view.dropped,
             "unfamiliarity": camera.unfamiliarity,
-            "imageAge": camera.image_age_s(),
         }
 
     def _coloured(self, texts: Iterable[str]) -> dict[str, str]:

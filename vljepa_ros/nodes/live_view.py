@@ -82,9 +82,8 @@ class LiveView(ManagedNode):
 
     def do_activate(self) -> None:
         """Subscribe to all but the images, which wait for a page."""
-        self._images = WatchedImages(
-            self, self.stream.cameras, self.parameters["image_transport"], self._on_image
-        )
+        transport = self.parameters["image_transport"]
+        self._images = WatchedImages(self, self.stream.cameras, transport)
         services: dict[Any, str] = {Ask: "embedder/ask", EmbedText: "embedder/embed_text"}
         if self.parameters["web_write"]:
             services[AddPhrases] = "describer/add_phrases"
@@ -214,9 +213,6 @@ class LiveView(ManagedNode):
                 message.query, stamp_ns, message.texts, message.shares
             )
 
-    def _on_image(self, camera: str) -> None:
-        self.stream.cameras[camera].image_heard_s = time.monotonic()
-
     def _on_diagnostics(self, report: DiagnosticArray) -> None:
         for status in report.status:
             node = f"/{status.name}"
@@ -241,6 +237,11 @@ class LiveView(ManagedNode):
         if self.phase is Phase.ACTIVE:
             return ""
         return f"{self.get_fully_qualified_name()} is {self.failure or self.phase.value}"
+
+    def image_age_s(self, camera: str) -> float | None:
+        """Return how long ago the newest image came; None if none came to a page."""
+        images = self._images
+        return images.age_s(camera) if images else None
 
     def picture(self, camera: str, after: int) -> tuple[int, bytes]:
         """Return the newest image as JPEG and its number."""

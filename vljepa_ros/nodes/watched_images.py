@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class _Watched:
     listener: Listener | None = None
     looked_s: float = float("-inf")
     newest: tuple[int, Any] = (0, None)
+    heard_s: float | None = None
     coded: tuple[int, bytes] = (0, b"")
     coding: threading.Lock = field(default_factory=threading.Lock)
 
@@ -43,7 +44,6 @@ class WatchedImages:
         node: ManagedNode,
         cameras: Iterable[str],
         transport: str,
-        heard: Callable[[str], None],
     ) -> None:
         """Subscribe to nothing yet.
 
@@ -51,10 +51,8 @@ class WatchedImages:
             node: The node that listens.
             cameras: Their names; one empty name is the only camera.
             transport: ``raw`` or ``compressed``.
-            heard: Is told the name of a camera when an image of it comes.
         """
         self._node = node
-        self._heard = heard
         self._kind = CompressedImage if transport == "compressed" else Image
         self._watched = {
             name: _Watched(f"{name}/image_raw" if name else "image_raw") for name in cameras
@@ -80,12 +78,17 @@ class WatchedImages:
                 one.coded = number, self._coded(message)
             return one.coded
 
+    def age_s(self, camera: str) -> float | None:
+        """Return how long ago the newest image came; None if none did; in any thread."""
+        heard_s = self._watched[camera].heard_s
+        return None if heard_s is None else time.monotonic() - heard_s
+
     def follow_demand(self) -> None:
         """Subscribe to the cameras that somebody looks at, and to no other; in the executor."""
-        for name, one in self._watched.items():
+        for one in self._watched.values():
             wanted = time.monotonic() - one.looked_s < _LOOKED_S
             if wanted and one.listener is None:
-                one.listener = self._listen(name, one)
+                one.listener = self._listen(one)
             elif not wanted:
                 _close(one)
 
@@ -99,10 +102,10 @@ class WatchedImages:
         listeners = (one.listener for one in self._watched.values())
         return [one.complaint() for one in listeners if one is not None]
 
-    def _listen(self, name: str, one: _Watched) -> Listener:
+    def _listen(self, one: _Watched) -> Listener:
         def take(message: Image | CompressedImage) -> None:
             one.newest = one.newest[0] + 1, message
-            self._heard(name)
+            one.heard_s = time.monotonic()
 
         topic = one.topic
         if self._kind is CompressedImage:
@@ -120,4 +123,4 @@ class WatchedImages:
 def _close(one: _Watched) -> None:
     if one.listener is not None:
         one.listener.close()
-        one.listener, one.newest = None, (one.newest[0], None)
+        one.listener, one.newest, one.heard_s = None, (one.newest[0], None), None

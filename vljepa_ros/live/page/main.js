@@ -92,13 +92,13 @@ class LivePage {
 
   #tellLink(text) { if ($("#link").textContent !== text) $("#link").textContent = text; }
 
-  #showFacts({ stream, model, nodes, queries, trouble }) {
+  #showFacts({ stream, model, nodes, queries, trouble, imageAge }) {
     const ill = this.complaints.show(trouble ? [] : nodes), old = !(stream.age <= OLD);
     const health = ill ? `${ill} of ${nodes.length} nodes not well` : `${nodes.length} nodes well`;
     const seen = !old ? "live" : stream.age === null ? "nothing seen yet" : `nothing new for ${age(stream.age)}`;
     this.#tellLink(trouble || (nodes.length ? `${seen}, ${health}` : `${seen}, no node reports on /diagnostics`));
     document.body.classList.toggle("ill", ill > 0 || old || !nodes.length);
-    this.picture.showAge(stream.imageAge);
+    this.picture.showAge(imageAge);
     const seconds = (value) => value === null ? "–" : value < 10 ? `${value.toFixed(2)} s` : age(value);
     const facts = [
       ["embeddings", `${stream.rate.toFixed(1)} Hz`, queries.length > 0 && stream.rate === 0],
