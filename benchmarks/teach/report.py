@@ -23,7 +23,7 @@ def table(results: Sequence[Result]) -> str:
         of_data = [one for one in results if one.data == data]
         counts = sorted({one.episodes for one in of_data})
         lines = [
-            f"| {data} | " + " | ".join(map(str, counts)) + " |",
+            f"| {data} | " + " | ".join(map(_taught, counts)) + " |",
             "|---" * (len(counts) + 1) + "|",
         ]
         for name in dict.fromkeys(one.contestant for one in of_data):
@@ -43,15 +43,20 @@ def medians(results: Iterable[Result]) -> dict[int, Score]:
 
 
 def missing(results: Sequence[Result], asked: Iterable[Row], names: Sequence[str]) -> list[str]:
-    """Return a line for each number of taught episodes that was not measured as often as asked."""
+    """Return a line for each number of taught episodes that lacks draws: how many there are."""
     wanted = Counter((row.data, row.episodes) for row in asked)
     there = Counter((one.data, one.episodes, one.contestant) for one in results)
-    return [
-        f"{data}, {episodes} episodes, {name}: {there[data, episodes, name]} of {draws} draws"
-        for (data, episodes), draws in wanted.items()
-        for name in names
-        if there[data, episodes, name] < draws
-    ]
+    lines = []
+    for (data, episodes), draws in wanted.items():
+        few = {name: count for name in names if (count := there[data, episodes, name]) < draws}
+        if few:
+            found = ", ".join(f"{name} {count}" for name, count in few.items())
+            lines.append(f"missing: {data}, {_taught(episodes)}, of {draws} draws: {found}")
+    return lines
+
+
+def _taught(episodes: int) -> str:
+    return str(episodes) if episodes else "other rooms"
 
 
 def _cell(found: Score) -> str:

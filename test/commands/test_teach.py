@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -14,6 +15,8 @@ from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.teaching.teaching_report import PAGE, REPORT
 
 pytest.importorskip("torch")
+
+from vljepa_ros.teaching import teaching_plan
 
 
 @pytest.fixture
@@ -86,6 +89,21 @@ def test_recordings_shorter_than_a_clip_are_refused_before_anything_is_learned(
         capsys.readouterr().err
     )
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_stop_before_anything_is_learned_writes_no_bundle(
+    tmp_path: Path, recordings: Path, default_bundle: Path
+) -> None:
+    file = labels(tmp_path, ["0,0,4,waits", "1,0,4,moves"])
+    out, work, stop = tmp_path / "mine", tmp_path / "work", Event()
+    stop.set()
+    with pytest.raises(KeyboardInterrupt):
+        teaching_plan.teach(
+            teaching_plan.TeachingPlan(default_bundle, (file,), recordings, out, work),
+            lambda step, share: None,
+            stop,
+        )
+    assert not out.exists()
 
 
 @pytest.mark.slow

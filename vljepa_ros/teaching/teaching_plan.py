@@ -29,7 +29,7 @@ from vljepa_ros.teaching.label_row import LabelFault
 from vljepa_ros.teaching.lessons import Seen, make_lessons
 from vljepa_ros.teaching.material import Material, part_of, unlabelled
 from vljepa_ros.teaching.measured_recording import MeasuredRecording, measure
-from vljepa_ros.teaching.method import fit
+from vljepa_ros.teaching.method import Fitted, fit
 from vljepa_ros.teaching.query_figures import query_figures
 from vljepa_ros.teaching.read_labels import label_rows
 from vljepa_ros.teaching.recordings_folder import RecordingsFolder
@@ -98,13 +98,15 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     Args:
         plan: what is to be taught.
         on_progress: told how far it is.
-        stop: if it is set while the model learns, the best model so far is taken.
+        stop: if it is set while the model learns, the best model so far is taken; before that
+            nothing is written.
 
     Raises:
         UnusableLabelsError: labels cannot be used; nothing was written.
         CheckpointError: the bundle cannot be taught.
         SourceError: a recording can no longer be read.
         OccupiedError: the place of the bundle is taken by something else.
+        KeyboardInterrupt: it was stopped before the model began to learn.
         ValueError: the plan cannot be followed.
     """
     check_replaceable(plan.out, BUNDLE)
@@ -114,6 +116,8 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     material = _material(plan, runtime.bundle, watch, stop)
     model = model_from_bundle(runtime.bundle)
     agreement(model, runtime)
+    if stop.is_set():  # nothing has been learned
+        raise KeyboardInterrupt
     fitted = fit(
         model,
         material.taught,
@@ -126,16 +130,7 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     if stop.is_set():
         material = replace(material, notes=(*material.notes, _STOPPED))
     with errors_name(plan.out), new_folder(plan.out, BUNDLE) as part:
-        watch.begin("write the bundle")
-        write_taught(fitted.model, runtime.bundle, material.taught, part, plan.out.name)
-        report = _measured(plan, part, material, watch)
-        report = replace(report, base=runtime.bundle.name, history=tuple(fitted.history))
-        if (plan.out / CARD).exists():  # the model card is written by hand
-            shutil.copy(plan.out / CARD, part)
-        (part / REPORT).write_text(report.as_json(), encoding="utf-8")
-        (part / PAGE).write_text(report_page(report), encoding="utf-8")
-        sealed(part)
-    return report
+        return _written(plan, part, fitted, runtime.bundle, material, watch)
 
 
 def questions_of(bundle: Bundle, entries: Sequence[str]) -> dict[str, str]:
@@ -213,6 +208,22 @@ def _checked(
     rows, faults = label_rows(labels, RecordingsFolder(recordings), plan.camera)
     found = check_labels(rows, questions, default)
     return CheckedLabels(found.rows, (*faults, *found.faults))
+
+
+def _written(
+    plan: TeachingPlan, part: Path, fitted: Fitted, base: Bundle, material: Material, watch: Watch
+) -> TeachingReport:
+    """Write the bundle with its report into an empty folder."""
+    watch.begin("write the bundle")
+    write_taught(fitted.model, base, material.taught, part, plan.out.name)
+    report = _measured(plan, part, material, watch)
+    report = replace(report, base=base.name, history=tuple(fitted.history))
+    if (plan.out / CARD).exists():  # the model card is written by hand
+        shutil.copy(plan.out / CARD, part)
+    (part / REPORT).write_text(report.as_json(), encoding="utf-8")
+    (part / PAGE).write_text(report_page(report), encoding="utf-8")
+    sealed(part)
+    return report
 
 
 def _measured(
