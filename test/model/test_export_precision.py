@@ -76,6 +76,13 @@ def types(file: Path) -> dict[str, set[int]]:
     return found
 
 
+def quantised(file: Path) -> set[str]:
+    """Return the kinds of the nodes that take what a pair of Q and DQ rounded."""
+    nodes = onnx.load(str(file)).graph.node
+    rounded = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    return {node.op_type for node in nodes if rounded.intersection(node.input)}
+
+
 def check(bundle: Bundle) -> None:
     for graph in ("x_encoder", "predictor"):
         model = onnx.load(str(bundle.root / bundle.graphs[graph]))
@@ -106,6 +113,9 @@ def test_products_are_halved_and_sums_are_not(copy, precision, python: Path) -> 
     assert (copy.root / "predictor.onnx").stat().st_size < before
     assert not {file.name for file in copy.root.iterdir()} - {*copy.files, "manifest.json"}
     check(lowered)
+    for graph in ("x_encoder", "predictor"):
+        found = quantised(lowered.root / lowered.graphs[graph])
+        assert found == (set() if precision == "fp16" else {"MatMul"}), "never a convolution"
 
 
 @pytest.mark.skipif(MODELOPT is None, reason="VLJEPA_MODELOPT_PYTHON is not set")

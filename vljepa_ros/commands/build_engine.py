@@ -20,7 +20,7 @@ from vljepa_ros.runtime.bundle import Bundle, BundleError, default_bundle_path
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.tensorrt.driver import gpu_of_capability, probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
-from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library, installed_library
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library, library_of
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore, VerifiedPlan
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError, TensorRTError
@@ -104,7 +104,7 @@ def _library(args: argparse.Namespace) -> Library:
     """Return the library that the command line asks for."""
     if args.compute_capability and args.backend == AUTO:
         return LIBRARIES[TENSORRT_RTX]
-    library = installed_library() if args.backend == AUTO else LIBRARIES[args.backend]
+    library = library_of(args.backend)
     if args.compute_capability and not library.portable:
         cause = f"{library.title} builds engines only on the GPU that runs them"
         raise BuildError(cause, f"leave --compute-capability out, or use {TENSORRT_RTX}")

@@ -36,7 +36,7 @@ from vljepa_ros.runtime.statistics import add_statistics
 from vljepa_ros.runtime.unfamiliarity import TooFewClipsError
 from vljepa_ros.shipped import shipped
 
-CLIPS = {"fp32": 3, "fp16": 3, "int8": 16, "fp8": 16}
+CLIPS = {"fp32": 3, "fp16": 3, "int8": 32, "fp8": 32}
 """By precision: ranges of int8 and fp8 are taken from them."""
 
 WITHOUT_STATISTICS = (

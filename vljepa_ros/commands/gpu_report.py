@@ -30,7 +30,7 @@ from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.reference import Reference
 from vljepa_ros.runtime.tensorrt.driver import probe_gpu
 from vljepa_ros.runtime.tensorrt.engines import BuildNews, ensure_engines
-from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library, installed_library
+from vljepa_ros.runtime.tensorrt.library import LIBRARIES, Library, library_of
 from vljepa_ros.runtime.tensorrt.plan_key import ENGINE_GRAPHS
 from vljepa_ros.runtime.tensorrt.plan_store import PlanStore
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions
@@ -99,7 +99,7 @@ def measured(bundle: Bundle, args: argparse.Namespace) -> Iterator[str]:
     gpu = probe_gpu()
     store = PlanStore(args.engines, allow_untrusted=args.allow_untrusted)
     store.prepare()
-    library = installed_library() if args.backend == AUTO else LIBRARIES[args.backend]
+    library = library_of(args.backend)
     plans = ensure_engines(bundle, store, gpu, library=library, allow_build=True, progress=_tell)
     yield from ("| what | value |", "|---|---|")
     yield f"| bundle | {bundle.name} {bundle.version}, {bundle.precision} |"

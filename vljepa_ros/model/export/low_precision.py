@@ -25,6 +25,9 @@ FP32_OPERATORS = (*_REDUCTIONS, "LayerNormalization", "Pow", "Reciprocal", "Soft
 
 _PRODUCTS = ("Conv", "Gemm", "MatMul", "Mul")
 
+_QUANTISED = ("Gemm", "MatMul")
+"""Convolutions stay in half precision: in int8 those of the default trunk lose most of all."""
+
 LARGEST = 8192.0
 """Nodes with values above this, an eighth of float16's largest, stay in float32."""
 
@@ -64,17 +67,25 @@ def _halve(graph: Path, inputs: Path, opset: int) -> onnx.ModelProto:
 
 
 def _quantise(graph: Path, inputs: Path, precision: str) -> None:
-    """Put Q/DQ pairs around products and convolutions, with ranges found on the inputs."""
+    """Put Q/DQ pairs around all products of matrices but the first; ranges are the largest values.
+
+    The first ones see what another graph or a tokenizer gave, whose channels differ most.
+    """
     from modelopt.onnx.quantization import quantize
 
+    parsed = onnx.load(str(graph), load_external_data=False).graph
+    if not any(node.op_type in _QUANTISED for node in parsed.node):
+        return
     batches = [np.load(file) for file in sorted(inputs.glob("*.npz"))]
     result = graph.with_name(f"quantised_{graph.name}")
     quantize(
         str(graph),
         quantize_mode=precision,
         calibration_data={n: np.concatenate([b[n] for b in batches]) for n in batches[0].files},
+        calibration_method="max",  # entropy cuts off what few values say
         calibration_eps=["cpu"],
-        op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        op_types_to_quantize=list(_QUANTISED),
+        nodes_to_exclude=[f"^{re.escape(name)}$" for name in sorted(_first_products(parsed))],
         high_precision_dtype="fp32",  # the rest stays as it is
         output_path=str(result),
         use_external_data_format=True,
@@ -88,18 +99,36 @@ def _after_reductions(graph: onnx.GraphProto) -> set[str]:
     They add the small number of a norm, or divide by a length or a count. In float16 the small
     numbers would be zero.
     """
+    reductions = [node for node in graph.node if node.op_type in _REDUCTIONS]
+    values = [value for node in reductions for value in node.output]
+    return _until_products(graph, values, _PRODUCTS)[0]
+
+
+def _first_products(graph: onnx.GraphProto) -> set[str]:
+    """Return the products that numbers from outside come to first; masks are no numbers."""
+    numbers = [v for v in graph.input if v.type.tensor_type.elem_type != onnx.TensorProto.BOOL]
+    return _until_products(graph, [value.name for value in numbers], ("Conv", *_QUANTISED))[1]
+
+
+def _until_products(
+    graph: onnx.GraphProto, values: list[str], products: tuple[str, ...]
+) -> tuple[set[str], set[str]]:
+    """Return the nodes that values go through up to the next products, and those products."""
     users = defaultdict(list)
     for node in graph.node:
         for value in node.input:
             users[value].append(node)
-    found: set[str] = set()
-    todo = [node for node in graph.node if node.op_type in _REDUCTIONS]
+    passed: set[str] = set()
+    reached: set[str] = set()
+    todo = list(values)
     while todo:
-        following = [user for value in todo.pop().output for user in users[value]]
-        new = [n for n in following if n.op_type not in _PRODUCTS and n.name not in found]
-        found.update(node.name for node in new)
-        todo += new
-    return found
+        for node in users[todo.pop()]:
+            if node.op_type in products:
+                reached.add(node.name)
+            elif node.op_type != "Shape" and node.name not in passed:
+                passed.add(node.name)
+                todo += node.output
+    return passed, reached
 
 
 def save(model: onnx.ModelProto, file: Path) -> None:

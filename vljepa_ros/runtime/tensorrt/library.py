@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from vljepa_ros.runtime.backend import TENSORRT, TENSORRT_RTX
+from vljepa_ros.runtime.backend import AUTO, TENSORRT, TENSORRT_RTX
 from vljepa_ros.runtime.tensorrt.driver import Gpu, gpu_of_capability
 from vljepa_ros.runtime.tensorrt.packages import import_package
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import MissingPackage
@@ -55,12 +55,14 @@ LIBRARIES: Mapping[str, Library] = MappingProxyType(
 """By the name of the backend, in the order in which ``auto`` tries them."""
 
 
-def installed_library() -> Library:
-    """Return the first of the libraries that is installed; only after the driver was probed.
+def library_of(backend: str) -> Library:
+    """Return the library of a backend; for ``auto`` the first that is installed.
 
     Raises:
-        MissingPackage: there is none; the error is that of the first.
+        MissingPackage: none is installed; the error is that of the first.
     """
+    if backend != AUTO:
+        return LIBRARIES[backend]
     refusals = []
     for library in LIBRARIES.values():
         try:

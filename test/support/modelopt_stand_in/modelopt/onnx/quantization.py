@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnx
 from onnx import TensorProto
@@ -27,14 +29,17 @@ def quantize(
     onnx_path: str,
     quantize_mode: str,
     calibration_data: dict[str, np.ndarray],
+    calibration_method: str,
     calibration_eps: list[str],
     op_types_to_quantize: list[str],
+    nodes_to_exclude: list[str],
     high_precision_dtype: str,
     output_path: str,
     use_external_data_format: bool,
 ) -> None:
     """Put Q/DQ pairs around products whose ranges are those of the data."""
     assert quantize_mode in ("int8", "fp8")
+    assert calibration_method == "max"
     model = onnx.load(onnx_path)
     model.opset_import[0].version = 19  # the first with scales in half precision
     options = {
@@ -48,6 +53,11 @@ def quantize(
         output_path,
         _Rows(calibration_data),
         op_types_to_quantize=op_types_to_quantize,
+        nodes_to_exclude=[
+            node.name
+            for node in model.graph.node
+            if any(re.search(pattern, node.name) for pattern in nodes_to_exclude)
+        ],
         per_channel=quantize_mode == "int8",
         extra_options=options,
         activation_type=ort.QuantType.QInt8,
