@@ -13,6 +13,7 @@ import pytest
 
 from vljepa_ros.commands import verify
 from vljepa_ros.commands.main import (
+    FETCH_PACKAGES,
     FLEET_PACKAGES,
     INDEX_PACKAGES,
     MODEL_PACKAGES,
@@ -53,11 +54,36 @@ def test_without_a_store_a_command_says_what_to_install(
 
 
 @pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("huggingface_hub", ["fetch", "vjepa2-vitl"]),
+        ("huggingface_hub", ["fetch", "me/bundle", "--sha256", "ab" * 32]),
+        ("cryptography", ["publish", "bundle", "--out", "bundle.tar"]),
+    ],
+)
+def test_without_a_downloader_a_command_says_what_to_install(
+    package: str, words: list[str]
+) -> None:
+    done = without(package, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"vljepa {words[0]}: the Python package {package} is missing.")
+    assert "pip install 'huggingface_hub>=1.0' 'cryptography>=41'" in said
+
+
+def test_without_torch_nothing_is_downloaded() -> None:
+    done = without("torch", "fetch", "open-vljepa", "--accept-licences")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the Python package torch is missing" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("packages", "file", "more"),
     [
         (MODEL_PACKAGES, "model.txt", {"torch"}),
         (INDEX_PACKAGES, "index.txt", set()),
         (FLEET_PACKAGES, "fleet.txt", set()),
+        (FETCH_PACKAGES, "fetch.txt", set()),
     ],
 )
 def test_what_is_to_be_installed_is_what_the_requirements_say(

@@ -282,5 +282,8 @@ def test_a_damaged_bundle_is_not_published(bundle: Path, tmp_path: Path, capsys)
 def test_what_is_nothing_to_fetch(tmp_path: Path, capsys) -> None:
     assert vljepa("fetch", "open-vljpea") == 1
     assert "no file, no address and none of open-vljepa, vjepa2-vitl" in capsys.readouterr().err
+    for address in ("ftp://example.org/x.tar", "http://", "https:///x.tar"):
+        assert fetch(address, tmp_path / "theirs", "--sha256", "ab" * 32) == 1
+        assert "is no file, no address" in capsys.readouterr().err
     assert vljepa("fetch") == 1
     assert "--list shows what there is" in capsys.readouterr().err

@@ -24,6 +24,8 @@ from vljepa_ros.nodes.common.conversions import to_vector
 from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.runtime.bundle import Bundle
 
+FRAMES = 100  # of 0.1 s each, by their stamps
+
 
 @pytest.mark.slow
 def test_one_command_then_a_camera_then_other_phrases(
@@ -56,7 +58,11 @@ def test_one_command_then_a_camera_then_other_phrases(
     embeddings = ros.inbox(Embedding, "embedder/embedding")
     ros.add(Embedder, bundle=str(bundle.root), queries=["happening"], max_gap_s=60.0)
     film = Film(ros.camera().wait_matched(), embeddings)
-    film.roll("red")
+    for _ in range(FRAMES):  # the model wants a clip of 3 s, and two clips per second
+        film.shoot("red")
+        if embeddings.has(1, deadline_s=0.05):
+            break
+    embeddings.wait(1)
     assert np.linalg.norm(to_vector(embeddings[0].data)) == pytest.approx(1, abs=1e-3)
     assert (embeddings[0].query, embeddings[0].space_id) == ("happening", bundle.space_id)
 

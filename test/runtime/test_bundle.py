@@ -355,7 +355,8 @@ def test_a_manifest_lists_every_file_with_folders(bundle: Path) -> None:
 def test_all_files_of_a_bundle_are_its_parts_and_of_anything_else_none(
     bundle: Path, tmp_path: Path
 ) -> None:
-    assert {*bundle_parts(bundle)} == {*FILES, "README.md", "manifest.json"}
+    unlisted = {"README.md", "manifest.json.minisig", "manifest.json"}
+    assert {*bundle_parts(bundle)} == {*FILES, *unlisted}
     assert bundle_parts(bundle)[-1] == "manifest.json"
     (bundle / "x_encoder.onnx").write_bytes(b"damaged")
     assert "x_encoder.onnx" in bundle_parts(bundle)
@@ -363,6 +364,11 @@ def test_all_files_of_a_bundle_are_its_parts_and_of_anything_else_none(
         (bundle / "manifest.json").write_text(foreign)
         assert bundle_parts(bundle) == ()
     assert bundle_parts(tmp_path / "nowhere") == ()
+
+
+def test_the_signature_of_a_manifest_is_not_in_it(bundle: Path) -> None:
+    (bundle / "manifest.json.minisig").touch()
+    assert set(seal(bundle).files) == set(FILES)
 
 
 def test_a_manifest_that_was_half_written_by_a_killed_program_is_no_part(bundle: Path) -> None:

@@ -11,6 +11,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import date
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,8 +42,7 @@ def make_bundle(model: PublicModel, args: argparse.Namespace) -> None:
         FetchError: a file does not come, or nobody accepts the terms.
         CommandError: a step fails.
     """
-    if model.queries is not None:
-        _check_installed()
+    _check_installed(model)
     out = args.out or Path(model.name)
     print("\n".join([*about(model), figures(model)]))
     _warn_of_memory(model)
@@ -57,10 +57,12 @@ def make_bundle(model: PublicModel, args: argparse.Namespace) -> None:
     say_launch(out / _BUNDLE)
 
 
-def _check_installed() -> None:
-    """Import what makes a bundle, so that a missing package is told before the download."""
-    import vljepa_ros.commands.export
-    import vljepa_ros.commands.import_  # noqa: F401
+def _check_installed(model: PublicModel) -> None:
+    """Import what will be needed, so that a missing package is told before the download."""
+    import_module("vljepa_ros.hub.public_files")
+    if model.queries is not None:
+        import_module("vljepa_ros.commands.import_")
+        import_module("vljepa_ros.commands.export")
 
 
 def _warn_of_memory(model: PublicModel) -> None:

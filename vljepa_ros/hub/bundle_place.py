@@ -39,15 +39,16 @@ def bundle_place(what: str, downloads: Path, names: Iterable[str]) -> BundlePlac
     """
     if "://" not in what and Path(what).is_file():
         return BundleArchive(Path(what))
-    on_hub = _REPOSITORY.fullmatch(what)
-    if "://" not in what and not on_hub:
+    on_hub, address = _REPOSITORY.fullmatch(what), urlsplit(what)
+    on_web = address.scheme in ("http", "https") and bool(address.hostname)
+    if not on_web and not on_hub:
         raise FetchError(
             f"{what!r} is no file, no address and none of {', '.join(names)}; a bundle on the "
             "hub is written OWNER/NAME"
         )
     from vljepa_ros.hub.remote_bundle import RemoteBundle, download_archive
 
-    if urlsplit(what).path.endswith(SUFFIX):
+    if on_web and address.path.endswith(SUFFIX):
         return BundleArchive(download_archive(what, downloads))
     if on_hub:
         return RemoteBundle(on_hub["repo"], on_hub["revision"], downloads)

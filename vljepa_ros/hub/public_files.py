@@ -196,7 +196,8 @@ def _hashes(
 def _git_blob(path: Path) -> str:
     """Return the name that git gives to a content; files that have one on the hub are small."""
     content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    blob = b"blob %d\0" % len(content) + content
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 
 
 def _put(present: Path, place: Path, folder: Path) -> None:

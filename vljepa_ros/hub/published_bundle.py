@@ -20,7 +20,7 @@ from vljepa_ros.hub.disk_space import check_space
 from vljepa_ros.hub.fetch_error import FetchError
 from vljepa_ros.hub.signature import SIGNATURE_BYTES, PublicKey
 from vljepa_ros.runtime.bundle import BUNDLE, CARD, MANIFEST, MANIFEST_BYTES, SIGNATURE, Bundle
-from vljepa_ros.runtime.bundle_files import FileEntry
+from vljepa_ros.runtime.bundle_files import FileEntry, verify
 
 _CARD_BYTES = 1 << 20
 
@@ -43,7 +43,7 @@ def install_bundle(
     out: Path,
     trust: TrustedSource,
     accept: Callable[[Mapping[str, str]], str],
-) -> Bundle:
+) -> None:
     """Put a bundle into the new folder ``out`` when all of it has come and is as announced.
 
     Args:
@@ -60,7 +60,7 @@ def install_bundle(
     manifest = place.read(MANIFEST, MANIFEST_BYTES)
     signature = _check_trust(place, manifest, trust)
     if (out / MANIFEST).is_file() and (out / MANIFEST).read_bytes() == manifest:
-        return Bundle.load(out)  # it is here already
+        return  # it is here already
     check_free(out)
     with new_folder(out, BUNDLE) as part:
         (part / MANIFEST).write_bytes(manifest)
@@ -69,13 +69,11 @@ def install_bundle(
         check_space([(part, sum(entry.bytes for entry in bundle.files.values()))])
         for name, entry in bundle.files.items():
             _save(place, name, entry, part / name)
-        Bundle.load(part)
         if signature is not None:
             (part / SIGNATURE).write_bytes(signature)
         with suppress(FetchError):  # a bundle needs no card
             (part / CARD).write_bytes(place.read(CARD, _CARD_BYTES))
         check_free(out)
-    return Bundle.load(out)
 
 
 def check_free(out: Path) -> None:
@@ -119,3 +117,4 @@ def _save(place: BundlePlace, name: str, entry: FileEntry, to: Path) -> None:
         raise FetchError(f"the manifest lists {name}, which no bundle does: do not use it")
     to.parent.mkdir(parents=True, exist_ok=True)
     place.save(name, entry, to)
+    verify(to, entry)

@@ -66,13 +66,17 @@ class RemoteFile:
     @property
     def sha256(self) -> str | None:
         """The SHA-256 of the content, if the hub says it."""
-        return self.etag if _is_hash(self.etag, _SHA256) else None
+        return self._announced(_SHA256)
 
     @property
     def git_blob(self) -> str | None:
         """The hash under which git knows the content, if the hub says it."""
-        on_hub = self.revision is not None
-        return self.etag if on_hub and _is_hash(self.etag, _GIT) else None
+        return self._announced(_GIT)
+
+    def _announced(self, length: int) -> str | None:
+        """Return the ETag if it is a hash of this length; on other servers it is anything."""
+        is_hash = len(self.etag) == length and set(self.etag) <= set("0123456789abcdef")
+        return self.etag if is_hash and self.revision is not None else None
 
 
 def hub_file(repo: str, name: str, revision: str | None) -> RemoteFile:
@@ -87,7 +91,7 @@ def hub_file(repo: str, name: str, revision: str | None) -> RemoteFile:
         found = get_hf_file_metadata(url)
         if found.commit_hash is None:
             raise FetchError(f"{constants.ENDPOINT} is no hub: check HF_ENDPOINT and proxies")
-        # The bytes often lie on another server, whom the token is none of its business.
+        # The bytes often lie on another server, which must not see the token.
         same = urlsplit(found.location).netloc == urlsplit(url).netloc
         headers = build_hf_headers() if same else build_hf_headers(token=False)
         return RemoteFile(found.location, headers, found.size, found.etag or "", found.commit_hash)
@@ -252,7 +256,3 @@ def _refusal(status: int) -> str:
     if status == 416:
         return "the server has another file than before (416): try again"
     return f"the server answers {status}: try again later; {_KEPT}"
-
-
-def _is_hash(text: str, length: int) -> bool:
-    return len(text) == length and set(text) <= set("0123456789abcdef")
