@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
 
-from vljepa_ros.model.config import MemoryConfig, ModelConfig
+from vljepa_ros.model.config import MemoryConfig, ModelConfig, PredictorConfig, XEncoderConfig
 from vljepa_ros.model.export.graphs import (
     Graph,
     frame_encoder_graph,
@@ -82,22 +83,29 @@ def _sized(frames: int, *, memory: bool, pool_query: bool = False) -> ModelConfi
 
 
 def _jobs(folder: Path) -> dict[Key, Job]:
-    trunk = _session(frame_encoder_graph(FrameEncoder(), DEFAULT), folder)
+    graphs, trunk = _Graphs(folder), _session(frame_encoder_graph(FrameEncoder(), DEFAULT), folder)
     jobs: dict[Key, Job] = {("trunk", 8, count): _trunk(trunk, count) for count in CAMERAS}
     padded = DEFAULT.predictor.max_query_tokens
     for frames in CLIPS:
-        head = _Head(_sized(frames, memory=False), folder, padded, free=False)
-        jobs["clip", frames, 1] = head.job(1, padded)
+        jobs["clip", frames, 1] = graphs.job(_sized(frames, memory=False), 1, padded)
     for frames in MEMORIES:
-        head = _Head(_sized(frames, memory=True), folder, NATURAL, free=False)
-        jobs["memory", frames, 1] = head.job(1, NATURAL)
-    clip = _Head(DEFAULT, folder, padded)
-    jobs |= {("cameras", 8, count): clip.job(4, padded, count) for count in CAMERAS}
-    memory = _Head(_sized(8, memory=True), folder, padded)
-    jobs |= {("padded", 8, count): memory.job(count, padded) for count in QUERIES}
-    jobs |= {("natural", 8, count): memory.job(count, NATURAL) for count in QUERIES}
-    pooled = _Head(_sized(8, memory=True, pool_query=True), folder, padded)
-    return jobs | {("one token", 8, count): pooled.job(count, NATURAL) for count in QUERIES}
+        jobs["memory", frames, 1] = graphs.job(_sized(frames, memory=True), 1, NATURAL)
+    for count in CAMERAS:
+        jobs["cameras", 8, count] = graphs.job(DEFAULT, 4, padded, count)
+    memory = _sized(8, memory=True)
+    pooled = _sized(8, memory=True, pool_query=True)
+    for count in QUERIES:
+        jobs["padded", 8, count] = graphs.job(memory, count, padded)
+        jobs["natural", 8, count] = graphs.job(memory, count, NATURAL)
+        jobs["one token", 8, count] = graphs.job(pooled, count, NATURAL)
+    return jobs
+
+
+class _XEncoder(NamedTuple):
+    """A session, and inputs of one camera."""
+
+    session: onnxruntime.InferenceSession
+    inputs: dict[str, np.ndarray]
 
 
 def _trunk(session: onnxruntime.InferenceSession, cameras: int) -> Job:
@@ -105,41 +113,42 @@ def _trunk(session: onnxruntime.InferenceSession, cameras: int) -> Job:
     return lambda: session.run(None, {"frame": frames})
 
 
-class _Head:
-    """X-Encoder and Predictor of a model with random weights."""
+class _Graphs:
+    """Graphs of models with random weights, each exported once."""
 
-    def __init__(
-        self, config: ModelConfig, folder: Path, length: int, *, free: bool = True
-    ) -> None:
-        """Export both; without ``free`` for one camera and one query of ``length`` tokens."""
-        model = VLJepaModel(config)
-        graph, predictor = x_encoder_graph(model), predictor_graph(model)
-        self._inputs = {name: value.numpy()[:1] for name, value in graph.inputs.items()}
-        if not free:  # which takes the exporter a third of the time
-            graph, predictor = _fixed(graph), _fixed(predictor, length)
-        self._x_encoder = _session(graph, folder)
-        self._predictor = _session(predictor, folder)
-        self._width = config.predictor.query_width
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._x_encoders: dict[tuple[XEncoderConfig, int], _XEncoder] = {}
+        self._predictors: dict[tuple[PredictorConfig, int], onnxruntime.InferenceSession] = {}
 
-    def job(self, queries: int, length: int, cameras: int = 1) -> Job:
-        """Return a run for a number of queries of ``length`` tokens, a full memory or clip."""
-        feed = {name: np.repeat(value, cameras, 0) for name, value in self._inputs.items()}
-        tokens = np.ones((queries, length, self._width), np.float32)
+    def job(self, config: ModelConfig, queries: int, length: int, cameras: int = 1) -> Job:
+        """Return a run for a full clip or memory, and queries of ``length`` tokens."""
+        x_encoder, predictor = self._x_encoder(config), self._predictor(config)
+        feed = {name: np.repeat(value, cameras, 0) for name, value in x_encoder.inputs.items()}
+        tokens = np.ones((queries, length, config.predictor.query_width), np.float32)
         mask = np.ones((queries, length), bool)
 
         def run() -> object:
-            visual, *_ = self._x_encoder.run(None, feed)
+            visual, *_ = x_encoder.session.run(None, feed)
             asked = {"visual_tokens": visual, "query_tokens": tokens, "query_mask": mask}
-            return self._predictor.run(None, asked)
+            return predictor.run(None, asked)
 
         return run
 
+    def _x_encoder(self, config: ModelConfig) -> _XEncoder:
+        key = config.x_encoder, config.clip_frames
+        if key not in self._x_encoders:
+            graph = x_encoder_graph(VLJepaModel(config))
+            inputs = {name: value.numpy()[:1] for name, value in graph.inputs.items()}
+            self._x_encoders[key] = _XEncoder(_session(graph, self._folder), inputs)
+        return self._x_encoders[key]
 
-def _fixed(graph: Graph, length: int = 0) -> Graph:
-    """Return a graph of one camera and one query, which has ``length`` tokens."""
-    inputs = {name: value[:1] for name, value in graph.inputs.items()}
-    inputs |= {name: inputs[name][:, :length] for name in inputs if name.startswith("query_")}
-    return replace(graph, inputs=inputs, free={})
+    def _predictor(self, config: ModelConfig) -> onnxruntime.InferenceSession:
+        key = config.predictor, config.visual_tokens
+        if key not in self._predictors:
+            graph = predictor_graph(VLJepaModel(config))
+            self._predictors[key] = _session(graph, self._folder)
+        return self._predictors[key]
 
 
 def _interleaved(jobs: dict[Key, Job]) -> dict[Key, float]:

@@ -114,9 +114,8 @@ def test_each_frame_alone_is_the_whole_stream_from_the_first_on(exported: Export
     frames = film(exported, stamps)
     found = told(exported, frames)
     same(found, exported.every_frame(frames))
-    frames_kept = exported.config.clip_frames - 1
     assert [each.end_ns for each in found] == stamps
-    assert found[-1].start_ns == stamps[-frames_kept]
+    assert found[-1].start_ns == stamps[-exported.config.clip_frames]
 
 
 def test_cameras_of_every_kind_in_one_run_are_what_each_is_alone(exported: Exported) -> None:

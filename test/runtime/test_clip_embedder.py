@@ -179,6 +179,15 @@ def test_a_frame_that_gives_no_numbers_is_not_remembered(streaming: VLJepa, gate
     assert sees(streaming, found["b"], "blue", "green")
 
 
+def test_the_window_of_a_memory_is_what_the_newest_frame_sees(streaming: VLJepa) -> None:
+    embedder = ClipEmbedder(streaming, ["colour"])
+    begins = [embedder.add({"": frame(2 * number)})[""].start_ns for number in range(7)]
+    assert [begin // (2 * PERIOD) for begin in begins] == [0, 0, 0, 0, 1, 2, 3]
+    slow = ClipEmbedder(streaming, ["colour"])  # four periods of 5 Hz are 0.8 s
+    begins = [slow.add({"": frame(6 * number)})[""].start_ns for number in range(4)]
+    assert [begin // (6 * PERIOD) for begin in begins] == [0, 0, 1, 2]
+
+
 def test_a_question_about_a_stream_does_not_move_it_on(streaming: VLJepa) -> None:
     embedder = ClipEmbedder(streaming, ["colour"])
     with pytest.raises(NoClipError, match="no clip is complete"):

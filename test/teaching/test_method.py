@@ -289,6 +289,7 @@ def test_a_model_without_a_frozen_trunk_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_that_sees_streams_is_refused(tmp_path: Path) -> None:
     memory = MemoryConfig(dense=1, summaries=CONFIG.clip_frames)
-    stream = VLJepaModel(replace(CONFIG, x_encoder=replace(CONFIG.x_encoder, memory=memory)))
+    x_encoder = replace(CONFIG.x_encoder, rotary="interleaved", memory=memory)
+    stream = VLJepaModel(replace(CONFIG, x_encoder=x_encoder))
     with pytest.raises(TeachError, match="take a bundle without a memory"):
         fit(stream, lessons("a"), lessons(), Blocks(), tmp_path, lambda done: None, Event())

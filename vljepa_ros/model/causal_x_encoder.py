@@ -117,12 +117,12 @@ class CausalXEncoder(XEncoder):
             old = past.attention[:, layer].unbind(1)
             keys, values = (torch.cat(pair, 2) for pair in zip(own, old, strict=True))
             x = block.mix(x, q, keys, values, mask)
-            kept.append(torch.stack([self._kept(each) for each in (keys, values)], 1))
+            kept.append(_side_by_side([self._kept(each) for each in (keys, values)]))
         x = self.norm(x)
         summaries = torch.cat([x[:, :1], past.summaries], 1)
         tokens = torch.cat([self._pooled(summaries, _with_itself(seen)), x[:, 1:]], 1)
         frames = None if past.frames is None else tubelet[:, 1:]
-        following = Past(torch.stack(kept, 1), summaries[:, :-1], frames)
+        following = Past(_side_by_side(kept), summaries[:, :-1], frames)
         return self.with_evidence(tokens, tubelet), following
 
     def no_past(self, streams: int = 1) -> Past:
@@ -223,3 +223,8 @@ class CausalXEncoder(XEncoder):
 
 def _with_itself(seen: Tensor) -> Tensor:
     return torch.cat([seen.new_ones(seen.shape[0], 1), seen], 1)
+
+
+def _side_by_side(parts: list[Tensor]) -> Tensor:
+    """Stack (B, ...) to (B, parts, ...), without the view of torch.stack, which exports slowly."""
+    return torch.cat([part[:, None] for part in parts], 1)

@@ -94,7 +94,7 @@ class StreamSteps:
     def _seen(self, memory: StreamMemory, stamp_ns: int) -> NDArray[np.bool_]:
         """Return which frames of a memory (M - 1) a new one sees, newest first."""
         seen = np.zeros(self._frames - 1, np.bool_)
-        for place, old in enumerate(memory.stamps_ns):
+        for place, old in enumerate(memory.stamps_ns[: len(seen)]):
             seen[place] = self._near(old, stamp_ns)
         return seen
 
@@ -103,9 +103,8 @@ class StreamSteps:
     ) -> StreamMemory:
         """Return a memory with one more frame and the state that came of it."""
         look = look_of(frame) if self._has_trunk else _NO_LOOK
-        count = min(
-            1 + sum(self._near(old, stamp_ns) for old in memory.stamps_ns), self._frames - 1
-        )
+        near = [old for old in memory.stamps_ns if self._near(old, stamp_ns)]
+        count = min(1 + len(near), self._frames)
         return StreamMemory(
             state,
             (stamp_ns, *memory.stamps_ns)[:count],
