@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from vljepa_ros.index.index_job import Fate, IndexOptions, Outcome, run_job
 Told = Callable[[RecordingJob, float], None]
 """Is told the seconds of a recording that are done."""
 
+_LAST_NEWS_S = 1.0
 _TRIES = 3  # before a recording is blamed for the death of its process
 _worker: tuple[IndexOptions, Any, Any] | None = None  # options, queue of news, event to stop
 
@@ -41,19 +43,34 @@ def run_in_processes(
     If a process dies, what it worked on is done again by another one.
     """
     context = multiprocessing.get_context("spawn")  # LanceDB does not survive a fork
-    news, stop = context.Queue(), context.Event()
+    stop = context.Event()
+    waiting, deaths = list(jobs), Counter[RecordingJob]()
+    while waiting:
+        with (
+            _listening(context, told) as news,
+            ProcessPoolExecutor(
+                workers, context, initializer=_begin, initargs=(options, news, stop)
+            ) as pool,
+        ):
+            yield from _one_pool(pool, workers, waiting, deaths, stop)
+
+
+@contextmanager
+def _listening(context: Any, told: Told) -> Iterator[Any]:
+    """Yield a queue for the news of one pool's processes.
+
+    A process that is killed may leave its queue locked for ever. So each pool has its own, and
+    nobody waits long for the end of it.
+    """
+    news = context.Queue()
     listener = threading.Thread(target=_listen, args=(news, told), daemon=True)
     listener.start()
-    waiting, deaths = list(jobs), Counter[RecordingJob]()
     try:
-        while waiting:
-            with ProcessPoolExecutor(
-                workers, context, initializer=_begin, initargs=(options, news, stop)
-            ) as pool:
-                yield from _one_pool(pool, workers, waiting, deaths, stop)
+        yield news
     finally:
+        news.cancel_join_thread()
         news.put(None)
-        listener.join()
+        listener.join(_LAST_NEWS_S)
 
 
 def _one_pool(
