@@ -52,7 +52,7 @@ class EngineRuntime:
         return engine
 
     def kernel_cache(self, engine: Any, kept: bytes, *, cuda_graphs: bool) -> KernelCache | None:
-        """Return where an engine's kernels are compiled to; None if they are in the engine."""
+        """Return the cache for the kernels of an engine; None if the engine holds them itself."""
         if not self._library.portable:
             return None
         return KernelCache(self._tensorrt, engine, kept, cuda_graphs=cuda_graphs)
