@@ -29,6 +29,7 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
+from vljepa_ros.model.export import low_precision  # noqa: E402
 from vljepa_ros.model.export.contents import Choices  # noqa: E402
 from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.export_error import ExportError  # noqa: E402
@@ -76,11 +77,11 @@ def types(file: Path) -> dict[str, set[int]]:
     return found
 
 
-def quantised(file: Path) -> set[str]:
-    """Return the kinds of the nodes that take what a pair of Q and DQ rounded."""
+def quantised(file: Path) -> dict[str, str]:
+    """Return names and kinds of the nodes that take what a pair of Q and DQ rounded."""
     nodes = onnx.load(str(file)).graph.node
     rounded = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
-    return {node.op_type for node in nodes if rounded.intersection(node.input)}
+    return {node.name: node.op_type for node in nodes if rounded.intersection(node.input)}
 
 
 def check(bundle: Bundle) -> None:
@@ -104,6 +105,9 @@ def check(bundle: Bundle) -> None:
 @pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
 def test_products_are_halved_and_sums_are_not(copy, precision, python: Path) -> None:
     before = (copy.root / "predictor.onnx").stat().st_size
+    graphs = {name: onnx.load(str(copy.root / file)).graph for name, file in copy.graphs.items()}
+    first = {name: low_precision._first_products(graph) for name, graph in graphs.items()}
+    assert len(first["predictor"]) == 2, "of the visual tokens, and of the query's"
     lowered = lower_precision(copy, random_clips(TINY_PAPER), LowPrecision(precision, python))
     assert lowered == Bundle.load(copy.root)
     assert lowered.precision == precision
@@ -114,8 +118,10 @@ def test_products_are_halved_and_sums_are_not(copy, precision, python: Path) -> 
     assert not {file.name for file in copy.root.iterdir()} - {*copy.files, "manifest.json"}
     check(lowered)
     for graph in ("x_encoder", "predictor"):
-        found = quantised(lowered.root / lowered.graphs[graph])
-        assert found == (set() if precision == "fp16" else {"MatMul"}), "never a convolution"
+        rounded = quantised(lowered.root / lowered.graphs[graph])
+        assert ("MatMul" in rounded.values()) == (precision != "fp16")
+        assert "Conv" not in rounded.values()
+        assert not first[graph].intersection(rounded)
 
 
 @pytest.mark.skipif(MODELOPT is None, reason="VLJEPA_MODELOPT_PYTHON is not set")

@@ -52,7 +52,7 @@ class EngineRuntime:
         return engine
 
     def kernel_cache(self, engine: Any, kept: bytes, *, cuda_graphs: bool) -> KernelCache | None:
-        """Return the cache of kernels that are compiled here; None if the engine has them."""
+        """Return the cache for the kernels of an engine; None if the engine holds them itself."""
         if not self._library.portable:
             return None
         return KernelCache(self._tensorrt, engine, kept, cuda_graphs=cuda_graphs)
