@@ -199,6 +199,16 @@ def test_a_busy_server_is_asked_again(stocked: LoopbackHub, here: Path) -> None:
     assert len(stocked.bytes_asked("weights.bin")) == 2
 
 
+def test_a_fetch_that_goes_on_stays_at_its_revision(stocked: LoopbackHub, here: Path) -> None:
+    stocked.refusals["/cdn/"] = [503] * 40
+    with pytest.raises(FetchError, match="503"):
+        fetch(here)
+    stocked.refusals.clear()
+    stocked.repos[REPO]["config.json"] = b'{"width": 5}'  # somebody pushed in between
+    with pytest.raises(FetchError, match="no such revision any more"):
+        fetch(here)
+
+
 def test_a_full_disk(stocked: LoopbackHub, here: Path) -> None:
     with full_disk(HALF), pytest.raises(OSError, match="File too large"):
         fetch(here)

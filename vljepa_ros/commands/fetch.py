@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="show what public models there are")
     parser.add_argument("--out", type=Path, help="folder to write; default: named after WHAT")
     parser.add_argument(FLAG, action="store_true", help="accept the terms that are shown")
-    parser.add_argument(
-        "--key", help="bundle: public key (minisign) of whom published it, or file"
-    )
+    parser.add_argument("--key", help="bundle: public key (minisign) of its publisher, or a file")
     parser.add_argument("--sha256", help="bundle: SHA-256 of its manifest, as `publish` prints it")
     parser.add_argument(
         "--catalogue", type=Path, default=CATALOGUE, help="a copy of config/public_models.yaml"

@@ -101,7 +101,8 @@ class PublicFiles:
         for wanted in self._wanted:
             key = f"{wanted.part.name}/{wanted.file.name}"
             records[key] = self._fetch(wanted, self._record.get(key))
-        _write_record(self._folder / RECORD, records)
+            # At once, so that a fetch that goes on stays at this revision.
+            _write_record(self._folder / RECORD, {**self._record, **records})
         return records
 
     def _ask(self, part: PublicPart) -> Iterator[_Wanted]:

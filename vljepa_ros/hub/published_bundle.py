@@ -27,10 +27,10 @@ _CARD_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class TrustedSource:
-    """What a user knows of the bundle from whom published it; at least one of the two is needed.
+    """What a user knows of the bundle from its publisher; at least one of the two is needed.
 
     Attributes:
-        key: public key of whom signed it.
+        key: public key of the publisher.
         sha256: of its manifest.
     """
 
@@ -98,8 +98,8 @@ def _check_trust(place: BundlePlace, manifest: bytes, trust: TrustedSource) -> b
     found = fingerprint(manifest)
     if trust.key is None and trust.sha256 is None:
         raise FetchError(
-            f"nobody vouches for this bundle. Its SHA-256 is {found}: ask whom published it, "
-            "by another way, whether that is theirs, and add --sha256 or their --key"
+            f"nobody vouches for this bundle. Its SHA-256 is {found}: ask the publisher by "
+            "another way whether that is right, and add --sha256 or the publisher's --key"
         )
     if trust.sha256 is not None and trust.sha256 != found:
         raise FetchError(
