@@ -172,6 +172,14 @@ def test_a_file_gives_back_what_was_written(examples: Examples, tmp_path: Path) 
     assert read_examples(file, "space").counts == examples.counts
 
 
+def test_the_home_folder_of_a_file_may_be_a_tilde(
+    examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_examples(tmp_path / "e.npz", examples)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_examples(Path("~/e.npz"), "space").counts == examples.counts
+
+
 def test_examples_of_another_model_are_refused(examples: Examples, tmp_path: Path) -> None:
     write_examples(tmp_path / "e.npz", examples)
     with pytest.raises(ExamplesFileError, match="of the model 'space', but the bundle is 'other'"):
