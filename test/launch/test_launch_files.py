@@ -385,6 +385,10 @@ def test_build_only_builds_the_engines_of_the_embedders_bundle_and_runs_no_node(
         ).nodes
         assert build.arguments == ["--bundle", bundle, "--allow-untrusted"]
         assert _parser().parse_args(build.arguments).bundle == Path(bundle)
+    file = own_file(tmp_path, embedder={"backend": "tensorrt_rtx"})
+    (build,) = described(VLJEPA, build_only="true", params_file=file).nodes
+    assert build.arguments == ["--backend", "tensorrt_rtx"]
+    assert _parser().parse_args(build.arguments).backend == "tensorrt_rtx"
     (build,) = described(VLJEPA, build_only="true", cameras="left,right").nodes
     assert _parser().parse_args(build.arguments).cameras == 2
 
