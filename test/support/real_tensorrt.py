@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from vljepa_ros.runtime.backend import TENSORRT_RTX
-from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
+from vljepa_ros.runtime.tensorrt.builder import FREE, BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import gpu_of_capability
 from vljepa_ros.runtime.tensorrt.library import LIBRARIES
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
@@ -48,7 +48,11 @@ class RealTensorRT:
 
 
 def build(
-    trt: ModuleType, onnx: Path, clips: int = 1, capability: str = "8.9"
+    trt: ModuleType,
+    onnx: Path,
+    clips: int = 1,
+    capability: str = "8.9",
+    query_tokens: int = FREE,
 ) -> tuple[BuiltPlan, list[float]]:
     """Build one graph; return the engine and what was told of its progress.
 
@@ -59,9 +63,12 @@ def build(
     queries = QUERIES if onnx.stem == "predictor" else ()
     library, gpu = LIBRARIES[TENSORRT_RTX], gpu_of_capability(capability)
     try:
-        return build_plan(library, gpu, onnx, clips, queries, b"", told.append), told
+        plan = build_plan(
+            library, gpu, onnx, clips, queries, b"", told.append, query_tokens=query_tokens
+        )
     except BuildError as error:
         raise ValueError(str(error)) from None
+    return plan, told
 
 
 def build_until(trt: ModuleType, onnx: Path, fraction: float) -> float:

@@ -367,8 +367,10 @@ class ModelConfig:
             raise ConfigError(str(error)) from error
 
 
-def _with_newer_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def _with_newer_fields(values: Any) -> Any:
     """Add the fields that earlier releases did not write, with what these releases computed."""
+    if not isinstance(values, Mapping):
+        return values  # which the reader refuses
     newer: dict[str, dict[str, Any]] = {
         "x_encoder": {"memory": None},
         "predictor": {"pool_query": False},

@@ -41,7 +41,7 @@ def build_all(nvidia: RealTensorRT, bundle: Bundle, clips: int = 1) -> None:
     assert {"x_encoder", "predictor"} <= set(graphs)
     for graph in graphs:
         file = bundle.root / bundle.graphs[graph]
-        plan, told = nvidia.call(build, file, clips)
+        plan, told = nvidia.call(build, file, clips, "8.9", bundle.max_query_tokens)
         model = onnx.load(str(file), load_external_data=False).graph
         assert set(plan.inputs) == {tensor.name for tensor in model.input}
         assert set(plan.outputs) == {tensor.name for tensor in model.output}
