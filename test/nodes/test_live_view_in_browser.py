@@ -96,6 +96,7 @@ def test_what_is_old_does_not_look_new(ros: Bench, bundle: str, visit: Any) -> N
     assert ros.transition("live_view", "cleanup")
     expect(page.locator("#link")).to_contain_text("no answer from the node for")
     shot(page, "cut")
+    page.close()  # which would go on asking
     visit.faults.clear()  # the browser itself logs that nobody answers
 
 

@@ -55,4 +55,4 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     visit.faults = faults  # type: ignore[attr-defined]
     yield visit
     context.close()
-    assert faults == []
+    assert not faults, faults

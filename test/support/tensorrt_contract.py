@@ -16,6 +16,15 @@ from onnx import TensorProto, helper
 _ROWS = (1, 4), (2, 4), (3, 4)
 
 
+_loggers: list[Any] = []
+
+
+def _kept(logger: Any) -> Any:
+    """Keep a logger to the end of the process: libraries write to it that long."""
+    _loggers.append(logger)
+    return logger
+
+
 def answers(trt: Any, folder: Path) -> dict[str, Any]:
     """Put every question to a library; files for it are written into the folder."""
     asking = _Asking(trt, folder)
@@ -43,7 +52,7 @@ class _Asking:
 
         self._trt = trt
         self._folder = folder
-        self._log = Silent()
+        self._log = _kept(Silent())
         self._builder = trt.Builder(self._log)
         self._file = _model(folder, "Relu")
 

@@ -7,6 +7,9 @@ from collections import deque
 from typing import Any
 
 _KEPT_LINES = 5
+_loggers: list[
+    Any
+] = []  # libraries write to a logger after the objects that were given it are gone
 
 
 def collecting_logger(trt: Any) -> Any:
@@ -27,4 +30,5 @@ def collecting_logger(trt: Any) -> Any:
         def tail(self) -> str:
             return " | ".join(self._lines) or "TensorRT's log says nothing"
 
-    return Collector()
+    _loggers.append(Collector())
+    return _loggers[-1]
