@@ -139,11 +139,13 @@ def test_whatever_ends_a_command_is_told_in_one_line(
     assert line.startswith(f"vljepa verify: {said}")
 
 
-def test_a_reader_that_went_away_is_no_fault(colour_bundle: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_went_away_is_no_fault(colour_bundle: Path, unbuffered: str) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     command = [sys.executable, "-m", "vljepa_ros", "inspect", str(colour_bundle)]
-    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True)
+    setting = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, env=setting)
     os.close(writes)
     assert (done.returncode, done.stderr) == (1, "")
 

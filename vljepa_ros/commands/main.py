@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in words if word in SUBCOMMANDS), "")
     try:
-        return run_subcommand(words, chosen)
+        status = run_subcommand(words, chosen)
+        sys.stdout.flush()  # or a pipe that nobody reads would only be found at the exit
+        return status
     except ImportError as error:
         if (error.name or "").startswith("vljepa_ros"):
             raise  # a fault of ours
