@@ -3,6 +3,9 @@
 
 ``scripts/with_env.sh .venv python benchmarks/restart.py`` kills the pipeline again and again and
 starts it at once, and prints the median and the worst. A launch file's respawn adds its delay.
+The kills lie 20 s apart: for so long others take a killed process for alive, and nothing that is
+sent to its ports reaches another one. Processes that die in a row may get the ports of one that
+died before.
 It also prints the CPU time until then, which does not depend on what else the machine does, and
 the shared memory that a killed process leaves behind.
 """
@@ -33,6 +36,7 @@ from vljepa_ros.nodes.common.qos import embeddings, latched
 RATE_HZ = 10.0
 NODES = [sys.executable, "-m", "vljepa_ros.nodes.pipeline"]
 _PATIENCE_S = 60.0
+_LEASE_S = 20.0  # of a participant, in Fast DDS
 
 
 class Camera(Node):
@@ -72,6 +76,7 @@ def main() -> None:
     found = []
     left: set[Path] = set()
     for _ in range(kills):
+        time.sleep(_LEASE_S)
         left |= shared_files(process.pid)
         process.kill()
         process.wait()
