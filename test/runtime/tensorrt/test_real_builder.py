@@ -115,7 +115,7 @@ def test_the_papers_size_is_built(nvidia: RealTensorRT, tmp_path: Path, graph: s
         file = tmp_path / f"{graph}.onnx"
         write_graph(getattr(graphs, f"{graph}_graph")(model), file)
     del made, model
-    plan, _ = nvidia.call(build, file)
+    plan, _ = nvidia.call(build, file, 1, "8.9", config.predictor.max_query_tokens)
     assert len(plan.content) > 1e9
 
 
