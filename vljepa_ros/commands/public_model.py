@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -66,20 +67,12 @@ def _check_installed(model: PublicModel) -> None:
 def _warn_of_memory(model: PublicModel) -> None:
     if model.memory_gb is None:
         return
-    has = _memory_gb()
-    if has is not None and has < model.memory_gb:
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    if has < model.memory_gb:
         print(
             f"  this machine has {has:.1f} GB of memory, and import and export take about "
             f"{model.memory_gb:g} GB: make the bundle on another one, and `vljepa publish` it"
         )
-
-
-def _memory_gb() -> float | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemTotal"))
-    except (OSError, StopIteration, ValueError):
-        return None
 
 
 def _download(model: PublicModel, out: Path) -> dict[str, str]:
