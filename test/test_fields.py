@@ -39,6 +39,15 @@ def test_a_field_of_the_right_kind_is_read(read: Read, value: object, expected: 
     assert read(FieldReader({"x": value}), "x") == expected
 
 
+def test_an_optional_field_may_be_missing_or_null_and_nothing_else() -> None:
+    reader = FieldReader({"given": 3, "null": None, "wrong": "3"})
+    found = [reader.optional(key, reader.whole, None) for key in ("given", "null", "missing")]
+    assert found == [3, None, None]
+    assert reader.optional("missing", reader.whole, 7) == 7
+    with pytest.raises(FieldError, match="^wrong must be a whole number of at least 1, not '3'$"):
+        reader.optional("wrong", reader.whole, 7)
+
+
 @pytest.mark.parametrize(
     ("read", "value", "text"),
     [

@@ -14,6 +14,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 _T = TypeVar("_T")
+_D = TypeVar("_D")
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -49,6 +50,16 @@ class FieldReader:
     def gives(self, key: str) -> bool:
         """Tell whether field ``key`` is there and not null."""
         return self._fields.get(key) is not None
+
+    def optional(self, key: str, read: Callable[[str], _T], default: _D) -> _T | _D:
+        """Return a field as ``read``, a method of this reader, gives it.
+
+        Args:
+            key: the field.
+            read: is called with ``key`` if the field is there and not null.
+            default: what is returned otherwise.
+        """
+        return read(key) if self.gives(key) else default
 
     def section(self, key: str) -> FieldReader:
         """Return a reader for the object in field ``key``."""

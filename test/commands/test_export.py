@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ pytest.importorskip("transformers", reason="the text towers are those of transfo
 
 from support.tiny_model import tiny_directory
 from support.training_clips import write_annotations, write_video
+from vljepa_ros.commands import export
 from vljepa_ros.commands.main import main
+from vljepa_ros.model.directory import open_directory
 from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.model import VLJepa
 
@@ -140,6 +143,17 @@ def test_a_folder_of_something_else_is_refused_at_once(
     assert main([*words[:-1], str(directory)]) == 1
     assert "is no bundle, it holds config.json" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_of_queries_as_the_nodes_read_it_brings_its_phrases(
+    directory: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "queries.yaml"
+    file.write_text("{state: {phrases: [it is red]}, grip: {text: is it, phrases: [shut, open]}}")
+    model = open_directory(directory)
+    contents = export._contents(model, Namespace(queries_file=file, phrases_file=None))
+    assert contents.queries == {"state": model.queries["state"], "grip": "is it"}
+    assert contents.phrases == {"state": ["it is red"], "grip": ["shut", "open"]}
 
 
 def test_a_directory_without_queries_asks_for_them(

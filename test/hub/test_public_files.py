@@ -106,7 +106,7 @@ def test_ctrl_c_keeps_what_has_come(
 
 
 def test_the_rest_of_another_content_is_not_put_behind_it(
-    stocked: LoopbackHub, here: Path, monkeypatch: pytest.MonkeyPatch
+    stocked: LoopbackHub, here: Path
 ) -> None:
     here.mkdir()
     old = servers.hub_file(REPO, "weights.bin", "main")

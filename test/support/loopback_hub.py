@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/web/"):
             self._web(path.removeprefix("/web/"))
         elif path.startswith("/cdn/"):
-            self._bytes(self._by_hash(path.rpartition("/")[2]))
+            self._bytes(self._by_hash(path.split("/")[2]))
         elif match := _RESOLVE.fullmatch(path.removeprefix("/api/resolve-cache")):
             self._resolve(*match.groups(), cached=path.startswith("/api/"))
         else:
@@ -158,8 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 404, "RevisionNotFound"
         return None if name in self.hub.repos[repo] else (404, "EntryNotFound")
 
-    def _by_hash(self, name: str) -> bytes:
-        wanted = self.path.split("/")[2]
+    def _by_hash(self, wanted: str) -> bytes:
         files = (each for repo in self.hub.repos.values() for each in repo.values())
         return next(each for each in files if hashlib.sha256(each).hexdigest() == wanted)
 

@@ -32,6 +32,7 @@ from vljepa_ros.recordings.clips import read_clips
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.bundle import BUNDLE, Bundle
+from vljepa_ros.runtime.queries_file import read_queries_file
 from vljepa_ros.runtime.statistics import add_statistics
 from vljepa_ros.runtime.unfamiliarity import TooFewClipsError
 from vljepa_ros.shipped import shipped
@@ -49,13 +50,18 @@ WITHOUT_CALIBRATION = (
 )
 
 RECORDING = shipped("demo/recording.mp4")
+_YAML = (".yaml", ".yml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command line may hold."""
     parser.add_argument("--model", type=Path, required=True, help="model directory")
     parser.add_argument("--out", type=Path, required=True, help="bundle to write")
-    parser.add_argument("--queries-file", type=Path, help="JSON: {name: question}")
+    parser.add_argument(
+        "--queries-file",
+        type=Path,
+        help="JSON: {name: question}; or YAML with the phrases too, as the nodes read it",
+    )
     parser.add_argument("--phrases-file", type=Path, help="JSON: {name: [phrases]}")
     parser.add_argument("--frames", type=int, help="frames of a clip, if not the model's")
     parser.add_argument("--clip-rate", type=float, metavar="HZ", help="their rate")
@@ -177,7 +183,11 @@ def _config(config: ModelConfig, args: argparse.Namespace) -> ModelConfig:
 
 def _contents(directory: ModelDirectory, args: argparse.Namespace) -> Contents:
     queries, phrases = directory.queries, directory.phrases
-    if args.queries_file:
+    if args.queries_file and args.queries_file.suffix in _YAML:
+        read = read_queries_file(args.queries_file, known=queries)
+        queries = {name: query.text for name, query in read.items()}
+        phrases = {name: list(query.phrases) for name, query in read.items()}
+    elif args.queries_file:
         queries = _read(args.queries_file, FieldReader.text)
     if args.phrases_file:
         phrases = _read(args.phrases_file, FieldReader.text_list)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
@@ -26,7 +26,6 @@ from vljepa_ros.hub.consent import accept
 from vljepa_ros.hub.disk_space import check_space, gigabytes
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.phrases import PhraseBank
-from vljepa_ros.runtime.queries import Query
 from vljepa_ros.runtime.queries_file import read_queries_file
 from vljepa_ros.runtime.reference import Reference
 from vljepa_ros.shipped import shipped
@@ -47,9 +46,9 @@ def make_bundle(model: PublicModel, args: argparse.Namespace) -> None:
     print("\n".join([*about(model), figures(model)]))
     _warn_of_memory(model)
     accepted = f"{date.today().isoformat()}, {accept(model.licences, args.accept_licences)}"
-    queries = _queries(model, out)
+    queries = None if model.queries is None else _queries_file(shipped(model.queries), out)
     sources = _download(model, out) | {"accepted": accepted}
-    if not queries:
+    if queries is None:
         _say_import(model, out)
         return
     _import(out, sources)
@@ -68,20 +67,12 @@ def _check_installed(model: PublicModel) -> None:
 def _warn_of_memory(model: PublicModel) -> None:
     if model.memory_gb is None:
         return
-    has = _memory_gb()
-    if has is not None and has < model.memory_gb:
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    if has < model.memory_gb:
         print(
             f"  this machine has {has:.1f} GB of memory, and import and export take about "
             f"{model.memory_gb:g} GB: make the bundle on another one, and `vljepa publish` it"
         )
-
-
-def _memory_gb() -> float | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemTotal"))
-    except (OSError, StopIteration, ValueError):
-        return None
 
 
 def _download(model: PublicModel, out: Path) -> dict[str, str]:
@@ -149,29 +140,25 @@ def _import(out: Path, sources: Mapping[str, str]) -> None:
         stream.write((json.dumps(licences, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _queries(model: PublicModel, out: Path) -> dict[str, Query]:
-    """Read the questions and phrases of the file that the user may edit; make it at first."""
-    if model.queries is None:
-        return {}
-    file = out / Path(model.queries).name
+def _queries_file(common: Path, out: Path) -> Path:
+    """Return the file of questions and phrases that the user may edit; copy ``common`` at first.
+
+    Raises:
+        QueriesFileError: it cannot be used.
+    """
+    file = out / common.name
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with new_file(file) as stream:
-            stream.write(shipped(model.queries).read_bytes())
+            stream.write(common.read_bytes())
     print(f"Questions and phrases: {file}. Edit it and run the same command again to change them.")
-    return read_queries_file(file, known={})
+    read_queries_file(file, known={})  # a fault in it is told before the download
+    return file
 
 
-def _export(out: Path, queries: Mapping[str, Query], args: argparse.Namespace) -> None:
-    texts = {name: query.text for name, query in queries.items()}
-    phrases = {name: list(query.phrases) for name, query in queries.items()}
-    given = ["--model", out / _MODEL, "--out", out / _BUNDLE, *_precision(args)]
-    with TemporaryDirectory() as folder:
-        for option, values in (("--queries-file", texts), ("--phrases-file", phrases)):
-            file = Path(folder) / f"{option[2:]}.json"
-            file.write_text(json.dumps(values), encoding="utf-8")
-            given += [option, file]
-        run_shown("export", *given)
+def _export(out: Path, queries: Path, args: argparse.Namespace) -> None:
+    given = ["--model", out / _MODEL, "--out", out / _BUNDLE, "--queries-file", queries]
+    run_shown("export", *given, *_precision(args))
     run_shown("verify", out / _BUNDLE)
     print("Of the shipped recording, a simulated robot, it says:")
     print("\n".join(_sights(Bundle.load(out / _BUNDLE))))

@@ -110,11 +110,11 @@ def _model(name: str, reader: FieldReader) -> PublicModel:
     return PublicModel(
         name=name,
         about=reader.text("about"),
-        quality=reader.text("quality") if reader.gives("quality") else "",
+        quality=reader.optional("quality", reader.text, ""),
         dimensions=reader.text("dimensions"),
-        memory_gb=reader.positive("memory_gb") if reader.gives("memory_gb") else None,
-        disk_gb=reader.positive("disk_gb") if reader.gives("disk_gb") else None,
-        queries=reader.text("queries") if reader.gives("queries") else None,
+        memory_gb=reader.optional("memory_gb", reader.positive, None),
+        disk_gb=reader.optional("disk_gb", reader.positive, None),
+        queries=reader.optional("queries", reader.text, None),
         licences=reader.texts("licences"),
         parts=tuple(_part(each, parts.section(each)) for each in parts.names()),
     )
@@ -123,17 +123,16 @@ def _model(name: str, reader: FieldReader) -> PublicModel:
 def _part(name: str, reader: FieldReader) -> PublicPart:
     if reader.gives("repo") == reader.gives("url"):
         raise FieldError(f"{reader.name('repo')}: give either a repo or a url")
-    files, tokens = (
-        reader.section("files"),
-        reader.section("tokens") if reader.gives("tokens") else None,
-    )
+    url = reader.optional("url", reader.text, None)
+    files = reader.section("files")
+    tokens = reader.optional("tokens", reader.section, FieldReader({}))
     return PublicPart(
         name=name,
-        repo=reader.text("repo") if reader.gives("repo") else None,
-        url=reader.text("url").rstrip("/") + "/" if reader.gives("url") else None,
-        revision=reader.text("revision") if reader.gives("revision") else None,
+        repo=reader.optional("repo", reader.text, None),
+        url=url and url.rstrip("/") + "/",
+        revision=reader.optional("revision", reader.text, None),
         files=tuple(_file(each, files.section(each)) for each in files.names()),
-        tokens={each: tokens.whole(each, at_least=0) for each in tokens.names()} if tokens else {},
+        tokens={each: tokens.whole(each, at_least=0) for each in tokens.names()},
     )
 
 
@@ -143,6 +142,6 @@ def _file(name: str, reader: FieldReader) -> CatalogueFile:
         raise FieldError(f"{reader.name('')}: {name!r} is no name of a file")
     return CatalogueFile(
         name,
-        reader.whole("bytes") if reader.gives("bytes") else None,
-        reader.sha256("sha256") if reader.gives("sha256") else None,
+        reader.optional("bytes", reader.whole, None),
+        reader.optional("sha256", reader.sha256, None),
     )

@@ -7,6 +7,7 @@ is what a device of the given speed reaches if nothing but the model runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig
@@ -14,6 +15,9 @@ from vljepa_ros.model.presets import PAPER, V_JEPA_2, V_JEPA_2_1
 
 FRAMES = 8
 """Frames of the clip that costs are given for, as open-vljepa was trained."""
+
+QUERY_TOKENS = 32
+"""Tokens of the query that they are given for, if it is a whole model."""
 
 DEVICES = {"Orin Nano": 7.0, "AGX Orin": 17.0, "RTX 5070 Ti": 17.3, "CPU": 0.13}
 """TFLOP/s that matrix products of these models reach in half precision (CPU: single).
@@ -41,48 +45,28 @@ class ModelCost:
         return tflops * 1000 / self.gflop
 
 
-def _dimensions() -> dict[str, XEncoderConfig | ModelConfig]:
-    encoders = {f"v-jepa-2-{name}": each for name, each in V_JEPA_2.items()}
-    newer = {f"v-jepa-2.1-{name}": each for name, each in V_JEPA_2_1.items()}
-    return {"open-vljepa": PAPER, **encoders, **newer}
-
-
-DIMENSIONS = _dimensions()
+DIMENSIONS: Mapping[str, XEncoderConfig | ModelConfig] = {
+    "open-vljepa": PAPER,
+    **{f"v-jepa-2-{name}": each for name, each in V_JEPA_2.items()},
+    **{f"v-jepa-2.1-{name}": each for name, each in V_JEPA_2_1.items()},
+}
 """Dimensions by the names that the catalogue uses."""
 
 
-def cost_of(dimensions: XEncoderConfig | ModelConfig, query_tokens: int = 32) -> ModelCost:
-    """Return what a clip of FRAMES frames costs.
-
-    Args:
-        dimensions: of an encoder alone or of a whole model.
-        query_tokens: of the query, if it is a whole model.
-    """
+def cost_of(dimensions: XEncoderConfig | ModelConfig) -> ModelCost:
+    """Return what a clip of FRAMES frames costs an encoder alone, or a whole model."""
     if isinstance(dimensions, XEncoderConfig):
-        return _cost(_encoder_values(dimensions), _encoder_products(dimensions))
+        return _cost(dimensions.matrix_values, _products(dimensions, dimensions.tokens(FRAMES)))
     x, p = dimensions.x_encoder, dimensions.predictor
-    tokens = x.tokens(FRAMES) + query_tokens
-    values = _encoder_values(x) + p.depth * _layer_values(p)
-    products = _encoder_products(x) + p.depth * (
-        tokens * _layer_values(p) + 2 * tokens**2 * p.width
-    )
-    return _cost(values, products)
+    seen = x.tokens(FRAMES)
+    products = _products(x, seen) + _products(p, seen + QUERY_TOKENS)
+    return _cost(x.matrix_values + p.matrix_values, products)
 
 
 def _cost(values: int, products: int) -> ModelCost:
     return ModelCost(weights_gb=2 * values / 1e9, gflop=2 * products / 1e9)
 
 
-def _encoder_values(x: XEncoderConfig) -> int:
-    patch = x.width * x.channels * x.tubelet * x.patch**2
-    return patch + x.depth * x.width * (4 * x.width + 2 * x.mlp)
-
-
-def _encoder_products(x: XEncoderConfig) -> int:
-    tokens = x.tokens(FRAMES)
-    return tokens * _encoder_values(x) + x.depth * 2 * tokens**2 * x.width
-
-
-def _layer_values(p: PredictorConfig) -> int:
-    key_width = p.width * p.kv_heads // p.heads
-    return p.width * (2 * p.width + 2 * key_width + 3 * p.mlp)
+def _products(layers: XEncoderConfig | PredictorConfig, tokens: int) -> int:
+    """Return the multiply-adds of the matrices for all tokens, and of their attention."""
+    return tokens * layers.matrix_values + layers.depth * 2 * tokens**2 * layers.width

@@ -145,6 +145,12 @@ class XEncoderConfig:
         """Number of patches of one frame or tubelet."""
         return (self.grid // self.patch) ** 2
 
+    @property
+    def matrix_values(self) -> int:
+        """Number of values of the matrices that visual tokens pass, without the trunk's."""
+        patches = self.width * self.channels * self.tubelet * self.patch**2
+        return patches + self.depth * self.width * (4 * self.width + 2 * self.mlp)
+
     def tokens(self, frames: int) -> int:
         """Return the number of visual tokens of a clip of ``frames`` frames.
 
@@ -223,6 +229,12 @@ class PredictorConfig:
     def head_width(self) -> int:
         """Channels of one attention head."""
         return self.width // self.heads
+
+    @property
+    def matrix_values(self) -> int:
+        """Number of values of the matrices of all layers."""
+        keys = self.kv_heads * self.head_width
+        return self.depth * self.width * (2 * self.width + 2 * keys + 3 * self.mlp)
 
 
 @dataclass(frozen=True)
@@ -336,9 +348,8 @@ class ModelConfig:
         """Number of values of the largest matrices. The whole model has somewhat more."""
         x, p, y = self.x_encoder, self.predictor, self.y_encoder
         return (
-            x.width * x.channels * x.tubelet * x.patch**2
-            + x.depth * x.width * (4 * x.width + 2 * x.mlp)
-            + p.depth * p.width * (2 * p.width + 3 * p.mlp)
+            x.matrix_values
+            + p.matrix_values
             + y.depth * y.width * (2 * y.heads * y.head_width + 2 * y.mlp)
             + y.width * y.vocabulary
             + p.query_width * self.query_vocabulary

@@ -206,7 +206,7 @@ def _text(line: FieldReader, key: str) -> str:
 
 
 def _optional_text(line: FieldReader, key: str) -> str:
-    return _text(line, key) if line.gives(key) else ""
+    return line.optional(key, line.text, "").strip()
 
 
 def _texts(line: FieldReader, key: str) -> tuple[str, ...]:

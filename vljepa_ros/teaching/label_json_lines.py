@@ -62,8 +62,8 @@ def _row(fields: FieldReader, place: Place, recordings: RecordingsFolder) -> Lab
     return LabelRow(
         Footage(recordings.find(fields.string("clip")), _optional(fields, "topic")),
         _optional(fields, "query"),
-        fields.amount("start") if fields.gives("start") else 0.0,
-        fields.amount("end") if fields.gives("end") else math.inf,
+        fields.optional("start", fields.amount, 0.0),
+        fields.optional("end", fields.amount, math.inf),
         label_text(text),
         place,
         others,
@@ -71,4 +71,4 @@ def _row(fields: FieldReader, place: Place, recordings: RecordingsFolder) -> Lab
 
 
 def _optional(fields: FieldReader, name: str) -> str:
-    return fields.string(name).strip() if fields.gives(name) else ""
+    return fields.optional(name, fields.string, "").strip()
