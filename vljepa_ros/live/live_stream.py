@@ -144,9 +144,11 @@ class LiveStream:
         moments: dict[Stretch, dict[str, Any]] = {}
         for one in near:
             stretch = lanes.at(one)
-            if stretch not in moments and len(moments) < _FOUND:
+            if stretch not in moments:
                 camera = {"recording": one.source[0], "name": one.source[0]}
                 moments[stretch] = {**stretch.shown(), **camera, "value": one.cosine}
+            if len(moments) == _FOUND:
+                break
         return list(moments.values())
 
     def _summary(self, name: str, now_ns: int) -> dict[str, Any]:
