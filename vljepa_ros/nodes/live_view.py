@@ -82,8 +82,7 @@ class LiveView(ManagedNode):
 
     def do_activate(self) -> None:
         """Subscribe to all but the images, which wait for a page."""
-        transport = self.parameters["image_transport"]
-        self._images = WatchedImages(self, self.stream.cameras, transport)
+        self._images = WatchedImages(self, self.stream.cameras)
         services: dict[Any, str] = {Ask: "embedder/ask", EmbedText: "embedder/embed_text"}
         if self.parameters["web_write"]:
             services[AddPhrases] = "describer/add_phrases"

@@ -38,6 +38,7 @@ from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, aspect_of, drops_of
+from vljepa_ros.nodes.image_topic import image_topic
 from vljepa_ros.nodes.markers import state_markers
 from vljepa_ros.nodes.parameter_tables import VISUALIZER
 from vljepa_ros.stream.clean_text import clean_text
@@ -179,10 +180,7 @@ class Visualizer(ManagedNode):
         """Subscribe to the images while the overlay has a subscriber; show the last one again."""
         wanted = self._overlay.get_subscription_count() > 0
         if wanted and self._images is None:
-            kind, topic = Image, "image_raw"
-            if self.parameters["image_transport"] == "compressed":
-                kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
-            self._images = self._listen(kind, topic, self._on_image, qos.sensor_data())
+            self._images = self._listen(*image_topic(self), self._on_image, qos.sensor_data())
             self._fresh_s = time.monotonic()
         elif not wanted:
             self._stop_images()
