@@ -216,11 +216,10 @@ class LiveView(ManagedNode):
         for status in report.status:
             node = f"/{status.name}"
             if node in self._reporters:
-                values = {pair.key: pair.value for pair in status.values}
                 level = Level(status.level).name.lower()
                 told = complaints_in(status.message)
                 with self.stream.lock:
-                    self.stream.reports[node] = ReportedHealth(node, level, told, values)
+                    self.stream.reports[node] = ReportedHealth(node, level, told)
         drops = drops_of(report, self._reporters[0])
         if drops is not None:
             self.stream.set_dropped(drops)
