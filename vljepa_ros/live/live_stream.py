@@ -91,9 +91,8 @@ class LiveStream:
         """Forget what was told, because the clock was set back; every page begins anew."""
         with self.lock:
             for name, camera in self.cameras.items():
-                questions = [(one.name, one.question) for one in camera.board.view(0).queries]
                 self.cameras[name] = CameraHistory()
-                self.cameras[name].set_questions(questions)
+                self.cameras[name].set_questions(camera.board.questions)
             self._epoch += 1
         self.ring.clear()
 
