@@ -187,6 +187,6 @@ def test_cameras_are_told_apart() -> None:
 
 def test_a_node_that_reports_nothing_any_more_is_silent() -> None:
     told = [{"seen": "the model failed", "why": "", "remedy": ""}]
-    assert ReportedHealth("/embedder", "error", told, {}).shown()["told"] == told
-    late = ReportedHealth("/embedder", "ok", told, {}, time.monotonic() - 10).shown()
+    assert ReportedHealth("/embedder", "error", told).shown()["told"] == told
+    late = ReportedHealth("/embedder", "ok", told, time.monotonic() - 10).shown()
     assert (late["level"], late["told"]) == ("silent", [])

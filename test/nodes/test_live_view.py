@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from sensor_msgs.msg import Image
 
 from support.colour_bundle import phrase
 from support.live_site import LiveSite, updates
@@ -136,7 +137,6 @@ def test_an_image_that_cannot_be_shown_is_counted(ros: Bench, view: LiveView) ->
     camera = ros.camera()
     get(view.server, "/api/picture")
     camera.wait_matched()
-    from sensor_msgs.msg import Image
 
     def refused() -> bool:
         camera.publisher.publish(Image(encoding="nonsense", width=4, height=4))

@@ -394,7 +394,7 @@ def test_letters_that_no_font_has_are_reported(ros: Bench, robot: Robot) -> None
 def test_states_of_a_dead_describer_are_not_shown_as_current(
     ros: Bench, robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vljepa_ros.nodes.visualizer.UNSEEN_S", 0.5)
+    monkeypatch.setattr("vljepa_ros.views.board.UNSEEN_S", 0.5)
     standing = ros.node.create_publisher(States, "describer/states", qos.latched(1))
     one = StateDescription(header=header(START), query="object", text="closed", score=0.7)
     standing.publish(States(states=[one]))

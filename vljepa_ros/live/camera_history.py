@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from vljepa_ros.stream.clean_text import clean_text
-from vljepa_ros.views.board import UNSEEN_S, QueryView, StateBoard, StateView
+from vljepa_ros.views.board import QueryView, StateBoard, StateView
 from vljepa_ros.views.doubts import doubted
 
 _MAX_STRETCHES = 5000  # all queries together; one that changes each second reaches 80 minutes
@@ -145,8 +145,7 @@ class CameraHistory:
         No state stands if the describer is silent, because nobody says then that it lasts.
         """
         silent_s = 0.0 if self.told_s is None else time.monotonic() - self.told_s
-        silent = silent_s > UNSEEN_S
-        self.board.untold_since_ns = now_ns - round(_NS * silent_s) if silent else None
+        self.board.set_silence(now_ns, silent_s)
         for one in self.board.view(now_ns).queries:
             state = _standing(one, now_ns)
             yield {"name": one.name, "question": one.question, "state": state}

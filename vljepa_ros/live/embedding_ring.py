@@ -84,13 +84,18 @@ class EmbeddingRing:
             space_id: of the vector; what is kept of another space is not compared.
             count: how many at most.
         """
-        found: list[NearMoment] = []
-        for vectors, stamps, sources in self._chunks(space_id):
-            cosines = vectors.astype(np.float32) @ vector
-            for place in np.argsort(-cosines)[:count]:
-                cosine = float(cosines[place])
-                found.append(NearMoment(sources[place], int(stamps[place]), cosine))
-        return sorted(found, key=lambda one: -one.cosine)[:count]
+        cosines: list[NDArray[np.float32]] = []
+        stamps: list[int] = []
+        sources: list[Source] = []
+        for part, part_stamps, part_sources in self._chunks(space_id):
+            cosines.append(part.astype(np.float32) @ vector)
+            stamps += part_stamps.tolist()
+            sources += part_sources
+        if not cosines:
+            return []
+        values = np.concatenate(cosines)
+        best = np.argsort(-values, kind="stable")[:count]
+        return [NearMoment(sources[one], stamps[one], float(values[one])) for one in best]
 
     def _chunks(
         self, space_id: str

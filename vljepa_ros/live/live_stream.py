@@ -91,9 +91,8 @@ class LiveStream:
         """Forget what was told, because the clock was set back; every page begins anew."""
         with self.lock:
             for name, camera in self.cameras.items():
-                questions = [(one.name, one.question) for one in camera.board.view(0).queries]
                 self.cameras[name] = CameraHistory()
-                self.cameras[name].set_questions(questions)
+                self.cameras[name].set_questions(camera.board.questions)
             self._epoch += 1
         self.ring.clear()
 
@@ -144,9 +143,11 @@ class LiveStream:
         moments: dict[Stretch, dict[str, Any]] = {}
         for one in near:
             stretch = lanes.at(one)
-            if stretch not in moments and len(moments) < _FOUND:
+            if stretch not in moments:
                 camera = {"recording": one.source[0], "name": one.source[0]}
                 moments[stretch] = {**stretch.shown(), **camera, "value": one.cosine}
+            if len(moments) == _FOUND:
+                break
         return list(moments.values())
 
     def _summary(self, name: str, now_ns: int) -> dict[str, Any]:

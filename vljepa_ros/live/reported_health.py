@@ -19,14 +19,12 @@ class ReportedHealth:
         node: full name of the node.
         level: ok, warn, error or stale.
         told: what is wrong, each with ``seen``, ``why`` and ``remedy``.
-        values: what it counts, by name.
         heard_s: when it came, on the monotonic clock.
     """
 
     node: str
     level: str
     told: Sequence[Mapping[str, str]]
-    values: Mapping[str, str]
     heard_s: float = field(default_factory=time.monotonic)
 
     def shown(self) -> dict[str, Any]:

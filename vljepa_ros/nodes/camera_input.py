@@ -40,6 +40,7 @@ from vljepa_ros.nodes.diagnostic_keys import (
     IMAGES_WITHOUT_STAMP,
     STAMPS,
 )
+from vljepa_ros.nodes.image_topic import image_topic
 from vljepa_ros.nodes.visual_features import VisualFeaturesPublisher
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.clip_embedder import ClipEmbeddings, Frame
@@ -109,25 +110,12 @@ class CameraInput:
         self._at_fault = Hysteresis(_FAULT_S, _FAULT_S)
         self._listener = Listener(
             self._node,
-            CompressedImage if self._is_compressed else Image,
-            self.topic,
+            *image_topic(self._node, self._camera),
             self._on_image,
             qos.sensor_data(),
             self.tally,
         )
         self._jumps = on_clock_jump(self._node, self._on_clock_jump)
-
-    @property
-    def topic(self) -> str:
-        """Full name of the topic of the images, as the parameters are now."""
-        base = f"{self._camera}/image_raw" if self._camera else "image_raw"
-        name = self._node.resolve_topic_name(base)
-        # As image_transport does it: a remapping of the base topic holds here too.
-        return f"{name}/compressed" if self._is_compressed else name
-
-    @property
-    def _is_compressed(self) -> bool:
-        return bool(self._node.parameters["image_transport"] == "compressed")
 
     def stop(self) -> None:
         """Unsubscribe."""

@@ -82,8 +82,7 @@ class LiveView(ManagedNode):
 
     def do_activate(self) -> None:
         """Subscribe to all but the images, which wait for a page."""
-        transport = self.parameters["image_transport"]
-        self._images = WatchedImages(self, self.stream.cameras, transport)
+        self._images = WatchedImages(self, self.stream.cameras)
         services: dict[Any, str] = {Ask: "embedder/ask", EmbedText: "embedder/embed_text"}
         if self.parameters["web_write"]:
             services[AddPhrases] = "describer/add_phrases"
@@ -217,11 +216,10 @@ class LiveView(ManagedNode):
         for status in report.status:
             node = f"/{status.name}"
             if node in self._reporters:
-                values = {pair.key: pair.value for pair in status.values}
                 level = Level(status.level).name.lower()
                 told = complaints_in(status.message)
                 with self.stream.lock:
-                    self.stream.reports[node] = ReportedHealth(node, level, told, values)
+                    self.stream.reports[node] = ReportedHealth(node, level, told)
         drops = drops_of(report, self._reporters[0])
         if drops is not None:
             self.stream.set_dropped(drops)

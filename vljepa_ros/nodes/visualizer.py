@@ -38,12 +38,13 @@ from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.common.run import run
 from vljepa_ros.nodes.common.worker import Worker
 from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED, aspect_of, drops_of
+from vljepa_ros.nodes.image_topic import image_topic
 from vljepa_ros.nodes.markers import state_markers
 from vljepa_ros.nodes.parameter_tables import VISUALIZER
 from vljepa_ros.stream.clean_text import clean_text
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.stamp_gate import StampGate
-from vljepa_ros.views.board import UNSEEN_S, BoardView, StateBoard
+from vljepa_ros.views.board import BoardView, StateBoard
 from vljepa_ros.views.overlay import OverlayPainter
 from vljepa_ros.views.text_runs import lacks_letters
 
@@ -179,10 +180,7 @@ class Visualizer(ManagedNode):
         """Subscribe to the images while the overlay has a subscriber; show the last one again."""
         wanted = self._overlay.get_subscription_count() > 0
         if wanted and self._images is None:
-            kind, topic = Image, "image_raw"
-            if self.parameters["image_transport"] == "compressed":
-                kind, topic = CompressedImage, f"{self.resolve_topic_name(topic)}/compressed"
-            self._images = self._listen(kind, topic, self._on_image, qos.sensor_data())
+            self._images = self._listen(*image_topic(self), self._on_image, qos.sensor_data())
             self._fresh_s = time.monotonic()
         elif not wanted:
             self._stop_images()
@@ -294,7 +292,7 @@ class Visualizer(ManagedNode):
 
     def _forget(self) -> None:
         """Forget states and stamps, for instance because the clock was set back."""
-        questions = [(one.name, one.question) for one in self._board.view(0).queries]
+        questions = self._board.questions
         self._board = StateBoard(self._board.dropped, self._board.aspect)
         self._board.set_questions(questions)
         self._gate.reset()
@@ -303,9 +301,7 @@ class Visualizer(ManagedNode):
         """Return what is known now; states are over if the describer says nothing any more."""
         now_ns, states = self._now_ns(), self._states
         silent_s = states.silent_s if states and states.rate.total else 0.0
-        self._board.untold_since_ns = (
-            now_ns - round(1e9 * silent_s) if silent_s > UNSEEN_S else None
-        )
+        self._board.set_silence(now_ns, silent_s)
         return self._board.view(now_ns)
 
     def _now_ns(self) -> int:

@@ -16,6 +16,7 @@ from vljepa_ros.nodes.common.conversions import to_rgb
 from vljepa_ros.nodes.common.lifecycle import ManagedNode
 from vljepa_ros.nodes.common.listener import Listener
 from vljepa_ros.nodes.diagnostic_keys import IMAGES_REFUSED
+from vljepa_ros.nodes.image_topic import image_topic
 from vljepa_ros.stream.images import ImageError
 from vljepa_ros.views.jpeg import jpeg
 
@@ -25,9 +26,8 @@ _WIDTH = 960
 
 @dataclass
 class _Watched:
-    """One camera: its topic, the newest message with its number, and the JPEG of one number."""
+    """One camera: the newest message with its number, and the JPEG of one number."""
 
-    topic: str
     listener: Listener | None = None
     looked_s: float = float("-inf")
     newest: tuple[int, Any] = (0, None)
@@ -39,24 +39,15 @@ class _Watched:
 class WatchedImages:
     """Follows who looks. Callbacks keep a message; whoever asks for the picture converts it."""
 
-    def __init__(
-        self,
-        node: ManagedNode,
-        cameras: Iterable[str],
-        transport: str,
-    ) -> None:
+    def __init__(self, node: ManagedNode, cameras: Iterable[str]) -> None:
         """Subscribe to nothing yet.
 
         Args:
             node: The node that listens.
             cameras: Their names; one empty name is the only camera.
-            transport: ``raw`` or ``compressed``.
         """
         self._node = node
-        self._kind = CompressedImage if transport == "compressed" else Image
-        self._watched = {
-            name: _Watched(f"{name}/image_raw" if name else "image_raw") for name in cameras
-        }
+        self._watched = {name: _Watched() for name in cameras}
 
     def picture(self, camera: str, after: int) -> tuple[int, bytes]:
         """Return number and JPEG of the newest image; in any thread.
@@ -85,10 +76,10 @@ class WatchedImages:
 
     def follow_demand(self) -> None:
         """Subscribe to the cameras that somebody looks at, and to no other; in the executor."""
-        for one in self._watched.values():
+        for name, one in self._watched.items():
             wanted = time.monotonic() - one.looked_s < _LOOKED_S
             if wanted and one.listener is None:
-                one.listener = self._listen(one)
+                one.listener = self._listen(name, one)
             elif not wanted:
                 _close(one)
 
@@ -102,15 +93,13 @@ class WatchedImages:
         listeners = (one.listener for one in self._watched.values())
         return [one.complaint() for one in listeners if one is not None]
 
-    def _listen(self, one: _Watched) -> Listener:
+    def _listen(self, camera: str, one: _Watched) -> Listener:
         def take(message: Image | CompressedImage) -> None:
             one.newest = one.newest[0] + 1, message
             one.heard_s = time.monotonic()
 
-        topic = one.topic
-        if self._kind is CompressedImage:
-            topic = f"{self._node.resolve_topic_name(topic)}/compressed"
-        return Listener(self._node, self._kind, topic, take, qos.sensor_data(), self._node.tally)
+        kind, topic = image_topic(self._node, camera)
+        return Listener(self._node, kind, topic, take, qos.sensor_data(), self._node.tally)
 
     def _coded(self, message: Image | CompressedImage) -> bytes:
         try:

@@ -178,6 +178,16 @@ class StateBoard:
         if not self._stamps or stamp_ns > self._stamps[-1]:
             self._stamps.append(stamp_ns)
 
+    @property
+    def questions(self) -> list[tuple[str, str]]:
+        """The (name, text) of each query that is shown."""
+        return list(self._questions.items())
+
+    def set_silence(self, now_ns: int, silent_s: float) -> None:
+        """Take for how long the describer has said nothing; no state lasts if that is too long."""
+        silent = silent_s > UNSEEN_S
+        self.untold_since_ns = now_ns - round(1e9 * silent_s) if silent else None
+
     def view(self, now_ns: int) -> BoardView:
         """Return what to draw at `now_ns`."""
         age_s = max(now_ns - self._stamps[-1], 0) / 1e9 if self._stamps else None

@@ -68,13 +68,15 @@ class SystemFonts:
         return found
 
 
-_system = SystemFonts()
+@lru_cache(maxsize=1)
+def _system() -> SystemFonts:
+    return SystemFonts()
 
 
 @lru_cache(maxsize=4096)
 def font_of(character: str) -> FontFile | None:
     """Return a font that has a character, Roboto if it does; None if no font here has it."""
-    return ROBOTO if has_glyph(ROBOTO, character) else _system.find(character)
+    return ROBOTO if has_glyph(ROBOTO, character) else _system().find(character)
 
 
 @lru_cache(maxsize=128)

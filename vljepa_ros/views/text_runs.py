@@ -13,9 +13,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from vljepa_ros.views.system_fonts import ROBOTO, FontFile, font_of, has_glyph
+
+_Key = TypeVar("_Key")
 
 _STRONG = {"L": False, "R": True, "AL": True}  # whether letters of this class read from the right
 _OF_THEIR_NEIGHBOUR = ("EN", "AN", "NSM")  # digits and accents take the direction before them
@@ -37,13 +39,10 @@ def text_runs(text: str) -> tuple[Run, ...]:
     if text.isascii():
         return (Run(ROBOTO, text),)
     text = "".join(map(_spelled, unicodedata.normalize("NFC", text)))
-    directions = _directions(text)
-    groups = [
-        [Run(file, piece, from_right) for file, piece in _by_font(part)][
-            :: -1 if from_right else 1
-        ]
-        for from_right, part in _by_direction(text, directions)
-    ]
+    groups = []
+    for from_right, part in _pieces(_directions(text), text):
+        runs = [Run(file, piece, from_right) for file, piece in _by_font(part)]
+        groups.append(runs[::-1] if from_right else runs)
     if _base(text):
         groups.reverse()
     return tuple(run for group in groups for run in group)
@@ -93,9 +92,10 @@ def _nearest(own: Sequence[bool | None], base: bool) -> list[bool]:
     return found
 
 
-def _by_direction(text: str, directions: list[bool]) -> Iterator[tuple[bool, str]]:
-    for from_right, pairs in groupby(zip(directions, text, strict=True), lambda one: one[0]):
-        yield from_right, "".join(character for _, character in pairs)
+def _pieces(keys: Sequence[_Key], text: str) -> Iterator[tuple[_Key, str]]:
+    """Cut a text at each place at which the key of its characters changes."""
+    for key, pairs in groupby(zip(keys, text, strict=True), lambda one: one[0]):
+        yield key, "".join(character for _, character in pairs)
 
 
 def _by_font(text: str) -> Iterator[tuple[FontFile, str]]:
@@ -103,8 +103,7 @@ def _by_font(text: str) -> Iterator[tuple[FontFile, str]]:
     letters = (font_of(one) for one in text if unicodedata.category(one) not in _ATTACHED)
     file = next(letters, None) or ROBOTO
     files = [file := _file_of(character, file) for character in text]
-    for file, pairs in groupby(zip(files, text, strict=True), lambda one: one[0]):
-        yield file, "".join(character for _, character in pairs)
+    return _pieces(files, text)
 
 
 def _file_of(character: str, previous: FontFile) -> FontFile:

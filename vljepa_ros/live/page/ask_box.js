@@ -2,6 +2,7 @@
 // The forms that ask a question about what is seen now, and that teach the describer a phrase.
 
 import { ask } from "./ask.js";
+import { isStrange } from "./history.js";
 
 export class AskBox {
   /** `camera` returns the name of the camera that is shown. */
@@ -29,7 +30,7 @@ export class AskBox {
     const question = this.question.querySelector("input").value;
     const answers = this.question.querySelector("textarea").value.split("\n").map((one) => one.trim()).filter(Boolean);
     const told = await send("api/ask", { camera, question, answers });
-    const strange = told.unfamiliarity > 0.99 ? `The scene is unfamiliar (${told.unfamiliarity.toFixed(2)}): do not trust this.` : "";
+    const strange = isStrange(told.unfamiliarity) ? `The scene is unfamiliar (${told.unfamiliarity.toFixed(2)}): do not trust this.` : "";
     const doubt = told.fault ? `Do not trust this: ${told.fault}.` : strange;
     const rows = document.createElement("div");
     rows.className = "scores";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page has been told of one camera. The server bounds it, and so does the page.
 
+import { clock } from "./segments.js";
+
 const MOST = 5000;  // stretches of a query, and points
 const SHOWN = 120, FARTHEST = 86400;  // seconds before now: at least, and at most
 
@@ -65,16 +67,7 @@ function stretchOf({ text, since, seen, score, unfamiliarity, doubted, unseen },
 }
 
 /** Return an age as people say it: 0:12. */
-export function age(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const [hours, minutes, rest] = parts.map((one) => String(one).padStart(2, "0"));
-  return parts[0] ? `${parts[0]}:${minutes}:${rest}` : `${parts[1]}:${rest}`;
-}
+export function age(seconds) { return clock(seconds, 0); }
 
-/** Return score and unfamiliarity in words. */
-export function sureness({ score, unfamiliarity, doubted }) {
-  const said = doubted || score === null ? "" : `score ${score.toFixed(2)}`;
-  const strange = unfamiliarity === null ? "" : `unfamiliarity ${unfamiliarity.toFixed(2)}`;
-  return [said, strange].filter(Boolean).join(", ");
-}
+/** Whether a scene is too unfamiliar to trust what is said of it; the limit is the describer's default. */
+export function isStrange(unfamiliarity) { return unfamiliarity > 0.99; }

@@ -5,13 +5,13 @@ import { ask } from "./ask.js";
 import { AskBox } from "./ask_box.js";
 import { Complaints } from "./complaints.js";
 import { Curves } from "./curves.js";
-import { LiveHistory, age, sureness } from "./history.js";
+import { LiveHistory, age, isStrange } from "./history.js";
 import { listen } from "./keys.js";
 import { Lanes } from "./lanes.js";
 import { LivePicture } from "./live_picture.js";
 import { Moments } from "./moments.js";
 import { SearchBox } from "./search_box.js";
-import { segmentAt, words } from "./segments.js";
+import { segmentAt, sureness, words } from "./segments.js";
 import { Standing } from "./standing.js";
 import { Tabs } from "./tabs.js";
 import { Updates } from "./updates.js";
@@ -103,7 +103,7 @@ class LivePage {
     const facts = [
       ["embeddings", `${stream.rate.toFixed(1)} Hz`, queries.length > 0 && stream.rate === 0],
       ["age", seconds(stream.age), stream.age > OLD],
-      ["unfamiliarity", stream.unfamiliarity?.toFixed(2) ?? "–", stream.unfamiliarity > 0.99],
+      ["unfamiliarity", stream.unfamiliarity?.toFixed(2) ?? "–", isStrange(stream.unfamiliarity)],
       ["dropped", stream.dropped === null ? "–" : `${stream.dropped} images`, false],
       ["model", model.name ? `${model.name}, ${model.backend}` : "–", false],
     ];

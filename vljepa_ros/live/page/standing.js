@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of every query now: since when, how sure, and whether it is still seen.
 
-import { age, sureness } from "./history.js";
+import { age } from "./history.js";
+import { sureness } from "./segments.js";
 import { States } from "./states.js";
 
 export class Standing extends States {

@@ -42,14 +42,18 @@ export function isolated(text) { return `\u2068${text}\u2069`; }
 export function describe(lane, segment) {
   const times = `${isolated(lane.name)}, ${clock(segment.start)} to ${clock(segment.end)}`;
   if (segment.gap) return `${times}: the model says nothing`;
-  if (!segment.corrected) return `${times}: the model says ${isolated(words(segment))}${sureness(segment)}`;
+  if (!segment.corrected) return `${times}: the model says ${answer(segment)}`;
   const middle = (segment.start + segment.end) / 2;
   const said = lane.model[firstAfter(lane.model, middle)];
-  const before = said && said.start <= middle ? isolated(words(said)) + sureness(said) : "nothing";
+  const before = said && said.start <= middle ? answer(said) : "nothing";
   return `${times}: a person said ${isolated(words(segment))}; the model says ${before}`;
 }
 
-function sureness(segment) {
-  return (segment.score === null ? "" : `, score ${segment.score.toFixed(2)}`)
-    + (segment.unfamiliarity === null ? "" : `, unfamiliarity ${segment.unfamiliarity.toFixed(2)}`);
+function answer(segment) { return [isolated(words(segment)), sureness(segment)].filter(Boolean).join(", "); }
+
+/** Return score and unfamiliarity in words; a doubted segment has no score to tell. */
+export function sureness({ score, unfamiliarity, doubted }) {
+  const said = doubted || score === null ? "" : `score ${score.toFixed(2)}`;
+  const strange = unfamiliarity === null ? "" : `unfamiliarity ${unfamiliarity.toFixed(2)}`;
+  return [said, strange].filter(Boolean).join(", ");
 }
