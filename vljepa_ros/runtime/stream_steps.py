@@ -17,7 +17,8 @@ from vljepa_ros.stream.time_turn import time_turn
 
 _NS = 1_000_000_000
 _NO_LOOK = np.empty(0, np.float32)
-_NO_TOKENS, _NO_MASK = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+NO_TOKENS, NO_MASK = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+"""Nothing is asked."""
 
 
 class StreamSteps:
@@ -35,8 +36,8 @@ class StreamSteps:
         frames: Sequence[NDArray[Any]],
         stamps_ns: Sequence[int],
         memories: Sequence[StreamMemory],
-        query_tokens: NDArray[np.float32] = _NO_TOKENS,
-        query_mask: NDArray[np.bool_] = _NO_MASK,
+        query_tokens: NDArray[np.float32] = NO_TOKENS,
+        query_mask: NDArray[np.bool_] = NO_MASK,
     ) -> tuple[StreamOutputs, list[StreamMemory]]:
         """See one frame of each stream; return what the backend gave, and the new memories.
 
@@ -60,8 +61,8 @@ class StreamSteps:
     def run_clips(
         self,
         clips: Sequence[Sequence[NDArray[Any]]],
-        query_tokens: NDArray[np.float32] = _NO_TOKENS,
-        query_mask: NDArray[np.bool_] = _NO_MASK,
+        query_tokens: NDArray[np.float32] = NO_TOKENS,
+        query_mask: NDArray[np.bool_] = NO_MASK,
     ) -> ClipOutputs:
         """See clips of equal length, each as a stream of its own, and ask about their last frame.
 
