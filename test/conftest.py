@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from support.colour_bundle import build_colour_bundle
+from support.colour_bundle import build_colour_bundle, build_streaming_bundle
 from support.loopback_hub import LoopbackHub, loopback_hub, use_endpoint
 
 # The same examples on every run, and no verdict on the speed of the machine.
@@ -28,6 +28,12 @@ _DEFAULT_BUNDLE = Path(__file__).resolve().parents[1] / "engines" / "default"
 def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a tiny real bundle that sees colours. Do not write into it."""
     return build_colour_bundle(tmp_path_factory.mktemp("bundles") / "colour")
+
+
+@pytest.fixture(scope="session")
+def streaming_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the same with a memory. Do not write into it."""
+    return build_streaming_bundle(tmp_path_factory.mktemp("bundles") / "streaming")
 
 
 @pytest.fixture(scope="session")

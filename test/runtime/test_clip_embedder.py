@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from support.colour_bundle import COLOURS, QUERIES, build_streaming_bundle, colour_frame
+from support.colour_bundle import COLOURS, QUERIES, colour_frame
 from support.gated_backend import Gate
 from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.clip_embedder import (
@@ -114,11 +114,6 @@ def test_the_newest_frame_of_each_camera_waits_and_keeps_its_restart() -> None:
     stamps = {name: one.stamp_ns // PERIOD for name, one in found.items()}
     assert stamps == {"a": 2, "b": 1, "c": 2}
     assert {name for name, one in found.items() if one.restart} == {"a"}
-
-
-@pytest.fixture(scope="module")
-def streaming_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_streaming_bundle(tmp_path_factory.mktemp("bundles") / "streaming")
 
 
 @pytest.fixture

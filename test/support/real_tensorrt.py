@@ -17,9 +17,10 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from vljepa_ros.runtime.backend import TENSORRT_RTX
-from vljepa_ros.runtime.tensorrt.builder import FREE, BuiltPlan, build_plan
+from vljepa_ros.runtime.tensorrt.builder import BuiltPlan, build_plan
 from vljepa_ros.runtime.tensorrt.driver import gpu_of_capability
 from vljepa_ros.runtime.tensorrt.library import LIBRARIES
+from vljepa_ros.runtime.tensorrt.plan_manifest import FREE
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 
 VERSIONS = ("1.4.0.76", "1.7.1.116")

@@ -13,16 +13,9 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
+from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
+
 _ROWS = (1, 4), (2, 4), (3, 4)
-
-
-_loggers: list[Any] = []
-
-
-def _kept(logger: Any) -> Any:
-    """Keep a logger to the end of the process: libraries write to it that long."""
-    _loggers.append(logger)
-    return logger
 
 
 def answers(trt: Any, folder: Path) -> dict[str, Any]:
@@ -43,16 +36,9 @@ def _answer(question: Callable[[], Any]) -> Any:
 
 class _Asking:
     def __init__(self, trt: Any, folder: Path) -> None:
-        class Silent(trt.ILogger):  # type: ignore[misc]
-            def __init__(self) -> None:
-                trt.ILogger.__init__(self)
-
-            def log(self, severity: Any, message: str) -> None:
-                pass
-
         self._trt = trt
         self._folder = folder
-        self._log = _kept(Silent())
+        self._log = collecting_logger(trt)
         self._builder = trt.Builder(self._log)
         self._file = _model(folder, "Relu")
 

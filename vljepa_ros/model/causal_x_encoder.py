@@ -88,10 +88,7 @@ class CausalXEncoder(XEncoder):
             *(table.reshape(clip.shape[0], 1, -1, table.shape[-1]) for table in tables)
         )
         x = x.reshape(clip.shape[0], -1, x.shape[-1])
-        mask = self._token_mask(seen)
-        for block in self.blocks:
-            x = block(x, tables, mask)
-        x = self.norm(x).unflatten(1, (count, -1))
+        x = self.encode(x, tables, self._token_mask(seen)).unflatten(1, (count, -1))
         tokens = torch.cat([self._remembered(x[:, :, 0], seen), x[:, :, 1:]], 2).flatten(0, 1)
         return self.with_evidence(tokens, tubelets.flatten(0, 1)).unflatten(0, (-1, count))
 

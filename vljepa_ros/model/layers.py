@@ -127,5 +127,5 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
     def forward(self, x: Tensor, rotary: Rotary, mask: Tensor | None = None) -> Tensor:
-        """Transform tokens (B, L, width); ``mask`` (B, L) is True on real ones."""
+        """Transform tokens (B, L, width); ``mask`` as of :meth:`Attention.mix`."""
         return self.mix(x, *self.project(x, rotary), mask)

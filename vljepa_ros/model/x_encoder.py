@@ -124,10 +124,10 @@ class XEncoder(nn.Module):
         )
         return Rotary(*(torch.from_numpy(t).to(clip.device) for t in (cos, sin)))
 
-    def encode(self, x: Tensor, rotary: Rotary) -> Tensor:
-        """Turn patches (B, N, width) into visual tokens."""
+    def encode(self, x: Tensor, rotary: Rotary, mask: Tensor | None = None) -> Tensor:
+        """Turn patches (B, N, width) into visual tokens; ``mask`` is that of a block."""
         for block in self.blocks:
-            x = block(x, rotary)
+            x = block(x, rotary, mask)
         return self.norm(x)
 
     def with_evidence(self, tokens: Tensor, clip: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ from vljepa_ros.runtime.query_encoder import QueryEncoder, QueryTokens
 from vljepa_ros.runtime.reference import SAME_TEXT, DisagreementError, Reference
 from vljepa_ros.runtime.scene_features import appearance, look_and_change, trunk_features
 from vljepa_ros.runtime.stream_memory import StreamMemory
-from vljepa_ros.runtime.stream_steps import StreamSteps
+from vljepa_ros.runtime.stream_steps import NO_MASK, NO_TOKENS, StreamSteps
 from vljepa_ros.runtime.tensorrt.tensorrt_backend import EngineOptions, TensorRTBackend
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BUILD_AGAIN, TensorRTError
 from vljepa_ros.runtime.text_encoder import TextEncoder
@@ -267,7 +267,7 @@ class VLJepa:
         """Return the tokens (Q, L, E) of queries, and their mask."""
         queries = [self.encode_query(text) for text in texts]
         if not queries:
-            return np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+            return NO_TOKENS, NO_MASK
         return np.stack([q.tokens for q in queries]), np.stack([q.mask for q in queries])
 
     def _check_finite(self, embeddings: NDArray[np.float32]) -> None:

@@ -54,8 +54,8 @@ class OnnxBackend:
         query_mask: NDArray[np.bool_],
     ) -> ClipOutputs:
         """Turn clips (B, T, ...) and queries (Q, L, E) into embeddings (B, Q, dimension)."""
-        (visual,) = self._x_encoder.run({self._clip: clips})
-        return ClipOutputs(self._ask(visual, query_tokens, query_mask), self._pooled(visual))
+        found = self.follow(clips, {}, query_tokens, query_mask)  # a clip has nothing beside it
+        return ClipOutputs(found.embeddings, found.visual)
 
     def follow(
         self,
@@ -68,7 +68,7 @@ class OnnxBackend:
         visual, *state = self._x_encoder.run({self._clip: frames, **inputs})
         return StreamOutputs(
             self._ask(visual, query_tokens, query_mask),
-            self._pooled(visual),
+            visual.mean(axis=1) if self._frame_encoder is None else None,
             dict(zip(self._state, state, strict=True)),
         )
 
@@ -77,9 +77,6 @@ class OnnxBackend:
         for graph in (self._frame_encoder, self._x_encoder, self._predictor):
             if graph is not None:
                 graph.close()
-
-    def _pooled(self, visual: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        return visual.mean(axis=1) if self._frame_encoder is None else None
 
     def _ask(
         self, visual: NDArray[np.float32], tokens: NDArray[np.float32], mask: NDArray[np.bool_]

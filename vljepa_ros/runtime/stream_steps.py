@@ -17,7 +17,8 @@ from vljepa_ros.stream.time_turn import time_turn
 
 _NS = 1_000_000_000
 _NO_LOOK = np.empty(0, np.float32)
-_NO_TOKENS, _NO_MASK = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+NO_TOKENS, NO_MASK = np.empty((0, 0, 0), np.float32), np.empty((0, 0), np.bool_)
+"""Nothing is asked."""
 
 
 class StreamSteps:
@@ -35,8 +36,8 @@ class StreamSteps:
         frames: Sequence[NDArray[Any]],
         stamps_ns: Sequence[int],
         memories: Sequence[StreamMemory],
-        query_tokens: NDArray[np.float32] = _NO_TOKENS,
-        query_mask: NDArray[np.bool_] = _NO_MASK,
+        query_tokens: NDArray[np.float32] = NO_TOKENS,
+        query_mask: NDArray[np.bool_] = NO_MASK,
     ) -> tuple[StreamOutputs, list[StreamMemory]]:
         """See one frame of each stream; return what the backend gave, and the new memories.
 
@@ -60,8 +61,8 @@ class StreamSteps:
     def run_clips(
         self,
         clips: Sequence[Sequence[NDArray[Any]]],
-        query_tokens: NDArray[np.float32] = _NO_TOKENS,
-        query_mask: NDArray[np.bool_] = _NO_MASK,
+        query_tokens: NDArray[np.float32] = NO_TOKENS,
+        query_mask: NDArray[np.bool_] = NO_MASK,
     ) -> ClipOutputs:
         """See clips of equal length, each as a stream of its own, and ask about their last frame.
 
@@ -81,37 +82,31 @@ class StreamSteps:
         """Return what the X-Encoder takes beside the frames, a row for each stream."""
         streams = list(zip(memories, stamps_ns, strict=True))
         ages = [stamp - memory.origin_ns if memory.stamps_ns else 0 for memory, stamp in streams]
+        near = np.array([[self._count_near(*stream)] for stream in streams])
         state = {
             PAST + name: np.stack([memory.state[name] for memory in memories])
             for name in self._memory.state
         }
         return {
             TIME: time_turn(np.array(ages) * self._rate_hz / _NS, self._memory.pairs),
-            SEEN: np.stack([self._seen(memory, stamp) for memory, stamp in streams]),
+            SEEN: np.arange(self._frames - 1) < near,
             **state,
         }
 
-    def _seen(self, memory: StreamMemory, stamp_ns: int) -> NDArray[np.bool_]:
-        """Return which frames of a memory (M - 1) a new one sees, newest first."""
-        seen = np.zeros(self._frames - 1, np.bool_)
-        for place, old in enumerate(memory.stamps_ns[: len(seen)]):
-            seen[place] = self._near(old, stamp_ns)
-        return seen
+    def _count_near(self, memory: StreamMemory, stamp_ns: int) -> int:
+        """Return how many frames of a memory, the newest ones, a new frame sees."""
+        ages = (stamp_ns - old for old in memory.stamps_ns[: self._frames - 1])
+        return sum(age * self._rate_hz < self._frames * _NS for age in ages)
 
     def _after(
         self, memory: StreamMemory, stamp_ns: int, frame: NDArray[Any], state: dict[str, Any]
     ) -> StreamMemory:
         """Return a memory with one more frame and the state that came of it."""
         look = look_of(frame) if self._has_trunk else _NO_LOOK
-        near = [old for old in memory.stamps_ns if self._near(old, stamp_ns)]
-        count = min(1 + len(near), self._frames)
+        near = self._count_near(memory, stamp_ns)
         return StreamMemory(
             state,
-            (stamp_ns, *memory.stamps_ns)[:count],
-            (look, *memory.looks)[:count],
+            (stamp_ns, *memory.stamps_ns[:near]),
+            (look, *memory.looks[:near]),
             memory.origin_ns if memory.stamps_ns else stamp_ns,
         )
-
-    def _near(self, old_ns: int, stamp_ns: int) -> bool:
-        """Whether a frame is near enough to a later one to be seen by it."""
-        return (stamp_ns - old_ns) * self._rate_hz < self._frames * _NS

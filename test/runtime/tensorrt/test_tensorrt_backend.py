@@ -19,7 +19,6 @@ from support.colour_bundle import (
     QUERIES,
     SIZE,
     build_bare_bundle,
-    build_streaming_bundle,
     seal,
 )
 from support.engines import build_engines, engines_in
@@ -46,11 +45,6 @@ TEXTS = list(QUERIES.values())
 @pytest.fixture(scope="module")
 def bare_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_bare_bundle(tmp_path_factory.mktemp("bundles") / "bare", table=True)
-
-
-@pytest.fixture(scope="module")
-def streaming_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_streaming_bundle(tmp_path_factory.mktemp("bundles") / "streaming")
 
 
 @pytest.fixture(params=["colour_bundle", "bare_bundle", "streaming_bundle"])

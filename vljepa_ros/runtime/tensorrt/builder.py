@@ -18,12 +18,11 @@ from vljepa_ros.runtime.tensorrt.build_progress import progress_monitor
 from vljepa_ros.runtime.tensorrt.cuda import is_out_of_memory
 from vljepa_ros.runtime.tensorrt.driver import Gpu
 from vljepa_ros.runtime.tensorrt.library import Library
-from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
+from vljepa_ros.runtime.tensorrt.plan_manifest import FREE, TensorInfo
 from vljepa_ros.runtime.tensorrt.rtx import TURING, choose_target
 from vljepa_ros.runtime.tensorrt.tensorrt_errors import BuildError
 from vljepa_ros.runtime.tensorrt.tensorrt_log import collecting_logger
 
-FREE = -1
 _QUERIES = ("query_tokens", "query_mask")  # inputs whose first size is the number of queries
 _LARGEST_WORKSPACE = 1 << 30  # bytes
 _FREE_MEMORY = "close what else uses the GPU's memory, or use the backend onnxruntime"

@@ -20,10 +20,9 @@ from vljepa_ros.runtime.backend import BackendError
 from vljepa_ros.runtime.tensorrt.captured_run import CapturedRun
 from vljepa_ros.runtime.tensorrt.cuda import DeviceMemory
 from vljepa_ros.runtime.tensorrt.engine_runtime import EngineRuntime
-from vljepa_ros.runtime.tensorrt.plan_manifest import TensorInfo
+from vljepa_ros.runtime.tensorrt.plan_manifest import FREE, TensorInfo
 from vljepa_ros.runtime.tensorrt.plan_store import VerifiedPlan
 
-FREE = -1  # the number of queries, which differs from run to run
 _MB = 1_000_000
 _TYPES: dict[str, type[np.generic]] = {
     "FLOAT": np.float32,

@@ -72,23 +72,8 @@ class EngineChain:
         Raises:
             BackendError: the GPU or TensorRT failed.
         """
-        self._get_ready()
-        x_encoder = self._engines["x_encoder"]
-        (name,) = x_encoder.inputs
-
-        has_trunk = "frame_encoder" in self._engines
-        pooled: list[_Floats] = []
-
-        def embed(batch: NDArray[Any]) -> _Floats:
-            x_encoder.write(name, batch)
-            x_encoder.run()
-            if not has_trunk:
-                pooled.append(x_encoder.read("visual_tokens").mean(axis=1))
-            return self._answer(tokens, mask)
-
-        embeddings = _in_turns(clips, x_encoder.most_rows(name), embed)
-        visual = None if has_trunk else np.concatenate(pooled)[: len(clips)]
-        return ClipOutputs(embeddings, visual)
+        found = self.follow(clips, {}, tokens, mask)  # a clip has nothing beside it
+        return ClipOutputs(found.embeddings, found.visual)
 
     def follow(
         self,
@@ -109,24 +94,24 @@ class EngineChain:
         (frame,) = x_encoder.inputs.keys() - inputs.keys()
         feed = {frame: frames, **inputs}
         kept: dict[str, list[_Floats]] = {name: [] for name in x_encoder.outputs}
+        if "frame_encoder" in self._engines:
+            del kept["visual_tokens"]  # only the Predictor reads them, on the GPU
 
-        def follow(rows: NDArray[Any]) -> _Floats:
+        def see(rows: NDArray[Any]) -> _Floats:
             for name, array in feed.items():
                 x_encoder.write(name, array[rows])
             x_encoder.run()
             for name, parts in kept.items():
                 parts.append(x_encoder.read(name))
-            return (
-                self._answer(tokens, mask)
-                if len(mask)
-                else np.empty((len(rows), 0, 0), np.float32)
-            )
+            if not len(mask):
+                return np.empty((len(rows), 0, 0), np.float32)
+            return self._answer(tokens, mask)
 
         count = len(frames)
-        embeddings = _in_turns(np.arange(count), x_encoder.most_rows(frame), follow)
+        embeddings = _in_turns(np.arange(count), x_encoder.most_rows(frame), see)
         found = {name: np.concatenate(parts)[:count] for name, parts in kept.items()}
-        visual = found.pop("visual_tokens")
-        pooled = None if "frame_encoder" in self._engines else visual.mean(axis=1)
+        visual = found.pop("visual_tokens", None)
+        pooled = None if visual is None else visual.mean(axis=1)
         state = {name.removeprefix(NEXT): array for name, array in found.items()}
         return StreamOutputs(embeddings, pooled, state)
 

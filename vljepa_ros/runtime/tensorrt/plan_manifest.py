@@ -16,11 +16,13 @@ from vljepa_ros.fields import FieldError, FieldReader
 from vljepa_ros.runtime.tensorrt.plan_key import PlanIdentity
 
 FORMAT = 2
+FREE = -1
+"""A size that is fixed when an engine runs, such as the number of queries."""
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One input or output: its TensorRT type, such as ``FLOAT``, and shape; -1 is a free size."""
+    """One input or output: its TensorRT type, such as ``FLOAT``, and shape; FREE is a free size."""
 
     dtype: str
     shape: tuple[int, ...]

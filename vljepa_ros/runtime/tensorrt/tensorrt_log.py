@@ -7,9 +7,7 @@ from collections import deque
 from typing import Any
 
 _KEPT_LINES = 5
-_loggers: list[
-    Any
-] = []  # libraries write to a logger after the objects that were given it are gone
+_kept: list[Any] = []  # libraries write to a logger after what was given it is gone
 
 
 def collecting_logger(trt: Any) -> Any:
@@ -30,5 +28,5 @@ def collecting_logger(trt: Any) -> Any:
         def tail(self) -> str:
             return " | ".join(self._lines) or "TensorRT's log says nothing"
 
-    _loggers.append(Collector())
-    return _loggers[-1]
+    _kept.append(Collector())
+    return _kept[-1]
