@@ -107,10 +107,13 @@ def test_a_full_disk_leaves_the_old_file_and_folder_and_nothing_else(
     write(tmp_path / "a", b"old")
     fill(tmp_path / "pantry", rice="old")
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write(tmp_path / "a")
-    with pytest.raises(OSError, match="No space left"):
-        fill(tmp_path / "pantry", rice="new")
+    for path, begin in (
+        (tmp_path / "a", lambda: write(tmp_path / "a")),
+        (tmp_path / "pantry", lambda: fill(tmp_path / "pantry", rice="new")),
+    ):
+        with pytest.raises(OSError, match="No space left") as caught:
+            begin()
+        assert caught.value.filename == str(path)
     assert (tmp_path / "a").read_bytes() == b"old"
     assert contents(tmp_path / "pantry")["rice"] == "old"
     assert names(tmp_path) == ["a", "pantry"]

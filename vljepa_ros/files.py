@@ -59,13 +59,14 @@ def new_file(file: Path) -> Iterator[BinaryIO]:
 
     Raises:
         OccupiedError: something that is no regular file has the name.
-        OSError: it cannot be written; nothing is left behind and an older file stays.
+        OSError: it cannot be written; nothing is left behind and an older file stays. The error
+            names the file, if the block's own does not name another.
     """
     target = _followed(file)
     if target.exists() and not target.is_file():
         raise OccupiedError(f"{file} is no regular file, so it is not replaced by one")
     _remove_abandoned(target)
-    with ExitStack() as undo:
+    with _errors_name(file), ExitStack() as undo:
         part, descriptor = _begin(file, target, _make_file, os.O_RDWR)
         undo.callback(part.unlink, missing_ok=True)
         stream = undo.enter_context(os.fdopen(descriptor, "wb"))
@@ -84,13 +85,14 @@ def new_folder(folder: Path, kind: FolderKind) -> Iterator[Path]:
 
     Raises:
         OccupiedError: the place is taken by something other than a folder of this kind.
-        OSError: it cannot be written; nothing is left behind and an older folder stays.
+        OSError: it cannot be written; nothing is left behind and an older folder stays. The error
+            names the folder, if the block's own does not name a file.
     """
     target = _followed(folder)
     _put_back(target, kind)
     check_replaceable(folder, kind)
     _remove_abandoned(target)
-    with ExitStack() as undo:
+    with _errors_name(folder), ExitStack() as undo:
         undo.callback(_remove_empty, [one for one in target.parents if not one.exists()])
         target.parent.mkdir(parents=True, exist_ok=True)
         part, descriptor = _begin(folder, target, _make_folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -142,6 +144,17 @@ def locked(file: Path, waiting: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Let an error of writing name what was written; a full disk alone names nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.strerror is not None:
+            error.filename = str(path)
+        raise
 
 
 def _followed(path: Path) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from support.small_store import SPACE, START_NS, Part, store_recording, vector_of
+from support.small_store import SPACE, START_NS, Part, segment_of, store_recording, vector_of
 from vljepa_ros.index import tables
 from vljepa_ros.index.recording_writer import RecordingWriter, Tick
 from vljepa_ros.index.store import Store, StoreError
@@ -94,6 +94,15 @@ def test_an_unfinished_recording_is_not_seen(folder: Path) -> None:
     store = Store.open(folder)
     assert [one.id for one in store.recordings()] == ["a"]
     assert {hit.recording.id for hit in store.search(vector_of("x"), SPACE)} == {"a"}
+
+
+def test_pictures_do_not_wait_until_there_are_thousands(folder: Path) -> None:
+    writer = RecordingWriter(Store.open_or_create(folder), "b", SPACE, 10)
+    segment = segment_of("b", "object", 0, Part(0.0, 2.0, "closed"))
+    for _ in range(5):
+        writer.add_segment(segment, vector_of("closed"), bytes(1_000_000))
+    rows = lancedb.connect(folder).open_table(tables.name_of(tables.SEGMENTS, SPACE))
+    assert rows.count_rows() == 4
 
 
 def test_what_a_killed_run_left_is_removed(folder: Path) -> None:

@@ -89,7 +89,7 @@ def _write(
     ticks, before = 0, ""
     for seq, part in enumerate(parts):
         vector = vector_of(part.text, dimension)
-        writer.add_segment(_segment(name, query, seq, part), vector, _picture(seq))
+        writer.add_segment(segment_of(name, query, seq, part), vector, _picture(seq))
         writer.add_state(_state(name, query, seq, part, before))
         before = part.text
         for seconds in np.arange(part.start, part.end, TICK_S):
@@ -100,7 +100,8 @@ def _write(
     return ticks
 
 
-def _segment(name: str, query: str, seq: int, part: Part) -> StoredSegment:
+def segment_of(name: str, query: str, seq: int, part: Part) -> StoredSegment:
+    """Return the segment of a part of the recording ``name``."""
     return StoredSegment(
         recording=name,
         query=query,

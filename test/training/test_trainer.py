@@ -14,8 +14,9 @@ torch = pytest.importorskip("torch", reason="training is tested where torch is i
 pytest.importorskip("transformers", reason="training needs transformers (make train-venv)")
 pytest.importorskip("tensorboard", reason="training needs tensorboard (make train-venv)")
 
+from support.full_disk import full_disk  # noqa: E402
 from support.tiny_training import STAGE, TINY, MadeUpBatches, tiny_model  # noqa: E402
-from vljepa_ros.training.checkpoint import ResumeError  # noqa: E402
+from vljepa_ros.training.checkpoint import ResumeError, write_checkpoint  # noqa: E402
 from vljepa_ros.training.trainer import Trainer, TrainingError  # noqa: E402
 
 AVERAGED = replace(STAGE, average_decay=0.5)
@@ -214,6 +215,16 @@ def test_a_checkpoint_of_another_stage_or_model_is_refused(tmp_path):
     deeper = replace(TINY, predictor=replace(TINY.predictor, depth=3))
     with pytest.raises(ResumeError, match="another model: predictor.blocks.2"):
         trainer(tmp_path, config=deeper)
+
+
+def test_a_full_disk_is_said_with_the_checkpoint_and_leaves_the_older_one(tmp_path):
+    file = tmp_path / "checkpoint.pt"
+    write_checkpoint(file, {"weights": {}})
+    before = file.read_bytes()
+    with full_disk(20_000), pytest.raises(OSError, match="large") as caught:
+        write_checkpoint(file, {"weights": {"a": torch.zeros(10_000)}})
+    assert caught.value.filename == str(file)
+    assert file.read_bytes() == before
 
 
 def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path):

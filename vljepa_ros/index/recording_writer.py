@@ -17,8 +17,9 @@ from vljepa_ros.index import tables
 from vljepa_ros.index.store import Store, quoted, recording_row
 from vljepa_ros.index.stored import StoredRecording, StoredSegment, StoredState
 
-_BATCH_BYTES = 4_000_000
-_BATCH_ROWS = 1024  # of rows without a long vector
+_BATCH_BYTES = 4_000_000  # of vectors and pictures
+_BATCH_ROWS = 8192  # which may have neither
+_LARGE = ("vector", "thumbnail")
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,12 @@ class _Batch:
         self._schema = tables.schema_of(kind, dimension)
         self._table = store.make_table(tables.name_of(kind, space_id), self._schema)
         self._rows: list[Mapping[str, Any]] = []
-        self._most = max(64, min(8 * _BATCH_ROWS, _BATCH_BYTES // (4 * dimension)))
+        self._bytes = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) >= self._most:
+        self._bytes += sum(memoryview(row[name]).nbytes for name in _LARGE if name in row)
+        if self._bytes >= _BATCH_BYTES or len(self._rows) >= _BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
@@ -159,7 +161,7 @@ class _Batch:
             columns = [_column(self._rows, field) for field in self._schema]
             with self._store.writing():
                 self._table.add(pa.Table.from_arrays(columns, schema=self._schema))
-            self._rows = []
+            self._rows, self._bytes = [], 0
 
 
 def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> pa.Array:

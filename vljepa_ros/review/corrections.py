@@ -149,12 +149,8 @@ class CorrectionsFile:
     def _write(self, lines: Sequence[dict[str, Any]]) -> None:
         ordered = sorted(lines, key=lambda line: (str(line["query"]), float(line["start"])))
         content = b"".join(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in ordered)
-        try:
-            with new_file(self.file) as stream:
-                stream.write(content)
-        except OSError as error:
-            error.filename = str(self.file)  # a full disk names no file
-            raise
+        with new_file(self.file) as stream:
+            stream.write(content)
 
     def _lines(self) -> Sequence[tuple[str, Correction, dict[str, Any]]]:
         """Return query, correction and all fields of each line."""

@@ -25,9 +25,9 @@ from vljepa_ros.stream.images import ImageError
 from vljepa_ros.stream.preprocess import CROP, fit_frame
 from vljepa_ros.stream.sampling import ROUNDING_S
 from vljepa_ros.stream.stamp_gate import StampGate
-from vljepa_ros.teaching.kept_files import write_array
 from vljepa_ros.teaching.label_row import Footage, LabelRow
 from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
+from vljepa_ros.training.array_file import write_array
 
 _MAX_GAP_S = 1.0  # after which the embedder's stream begins anew, by default
 _NS = 1_000_000_000

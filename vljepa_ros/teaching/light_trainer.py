@@ -8,7 +8,6 @@ averaged weights, and an early end if recordings were held out.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from vljepa_ros.files import new_file
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.x_encoder import TokenMask
 from vljepa_ros.teaching.fit_settings import FitSettings
-from vljepa_ros.teaching.kept_files import errors_name
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import UNLABELLED
+from vljepa_ros.training.checkpoint import write_checkpoint
 from vljepa_ros.training.optimiser import ExponentialAverage
 
 _WARMUP = 20
@@ -271,10 +269,7 @@ class LightTrainer:
             "history": self._history,
             "losses": self._losses,
         }
-        content = io.BytesIO()  # torch hides why a file cannot be written
-        torch.save(state, content)
-        with errors_name(checkpoint), new_file(checkpoint) as stream:
-            stream.write(content.getbuffer())
+        write_checkpoint(checkpoint, state)
 
     def _resume(self, checkpoint: Path) -> None:
         if not checkpoint.exists():

@@ -23,7 +23,6 @@ from vljepa_ros.teaching.advice import moments_to_label, needs, verdict
 from vljepa_ros.teaching.check_labels import CheckedLabels, check_labels, listed
 from vljepa_ros.teaching.copies import copies_together
 from vljepa_ros.teaching.hold_out import group_by, split_lessons
-from vljepa_ros.teaching.kept_files import errors_name
 from vljepa_ros.teaching.known_scenes import add_known_scenes, calibrations, strange_share
 from vljepa_ros.teaching.label_row import LabelFault
 from vljepa_ros.teaching.lessons import Seen, make_lessons
@@ -129,7 +128,7 @@ def teach(plan: TeachingPlan, on_progress: Progress, stop: Event) -> TeachingRep
     )
     if stop.is_set():
         material = replace(material, notes=(*material.notes, _STOPPED))
-    with errors_name(plan.out), new_folder(plan.out, BUNDLE) as part:
+    with new_folder(plan.out, BUNDLE) as part:
         return _written(plan, part, fitted, runtime.bundle, material, watch)
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.teaching.augment import Variation
-from vljepa_ros.teaching.kept_files import write_array
 from vljepa_ros.teaching.taught_recording import TaughtRecording
+from vljepa_ros.training.array_file import write_array
 
 _AT_ONCE = 8  # frames of one run of the trunk
 _VERSION = "1"  # of what a variation is

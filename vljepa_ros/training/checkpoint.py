@@ -17,9 +17,18 @@ class ResumeError(ValueError):
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint beside the old one and put it in its place."""
+    """Write a checkpoint beside the old one and put it in its place.
+
+    Raises:
+        OSError: it cannot be written; an older one stays.
+    """
     with new_file(path) as stream:
-        torch.save(state, stream)
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:  # torch hides why a file cannot be written
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def read_checkpoint(path: Path, stage: Stage, weights: set[str]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from vljepa_ros.files import new_file
+from vljepa_ros.training.array_file import write_array
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.float16]]
 """RGB frames uint8 (T, H, W, 3) -> features float16 (...)."""
@@ -42,8 +42,7 @@ class FeatureCache:
         """Keep the features of a key."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(path) as stream:
-            np.save(stream, features)
+        write_array(path, features)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
