@@ -22,7 +22,7 @@ FREE = -1
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One input or output: its TensorRT type, such as ``FLOAT``, and shape; FREE is a free size."""
+    """One input or output: its TensorRT type, such as ``FLOAT``, and shape, which may be FREE."""
 
     dtype: str
     shape: tuple[int, ...]
