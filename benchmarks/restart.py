@@ -3,9 +3,7 @@
 
 ``scripts/with_env.sh .venv python benchmarks/restart.py`` kills the pipeline again and again and
 starts it at once, and prints the median and the worst. A launch file's respawn adds its delay.
-The kills lie 20 s apart: for so long others take a killed process for alive, and nothing that is
-sent to its ports reaches another one. Processes that die in a row may get the ports of one that
-died before.
+The kills lie 20 s apart: for so long others take a killed process for alive.
 It also prints the CPU time until then, which does not depend on what else the machine does, and
 the shared memory that a killed process leaves behind.
 """

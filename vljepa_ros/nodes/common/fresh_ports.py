@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other network ports than those of a process that was killed a moment ago.
 
-A process that is killed cannot say so: for 20 s the others take it for alive. Fast DDS gives the
-next process of the machine the same ports. What others send to them is then addressed to the dead
-one only, so that a new node stays undiscovered for up to 3 s (``benchmarks/restart.py``). A
-participant takes the first ports that are free, so those of some places are held while it is made.
+A process that is killed leaves its ports in shared memory, and Fast DDS gives the next process of
+the machine the same ones. It waits for a second at each, to see whether the dead one reads there
+(``healthy_check_timeout_ms``): a restart takes two seconds longer (``benchmarks/restart.py``). A
+participant takes the first network ports that are free and names those in shared memory after
+them, so the ports of some places are held while it is made.
 """
 
 from __future__ import annotations
