@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vljepa_ros.model.config import XEncoderConfig
-from vljepa_ros.model.rotary import Rotary, frame_rotary, space_tables, time_tables
+from vljepa_ros.model.rotary import frame_rotary, space_tables, time_tables
 from vljepa_ros.model.x_encoder import TokenMask, XEncoder
 
 

@@ -337,8 +337,8 @@ class ModelConfig:
         least = max(2, x.tubelet, memory.dense)
         if frames < least or frames % memory.summaries:
             raise ConfigError(
-                f"a memory of {frames} frames must have at least {least}, for its dense frames and "
-                f"a tubelet, and a multiple of its {memory.summaries} summaries"
+                f"a memory of {frames} frames must have at least {least}, for its tubelets and "
+                f"dense frames, and a multiple of its {memory.summaries} summaries"
             )
         values = 2 * x.depth * x.width * (memory.dense * x.frame_patches + frames)
         if values > _MOST_CLIP_VALUES:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from vljepa_ros.model.causal_x_encoder import StreamFrames
 from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.model.x_encoder import TokenMask
 
@@ -32,6 +33,8 @@ class Batch:
         keys: a number for each candidate's text, int64 (C); the same text has the same number in
             every process.
         token_mask: the visual tokens that stay, if some are dropped; None keeps all.
+        streams: how the frames of ``visual`` follow each other, if it holds whole streams. Each
+            asked frame then counts as a clip, in the order of the streams: B * K of them.
     """
 
     visual: Tensor
@@ -41,6 +44,7 @@ class Batch:
     shared: bool
     keys: Tensor
     token_mask: TokenMask | None = None
+    streams: StreamFrames | None = None
 
 
 class Batches(Protocol):

@@ -146,7 +146,7 @@ class Trainer:
         bf16 = self.stage.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             predicted, candidates, scale = self._parallel(
-                batch.visual, batch.queries, batch.texts, batch.token_mask
+                batch.visual, batch.queries, batch.texts, batch.token_mask, batch.streams
             )
         joined = join(predicted.float(), candidates.float(), batch)
         return objective(self.stage, step, joined, scale)

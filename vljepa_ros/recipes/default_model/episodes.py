@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +14,26 @@ from numpy.typing import NDArray
 from vljepa_ros.recipes.default_model.simulation.labels import Signals, label_episode
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
 
+METAWORLD, ROBOSUITE, DROID = "metaworld", "robosuite", "droid"
 QUERY_NAMES = ("action", "object", "held", "task")
 FRAME_RATE_HZ = 10.0  # of the stored frames
 
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """One episode's file; ``labels`` has a list of labels, one per frame, for every query."""
+    """One episode's file.
+
+    Attributes:
+        path: of the file.
+        task: the file's name without its number.
+        labels: a list of labels, one per frame, for every query; None if the query has no answer.
+        family: "metaworld", "robosuite" or "droid".
+    """
 
     path: Path
     task: str
-    labels: dict[str, list[str]]
+    labels: Mapping[str, Sequence[str | None]]
+    family: str = METAWORLD
 
     def __len__(self) -> int:
         return len(self.labels["action"])
