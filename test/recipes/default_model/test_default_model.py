@@ -21,14 +21,11 @@ from vljepa_ros.model.directory import load_model, open_directory  # noqa: E402
 from vljepa_ros.model.presets import DEFAULT  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.recipes.default_model import dataset, train_model, train_y_decoder  # noqa: E402
-from vljepa_ros.recipes.default_model.dataset import (  # noqa: E402
-    ClipSet,
-    EpisodeBatches,
-    LabelSet,
-    Sentences,
-)
+from vljepa_ros.recipes.default_model.dataset import ClipSet, EpisodeBatches  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, clip_indices, load_episodes  # noqa: E402
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
+from vljepa_ros.recipes.default_model.label_set import LabelSet  # noqa: E402
+from vljepa_ros.recipes.default_model.sentences import Sentences  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
 from vljepa_ros.training.trainer import Trainer  # noqa: E402

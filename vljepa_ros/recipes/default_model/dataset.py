@@ -1,60 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches for the default model: cached frame features, labels, sentences of every label.
-
-The candidates of a step are one sentence for *every* label, not the answers of the batch: in-batch
-candidates make a frequent answer its own negative and so suppress it.
-"""
+"""Batches for the default model: cached frame features, labels, sentences of every label."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from vljepa_ros.model.config import ModelConfig
-from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.model.x_encoder import TokenMask
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode, clip_indices
-from vljepa_ros.recipes.default_model.simulation import language
-from vljepa_ros.recipes.default_model.texts import FrozenText
+from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.sentences import Sentences
 from vljepa_ros.training.batch import Batch
 
 TOKEN_DROP = 0.25
 MIRROR = 0.3
 CUT = 0.08  # share of clips whose beginning shows another scene, as at a cut or a camera switch
-TEXT_NOISE = 0.15
-
-
-@dataclass(frozen=True)
-class LabelSet:
-    """Every label of the training set, grouped by query."""
-
-    labels: dict[str, tuple[str, ...]]
-
-    @staticmethod
-    def of(episodes: Sequence[StoredEpisode]) -> LabelSet:
-        """Collect the labels that occur, in a fixed order."""
-        return LabelSet(
-            {
-                name: tuple(sorted({label for e in episodes for label in e.labels[name]}))
-                for name in QUERY_NAMES
-            }
-        )
-
-    def all(self) -> list[str]:
-        """Return the labels of all queries, concatenated."""
-        return [label for name in QUERY_NAMES for label in self.labels[name]]
-
-    def rows(self) -> dict[tuple[str, str], int]:
-        """Return each (query, label)'s row in ``all``."""
-        pairs = [(name, label) for name in QUERY_NAMES for label in self.labels[name]]
-        return {pair: row for row, pair in enumerate(pairs)}
 
 
 Features = Callable[[StoredEpisode], NDArray[np.float16]]
@@ -114,52 +80,6 @@ def _join(
     for episode, start in tqdm(list(zip(episodes, starts, strict=True)), "features"):
         joined[start : start + len(episode)] = features(episode)
     return joined, np.repeat(starts, lengths)
-
-
-class Sentences:
-    """Sentences of every label's paraphrases, and the queries' token states."""
-
-    def __init__(self, label_set: LabelSet, text: FrozenText) -> None:
-        groups = [language.training_paraphrases(label) for label in label_set.all()]
-        vectors = text.sentences(sentence for group in groups for sentence in group)
-        self._groups = [normalize(torch.stack([vectors[s] for s in g]), dim=-1) for g in groups]
-        self._queries = [
-            [text.query(wording) for wording in language.training_queries(name)]
-            for name in QUERY_NAMES
-        ]
-
-    def canonical(self) -> Tensor:
-        """Return the canonical sentence of every label (labels, text width)."""
-        return torch.stack([group[0] for group in self._groups])
-
-    def sample(self, rng: np.random.Generator) -> Tensor:
-        """Return one sentence per label: a mix of two paraphrases with a little noise.
-
-        The mix and the noise fill the space between the sentences, so that an unseen wording
-        still lands near its meaning.
-        """
-        rows = []
-        for group in self._groups:
-            a, b = rng.integers(0, len(group), 2)
-            weight = float(rng.uniform(0, 1))
-            rows.append(weight * group[a] + (1 - weight) * group[b])
-        mixed = torch.stack(rows)
-        noise = torch.from_numpy(rng.normal(0, TEXT_NOISE, mixed.shape)).float()
-        return normalize(mixed, dim=-1) + noise / mixed.shape[-1] ** 0.5
-
-    def choose_queries(self, rng: np.random.Generator, batch: int) -> NDArray[np.int64]:
-        """Return the number of a random wording for every clip and query (B, queries)."""
-        return rng.integers(
-            0, [len(wordings) for wordings in self._queries], (batch, len(self._queries))
-        )
-
-    def queries(self, chosen: NDArray[np.int64]) -> Tokens:
-        """Return the token states (B, queries, L, width) and masks of wordings."""
-        rows = [
-            [wordings[i] for wordings, i in zip(self._queries, row, strict=True)] for row in chosen
-        ]
-        values = torch.stack([torch.stack([query.values for query in row]) for row in rows])
-        return Tokens(values, torch.stack([torch.stack([q.mask for q in row]) for row in rows]))
 
 
 class EpisodeBatches:

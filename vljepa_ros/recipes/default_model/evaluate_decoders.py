@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vljepa_ros.evaluation.cider import cider
-from vljepa_ros.recipes.default_model.dataset import LabelSet
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
@@ -30,6 +29,7 @@ from vljepa_ros.recipes.default_model.episodes import (
     load_episodes,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
 from vljepa_ros.runtime.decoder import Decoder

@@ -21,14 +21,11 @@ from vljepa_ros.model.directory import save_model
 from vljepa_ros.model.int8 import round_to_int8
 from vljepa_ros.model.presets import DEFAULT
 from vljepa_ros.model.vljepa import VLJepaModel
-from vljepa_ros.recipes.default_model.dataset import (
-    ClipSet,
-    EpisodeBatches,
-    LabelSet,
-    Sentences,
-)
+from vljepa_ros.recipes.default_model.dataset import ClipSet, EpisodeBatches
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.sentences import Sentences
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.stage import Stage

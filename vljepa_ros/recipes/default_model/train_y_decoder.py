@@ -22,9 +22,10 @@ from tqdm import tqdm
 from vljepa_ros.model.directory import load_model, open_directory
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.y_decoder_files import save_decoder
-from vljepa_ros.recipes.default_model.dataset import ClipSet, LabelSet
+from vljepa_ros.recipes.default_model.dataset import ClipSet
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.y_decoder_texts import embed_sentences
