@@ -18,8 +18,11 @@ class LabelSet:
     @staticmethod
     def of(episodes: Sequence[StoredEpisode]) -> LabelSet:
         """Collect the labels that occur, in a fixed order; a frame may have none."""
-        found = {name: {label for e in episodes for label in e.labels[name]} for name in QUERY_NAMES}
-        return LabelSet({name: tuple(sorted(found[name] - {None})) for name in QUERY_NAMES})
+        labels = {}
+        for name in QUERY_NAMES:
+            found = {label for episode in episodes for label in episode.labels[name] if label}
+            labels[name] = tuple(sorted(found))
+        return LabelSet(labels)
 
     def all(self) -> list[str]:
         """Return the labels of all queries, concatenated."""
