@@ -60,8 +60,8 @@ def validation_paraphrases(label: str) -> tuple[str, ...]:
     if kind == "said":
         return (argument,)
     if kind == "task":
-        goals = [participle(predicate) for predicate in _wordings(label).validation]
-        return _distinct(_each_of_each(SENTENCES["task"].validation, goals or [argument]))
+        goals = [*filter(None, map(participle, _wordings(label).validation))] or [argument]
+        return _distinct(_each_of_each(SENTENCES["task"].validation, goals))
     if kind == "state":
         states = _states(argument).validation or (argument,)
         return _distinct(_each_of_each(SENTENCES["state"].validation, states))
