@@ -109,6 +109,7 @@ class EpisodeBatches:
             targets=torch.from_numpy(self._clips.targets[rows[own]]),
             shared=True,
             keys=torch.arange(len(texts)),
+            groups=self._sentences.groups,
             token_mask=TokenMask(token_mask[own], self._tokens),
         )
 

@@ -31,7 +31,6 @@ from vljepa_ros.recipes.default_model.simulation.wordings import (
     Wordings,
 )
 
-SUBJECTS_EACH = 2  # of each structure of each predicate
 _NOTHING = Wordings((), ())
 
 
@@ -140,8 +139,7 @@ def _robot_sentences(predicates: Iterable[str], arguments: tuple[str, ...]) -> I
         }
         for form, structure in STRUCTURES:
             if phrases[form]:
-                for _ in range(SUBJECTS_EACH):
-                    yield structure.format(subject=next(subjects), phrase=phrases[form])
+                yield structure.format(subject=next(subjects), phrase=phrases[form])
 
 
 def _task_sentences(goal: str) -> Iterator[str]:
