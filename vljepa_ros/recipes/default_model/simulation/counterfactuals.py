@@ -28,6 +28,8 @@ OPPOSITES = {
     "hold": "drop",
     "open": "close",
     "close": "open",
+    "lock": "unlock",
+    "unlock": "lock",
     "press": "release",
     "press down": "raise",
     "raise": "press down",

@@ -14,7 +14,10 @@ from typing import NamedTuple
 from vljepa_ros.recipes.default_model.simulation.verbs import VERBS, participle
 from vljepa_ros.recipes.default_model.simulation.wordings import PREDICATES
 
-_THING = r"((?:the|a|an) (?:(?!\b(?:in|into|on|onto|to|toward|under|with|from|of|out|off)\b).)+)"
+_PREPOSITION = r"\b(?:in|into|on|onto|to|toward|under|with|from|of|out|off|across)\b"
+_ADVERBS = ("open", "shut", "closed", "up", "down", "back", "away", "round", "forward")
+_NO_ADVERB = "".join(rf"(?<! {adverb})" for adverb in _ADVERBS)
+_THING = rf"((?:the|a|an) (?:(?!{_PREPOSITION}).)+{_NO_ADVERB})"  # "the open drawer"
 _THIRD_PERSON = {verb.ing: third for third, verb in VERBS.items()}
 
 

@@ -25,6 +25,7 @@ advances    advance    advancing    -
 approaches  approach   approaching  approached
 backs       back       backing      -
 beats       beat       beating      beaten
+bolts       bolt       bolting      bolted
 brings      bring      bringing     brought
 bumps       bump       bumping      -
 carries     carry      carrying     carried
@@ -80,6 +81,7 @@ lays        lay        laying       laid
 leaves      leave      leaving      -
 lets        let        letting      -
 lifts       lift       lifting      lifted
+locks       lock       locking      locked
 loses       lose       losing       lost
 makes       make       making       -
 moves       move       moving       moved
@@ -111,6 +113,7 @@ retains     retain     retaining    retained
 retreats    retreat    retreating   -
 rotates     rotate     rotating     rotated
 scrubs      scrub      scrubbing    scrubbed
+secures     secure     securing     secured
 seizes      seize      seizing      seized
 sets        set        setting      set
 shakes      shake      shaking      shaken
@@ -140,7 +143,9 @@ travels     travel     traveling    -
 tugs        tug        tugging      tugged
 turns       turn       turning      turned
 twists      twist      twisting     twisted
+unbolts     unbolt     unbolting    unbolted
 unfolds     unfold     unfolding    unfolded
+unlocks     unlock     unlocking    unlocked
 unrolls     unroll     unrolling    unrolled
 uses        use        using        used
 waits       wait       waiting      -

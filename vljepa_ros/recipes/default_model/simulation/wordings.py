@@ -264,6 +264,16 @@ PREDICATES: dict[str, Wordings] = {
         ("slams {0}", "forces {0} shut"),
         "shuts {0}",
     ),
+    "lock": Wordings(
+        ("locks {0}", "turns {0} shut", "turns {0} to the locked side", "turns {0} closed"),
+        ("secures {0}",),
+        "bolts {0}",
+    ),
+    "unlock": Wordings(
+        ("unlocks {0}", "turns {0} open", "turns {0} to the open side"),
+        ("releases the bolt of {0}",),
+        "unbolts {0}",
+    ),
     "press": Wordings(
         (
             "presses {0}",
@@ -439,6 +449,7 @@ PREDICATES: dict[str, Wordings] = {
             "moves {0} out of {1}",
             "lifts {0} out of {1}",
             "gets {0} out of {1}",
+            "slides {0} out of {1}",
         ),
         ("extracts {0} from {1}",),
         "withdraws {0} from {1}",
@@ -465,6 +476,28 @@ PREDICATES: dict[str, Wordings] = {
         ),
         ("picks {0} off {1}",),
         "strips {0} off {1}",
+    ),
+    "take away": Wordings(
+        (
+            "pulls {0} away from {1}",
+            "moves {0} away from {1}",
+            "takes {0} away from {1}",
+            "draws {0} away from {1}",
+            "slides {0} away from {1}",
+        ),
+        ("drags {0} away from {1}",),
+        "hauls {0} away from {1}",
+    ),
+    "move across": Wordings(
+        (
+            "moves {0} across {1}",
+            "pushes {0} across {1}",
+            "takes {0} across {1}",
+            "slides {0} across {1}",
+            "brings {0} to the other side of {1}",
+        ),
+        ("shifts {0} across {1}",),
+        "scoots {0} across {1}",
     ),
     "put under": Wordings(
         (
@@ -533,6 +566,20 @@ ACTS: dict[str, tuple[str, ...]] = {
     ),
     "slides the window open": ("slides open the window", "moves the window aside"),
     "slides the window shut": ("shuts the window",),
+    "pushes the door shut": ("moves the door inward", "shuts the door"),
+    "turns the lock shut": ("locks the door", "turns the lock of the door shut", "bolts the door"),
+    "turns the lock open": (
+        "unlocks the door",
+        "opens the lock",
+        "turns the lock of the door open",
+        "unbolts the door",
+    ),
+    "pulls the handle up": ("moves the handle up", "draws the handle upward"),
+    "slides the plate out of the goal": (
+        "slides the plate back",
+        "pushes the plate out of the goal",
+        "drags the plate out",
+    ),
     "pushes the bottle with the stick": (
         "pushes the bottle",
         "uses the stick to push the bottle",
@@ -758,6 +805,10 @@ STATES: dict[str, Wordings] = {
         ("comes closer to the goal", "moves to the goal", "is not yet in the goal"),
         ("is halfway to the goal",),
     ),
+    "is half out of the goal": Wordings(
+        ("is partly out of the goal", "has left the goal halfway", "leaves the goal"),
+        ("is on the edge of the goal",),
+    ),
     "is in the goal": Wordings(
         ("has reached the goal", "is at the goal", "lies in the goal"),
         ("has arrived in the goal",),
@@ -765,7 +816,7 @@ STATES: dict[str, Wordings] = {
 }
 
 # states of a thing that is somewhere: "is" and one of the prepositions
-PREPOSITIONS = ("in ", "on ", "at ", "under ")
+PREPOSITIONS = ("in ", "on ", "at ", "under ", "off ", "out of ", "away from ")
 PLACED = Wordings(
     ("has been put {0}", "stands {0}", "lies {0}", "was moved {0}", "has arrived {0}"),
     ("has its place {0}", "sits {0}"),
