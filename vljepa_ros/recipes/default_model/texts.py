@@ -12,8 +12,11 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from vljepa_ros.model.vljepa import Tokens
@@ -58,6 +61,11 @@ class FrozenText:
             states = self._batch_states([self._tokenizer.of(text) for text in part])
             found.update(zip(part, states.mean(1), strict=True))
         return found
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit mean token states (N, width) of texts."""
+        vectors = self.sentences(texts)
+        return normalize(torch.stack([vectors[text] for text in texts]), dim=-1).numpy()
 
     def query(self, text: str) -> Tokens:
         """Return token states (max_query_tokens, width), zero padded, and their mask."""
