@@ -2,10 +2,14 @@
 """The texts of a training step: one sentence of every label, and the queries.
 
 The candidates of a step are one sentence for *every* label, not the answers of the batch: in-batch
-candidates make a frequent answer its own negative and so suppress it.
+candidates make a frequent answer its own negative and so suppress it. Further candidates differ
+from a label in one word and are never right.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,41 +21,66 @@ from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES
 from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterfactual_labels
 from vljepa_ros.recipes.default_model.texts import FrozenText
 
 TEXT_NOISE = 0.15
+NEGATIVES = 16  # candidates of a step for each query that mean no label
+WORDINGS_OF_OTHERS = 6
 
 
 class Sentences:
-    """Sentences of every label's paraphrases, and the queries' token states."""
+    """Sentences of every label's paraphrases and of others, and the queries' token states.
+
+    Attributes:
+        groups: the query that each candidate answers, int64 (candidates,); see
+            :class:`~vljepa_ros.training.batch.Batch`.
+    """
 
     def __init__(self, label_set: LabelSet, text: FrozenText) -> None:
-        groups = [language.training_paraphrases(label) for label in label_set.all()]
-        vectors = text.sentences(sentence for group in groups for sentence in group)
-        self._groups = [normalize(torch.stack([vectors[s] for s in g]), dim=-1) for g in groups]
+        labels = label_set.all()
+        others = [counterfactual_labels(label_set.labels[name]) for name in QUERY_NAMES]
+        wordings = [language.training_paraphrases(label) for label in labels]
+        wordings += [_some(language.training_paraphrases(x)) for of in others for x in of]
+        vectors = text.sentences(sentence for of in wordings for sentence in of)
+        self._vectors = normalize(torch.stack([vectors[s] for of in wordings for s in of]), dim=-1)
+        self._count = np.array([len(of) for of in wordings])
+        self._first = np.cumsum(self._count) - self._count
+        self._labels = np.arange(len(labels))
+        ends = np.cumsum([len(labels), *map(len, others)])
+        self._others = [np.arange(*span) for span in pairwise(ends)]
         self._queries = [
             [text.query(wording) for wording in language.training_queries(name)]
             for name in QUERY_NAMES
         ]
+        answered = [len(label_set.labels[name]) for name in QUERY_NAMES]
+        denied = [min(NEGATIVES, len(of)) for of in others]
+        numbers = torch.arange(len(QUERY_NAMES))
+        self.groups = torch.cat(
+            [numbers.repeat_interleave(torch.tensor(of)) for of in (answered, denied)]
+        )
 
     def canonical(self) -> Tensor:
         """Return the canonical sentence of every label (labels, text width)."""
-        return torch.stack([group[0] for group in self._groups])
+        return self._vectors[self._first[self._labels]]
 
     def sample(self, rng: np.random.Generator) -> Tensor:
-        """Return one sentence per label: a mix of two paraphrases with a little noise.
+        """Return the candidates of a step (candidates, text width).
 
-        The mix and the noise fill the space between the sentences, so that an unseen wording
-        still lands near its meaning.
+        They are one sentence of each label, and then NEGATIVES sentences for each query that mean
+        no label of it. A sentence is a mix of two paraphrases with a little noise. The mix and the
+        noise fill the space between the sentences, so that an unseen wording still lands near its
+        meaning.
         """
-        rows = []
-        for group in self._groups:
-            a, b = rng.integers(0, len(group), 2)
-            weight = float(rng.uniform(0, 1))
-            rows.append(weight * group[a] + (1 - weight) * group[b])
-        mixed = torch.stack(rows)
-        noise = torch.from_numpy(rng.normal(0, TEXT_NOISE, mixed.shape)).float()
-        return normalize(mixed, dim=-1) + noise / mixed.shape[-1] ** 0.5
+        others = [rng.choice(of, min(NEGATIVES, len(of)), replace=False) for of in self._others]
+        chosen = np.concatenate([self._labels, *others])
+        first, second = self._first[chosen] + rng.integers(
+            0, self._count[chosen], (2, len(chosen))
+        )
+        share = torch.from_numpy(rng.random((len(chosen), 1), np.float32))
+        mixed = normalize(torch.lerp(self._vectors[first], self._vectors[second], share), dim=-1)
+        noise = torch.from_numpy(rng.standard_normal(mixed.shape, np.float32))
+        return mixed + TEXT_NOISE / mixed.shape[-1] ** 0.5 * noise
 
     def choose_queries(self, rng: np.random.Generator, batch: int) -> NDArray[np.int64]:
         """Return the number of a random wording for every clip and query (B, queries)."""
@@ -66,3 +95,9 @@ class Sentences:
         ]
         values = torch.stack([torch.stack([query.values for query in row]) for row in rows])
         return Tokens(values, torch.stack([torch.stack([q.mask for q in row]) for row in rows]))
+
+
+def _some(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Return a few of a label's sentences; always the same ones."""
+    order = np.random.default_rng(0).permutation(len(sentences))
+    return tuple(sentences[i] for i in order[:WORDINGS_OF_OTHERS])
