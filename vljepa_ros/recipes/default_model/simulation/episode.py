@@ -20,36 +20,19 @@ import mujoco
 import numpy as np
 from metaworld import policies
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
+from vljepa_ros.recipes.default_model.simulation.cameras import CameraDraw, View, near_side
 from vljepa_ros.recipes.default_model.simulation.labels import Signals
+from vljepa_ros.recipes.default_model.simulation.scenery import Place, Scenery, furnish
+from vljepa_ros.recipes.default_model.simulation.sensors import MildSensor, WildSensor
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
 STEPS_PER_FRAME = 4  # control steps; 20 fps of simulated time, shown at 10 fps
 MAX_WORK_STEPS = 240
-SPLITS = {"train": 0, "val": 1, "test": 2, "side": 3, "demo": 4, "val_paced": 5, "test_paced": 6}
+TABLE = Place(table=(0.0, 0.6, 0.0), half=(0.7, 0.4), work=0.3, floor=-0.913)
 _STEPS_PER_S = 10 * STEPS_PER_FRAME  # of the video
-
-
-@dataclass(frozen=True)
-class View:
-    """A camera: angles in degrees, distances in metres."""
-
-    azimuth: float
-    elevation: float
-    distance: float
-    lookat: tuple[float, float, float]
-
-    @staticmethod
-    def draw(rng: np.random.Generator, *, unseen: bool) -> View:
-        """Draw a camera left or right of the table; ``unseen`` azimuths are never trained."""
-        azimuth = rng.uniform(-70, -52) if unseen else rng.uniform(-48, 25)
-        return View(
-            azimuth=azimuth if rng.random() < 0.5 else 180 - azimuth,
-            elevation=rng.uniform(-45, -20),
-            distance=rng.uniform(0.85, 1.1),
-            lookat=(rng.normal(0, 0.03), 0.64 + rng.normal(0, 0.03), rng.uniform(0.1, 0.18)),
-        )
 
 
 @dataclass
@@ -65,13 +48,25 @@ class Episode:
 
 
 class Simulator:
-    """A Meta-World task with a camera of ours; reused for many episodes."""
+    """A Meta-World task with a camera of ours; reused for many episodes.
 
-    def __init__(self, task: SimulatedTask, height: int, width: int) -> None:
-        self.task = task
+    Args:
+        task: what the robot does.
+        height: of the frames.
+        width: of the frames.
+        wide: give every episode a room, a robot's colour and a sensor of any kind; else the mild
+            looks of the first model.
+    """
+
+    def __init__(
+        self, task: SimulatedTask, height: int, width: int, *, wide: bool = False
+    ) -> None:
+        self.task, self.wide = task, wide
         self._size = (height, width)
-        env = ALL_V3_ENVIRONMENTS[f"{task.env}-v3"]()
+        kind = ALL_V3_ENVIRONMENTS[f"{task.env}-v3"]
+        env = (_furnished(kind) if wide else kind)()
         env._freeze_rand_vec = False
+        env.seeded_rand_vec = True  # else the things' places come from NumPy's global draws
         env._set_task_called = True
         env._partially_observable = False  # the experts need the goal
         env.__dict__.pop("sawyer_observation_space", None)
@@ -90,22 +85,26 @@ class Simulator:
         self._hand_geoms = self._geoms_below("hand")
         self._object_geoms = self._geoms_below(self._object_body())
         self._joint = self._joint_address()
+        self._scenery = self._room() if wide else None
 
-    def run(self, seed: int, *, unseen_camera: bool = False, dwell_s: float = 0.0) -> Episode:
+    def run(self, seed: int, camera: CameraDraw = near_side, dwell_s: float = 0.0) -> Episode:
         """Play one episode; the same arguments give the same episode.
 
         Args:
             seed: of every draw.
-            unseen_camera: look from a side that is never trained.
+            camera: draws the view.
             dwell_s: mean of each of the three extra waits in seconds of video; 0 is none.
         """
         rng = np.random.default_rng(seed)
-        view = View.draw(rng, unseen=unseen_camera)
-        self._randomise_looks(rng)
+        view = camera(rng)
+        if self._scenery:
+            self._scenery.draw(rng, self._renderer._mjr_context)
+        else:
+            self._tint(rng)
         self.env.seed(seed)
         self._observed, _ = self.env.reset(seed=seed)
         self._success = False
-        look = _Look.draw(rng)
+        sensor = (WildSensor if self._scenery else MildSensor).draw(rng)
         episode = Episode()
         image: NDArray[np.uint8] | None = None
         drawn_at = np.empty(0)
@@ -124,7 +123,7 @@ class Simulator:
                 image is None or np.abs(pose - drawn_at).max() > 2e-4
             ):  # a still scene looks the same
                 image, drawn_at = self._render(view), pose
-            episode.frames.append(look.apply(image, rng))
+            episode.frames.append(sensor.apply(image, rng))
             episode.rows.append(self._measure(touched, grasped))
             touched = grasped = False
         return episode
@@ -239,7 +238,15 @@ class Simulator:
     def _joint_address(self) -> int:
         return int(self.env.model.jnt_qposadr[self._joint_id()]) if self.task.joint else -1
 
-    def _randomise_looks(self, rng: np.random.Generator) -> None:
+    def _room(self) -> Scenery:
+        model = self.env.model
+        table = [
+            g for g in range(model.ngeom) if model.geom_bodyid[g] == model.body("tablelink").id
+        ]
+        surfaces = {"floor": [model.geom("floor").id], "table": table}
+        return Scenery(model, TABLE, surfaces, sorted(self._geoms_below("right_arm_base_link")))
+
+    def _tint(self, rng: np.random.Generator) -> None:
         """Draw tints and light; objects keep their hue, the room may take any."""
         model = self.env.model
         model.mat_rgba[:], model.geom_rgba[:] = self._colours
@@ -261,9 +268,10 @@ class Simulator:
     def _render(self, view: View) -> NDArray[np.uint8]:
         """Draw at twice the size and shrink: cheaper than multisampling, and free of its steps."""
         camera = mujoco.MjvCamera()
-        camera.azimuth, camera.elevation = view.azimuth, view.elevation
-        camera.distance, camera.lookat[:] = view.distance, view.lookat
+        view.aim(camera)
+        self.env.model.vis.global_.fovy = view.fov
         self._renderer.update_scene(self.env.data, camera, self._option)
+        view.roll_scene(self._renderer.scene)
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
@@ -283,26 +291,19 @@ class _Dwell:
         return int(self.rng.exponential(self.mean_s) * _STEPS_PER_S) if self.mean_s else 0
 
 
-@dataclass(frozen=True)
-class _Look:
-    """How one episode's camera sees: gain, gamma and sensor noise."""
+def _furnished(kind: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
+    """Return the environment with a scene that a :class:`Scenery` can change."""
 
-    table: NDArray[np.uint8]
-    noise: float
+    class Furnished(kind):  # type: ignore[misc, valid-type]
+        def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+            spec = mujoco.MjSpec.from_file(self.fullpath)
+            furnish(spec)
+            model = spec.compile()
+            model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
+            model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
+            return model, mujoco.MjData(model)
 
-    @staticmethod
-    def draw(rng: np.random.Generator) -> _Look:
-        x = np.linspace(0, 1, 256) ** rng.uniform(0.8, 1.25) * rng.uniform(0.85, 1.1)
-        return _Look(np.clip(x * 255, 0, 255).astype(np.uint8), float(rng.uniform(0, 5)))
-
-    def apply(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        grain = rng.normal(0, self.noise, image.shape[:2])[..., None]
-        return np.clip(self.table[image] + grain, 0, 255).astype(np.uint8)
-
-
-def episode_seed(split: str, task_index: int, index: int) -> int:
-    """Return a seed that no other split, task or episode has."""
-    return int(np.random.SeedSequence([SPLITS[split], task_index, index]).generate_state(1)[0])
+    return Furnished
 
 
 def _expert(env: str) -> policies.policy.Policy:
