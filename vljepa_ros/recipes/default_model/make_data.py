@@ -13,17 +13,13 @@ import multiprocessing
 import os
 from pathlib import Path
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
-from vljepa_ros.files import new_file
-from vljepa_ros.recipes.default_model.simulation.episode import Episode, Simulator
+from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, write_episode
+from vljepa_ros.recipes.default_model.simulation.episode import Simulator
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import FIRST_TASKS, TASKS
 from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_seed
 
-FRAME_PIXELS = 160
-JPEG_QUALITY = 92
 Job = tuple[str, int, int, Path]
 
 
@@ -75,7 +71,7 @@ def _render(job: Job) -> None:
     simulator = _simulator_of(task_index, wide=kind.wide)
     seed = episode_seed(split, task_index, index)
     episode = simulator.run(seed, kind.camera, kind.dwell_s(seed))
-    write_episode(path, episode, seed)
+    write_episode(path, episode.frames, {"seed": seed, **vars(episode.signals())})
 
 
 def _simulator_of(task_index: int, *, wide: bool) -> Simulator:
@@ -87,16 +83,6 @@ def _simulator_of(task_index: int, *, wide: bool) -> Simulator:
             _simulator.close()
         _simulator = Simulator(task, FRAME_PIXELS, FRAME_PIXELS, wide=wide)
     return _simulator
-
-
-def write_episode(path: Path, episode: Episode, seed: int) -> None:
-    """Write an episode's frames and signals."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    jpegs = [cv2.imencode(".jpg", f[..., ::-1], quality)[1].ravel() for f in episode.frames]
-    ends = np.cumsum([len(jpeg) for jpeg in jpegs])
-    signals = vars(episode.signals())
-    with new_file(path) as stream:
-        np.savez(stream, jpeg=np.concatenate(jpegs), ends=ends, seed=seed, **signals)
 
 
 if __name__ == "__main__":
