@@ -28,6 +28,8 @@ class Captions:
     A frame without any label has no caption.
     """
 
+    groups = None
+
     def __init__(self, episodes: Sequence[StoredEpisode], text: FrozenText) -> None:
         """Collect the captions, and embed some wordings of each."""
         seen = {labels for episode in episodes for labels in _labels_of(episode) if labels}

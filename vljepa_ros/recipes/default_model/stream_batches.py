@@ -26,7 +26,13 @@ ASKED = 4  # one frame of so many
 
 
 class Texts(Protocol):
-    """The queries of a stage, and a sentence for each candidate answer."""
+    """The queries of a stage, and a sentence for each candidate answer.
+
+    Attributes:
+        groups: the query that each candidate answers, int64 (C); None if there is one query.
+    """
+
+    groups: Tensor | None
 
     def sample(self, rng: np.random.Generator) -> Tensor:
         """Return one sentence (C, width) of each candidate."""
@@ -73,6 +79,7 @@ class StreamBatches:
             targets=torch.from_numpy(targets).flatten(0, 1),
             shared=True,
             keys=torch.arange(len(texts)),
+            groups=self._texts.groups,
             streams=StreamFrames(
                 *(torch.from_numpy(x[own]) for x in (drawn.times, drawn.kept, asked))
             ),
