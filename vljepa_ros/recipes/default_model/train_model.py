@@ -54,7 +54,7 @@ LICENCES = {
     "predictor": "Apache-2.0 (trained by this repository)",
     "y_encoder": "all-MiniLM-L6-v2, Apache-2.0, with this repository's linear head",
     "y_decoder": "Apache-2.0 (trained by this repository)",
-    "data": "Meta-World (MIT) rendered by MuJoCo (Apache-2.0)",
+    "data": "Meta-World and robosuite (MIT) rendered by MuJoCo (Apache-2.0); DROID (CC BY 4.0)",
 }
 SHARES = {METAWORLD: 0.6, ROBOSUITE: 0.2, DROID: 0.2}
 VALIDATION = ("val", "val_wide", "droid_val")
