@@ -18,10 +18,12 @@ from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.model.y_encoder import YEncoder  # noqa: E402
 from vljepa_ros.recipes.default_model import adapt_text  # noqa: E402
 from vljepa_ros.recipes.default_model.adapt_text import (  # noqa: E402
-    FILE,
     ConfusableLabels,
     TextAdaptation,
-    load_text,
+)
+from vljepa_ros.recipes.default_model.adapted_minilm import (  # noqa: E402
+    FILE,
+    load_adapted_minilm,
 )
 from vljepa_ros.recipes.default_model.simulation.meanings import meaning_of  # noqa: E402
 from vljepa_ros.shipped import shipped  # noqa: E402
@@ -91,4 +93,4 @@ def test_it_continues_where_it_was_stopped(tmp_path: Path):
 def test_an_unfinished_adaptation_is_not_taken_for_a_whole_one(tmp_path: Path):
     adaptation().save(tmp_path / FILE, 3)
     with pytest.raises(ValueError, match="run adapt_text again"):
-        load_text(VLJepaModel(DEFAULT), tmp_path)
+        load_adapted_minilm(VLJepaModel(DEFAULT), tmp_path)

@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vljepa_ros.model.checkpoints.minilm import load_minilm
 from vljepa_ros.model.directory import save_model
-from vljepa_ros.model.int8 import round_to_int8
 from vljepa_ros.model.presets import DEFAULT
 from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.recipes.default_model.adapted_minilm import load_adapted_minilm
 from vljepa_ros.recipes.default_model.dataset import ClipSet, EpisodeBatches
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
@@ -72,8 +71,7 @@ def train(data: Path, out: Path, stage: Stage) -> None:
     """Train on the episodes in ``data`` and write the model directory ``out/model``."""
     torch.manual_seed(0)
     model = VLJepaModel(DEFAULT)
-    tokenizer = load_minilm(model)
-    round_to_int8(model.y_encoder.tower)  # so that a bundle can store it in a quarter of the size
+    tokenizer = load_adapted_minilm(model, out)
     episodes = load_episodes(data, "train")
     label_set = LabelSet.of(episodes)
     text = FrozenText(model.y_encoder, tokenizer, DEFAULT.predictor.max_query_tokens)
