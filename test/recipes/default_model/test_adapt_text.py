@@ -62,7 +62,7 @@ def test_labels_are_drawn_with_those_that_differ_in_one_word():
         assert len(labels) == len({meaning_of(label) for label in labels}) == 6
         assert not any(label.startswith("said:") for label in labels)
     pairs = [{"approach:the cup", "retreat:the cup"} <= set(labels) for labels in drawn]
-    assert sum(pairs) > 10
+    assert sum(pairs) > 6, "chance would give one or two"
 
 
 def test_it_learns_and_changes_the_last_layers_only():

@@ -32,7 +32,11 @@ from vljepa_ros.recipes.default_model.adapted_minilm import (
     load_adapted_minilm,
 )
 from vljepa_ros.recipes.default_model.episodes import load_episodes
-from vljepa_ros.recipes.default_model.evaluate_words import combinations_table, wordings_table
+from vljepa_ros.recipes.default_model.evaluate_words import (
+    VALIDATION,
+    combinations_table,
+    wordings_table,
+)
 from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterfactual_labels
@@ -67,12 +71,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("run"))
     args = parser.parse_args()
     label_set = LabelSet.of(load_episodes(args.data, "train"))
-    adapt(label_set, args.out, STAGE)
+    if not adapt(label_set, args.out, STAGE):
+        return
     for title, folder in (("before", None), ("after", args.out)):
         model = VLJepaModel(DEFAULT)
         text = FrozenText(model.y_encoder, load_adapted_minilm(model, folder), 1)
         print(title)
-        print(wordings_table(text.embed, label_set))
+        print(wordings_table(text.embed, label_set, VALIDATION))
         print(combinations_table(text.embed, label_set.all()))
 
 
