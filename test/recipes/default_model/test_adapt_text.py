@@ -18,10 +18,12 @@ from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.model.y_encoder import YEncoder  # noqa: E402
 from vljepa_ros.recipes.default_model import adapt_text  # noqa: E402
 from vljepa_ros.recipes.default_model.adapt_text import (  # noqa: E402
-    FILE,
     ConfusableLabels,
     TextAdaptation,
-    load_text,
+)
+from vljepa_ros.recipes.default_model.adapted_minilm import (  # noqa: E402
+    FILE,
+    load_adapted_minilm,
 )
 from vljepa_ros.recipes.default_model.simulation.meanings import meaning_of  # noqa: E402
 from vljepa_ros.shipped import shipped  # noqa: E402
@@ -60,7 +62,7 @@ def test_labels_are_drawn_with_those_that_differ_in_one_word():
         assert len(labels) == len({meaning_of(label) for label in labels}) == 6
         assert not any(label.startswith("said:") for label in labels)
     pairs = [{"approach:the cup", "retreat:the cup"} <= set(labels) for labels in drawn]
-    assert sum(pairs) > 10
+    assert sum(pairs) > 6, "chance would give one or two"
 
 
 def test_it_learns_and_changes_the_last_layers_only():
@@ -91,4 +93,4 @@ def test_it_continues_where_it_was_stopped(tmp_path: Path):
 def test_an_unfinished_adaptation_is_not_taken_for_a_whole_one(tmp_path: Path):
     adaptation().save(tmp_path / FILE, 3)
     with pytest.raises(ValueError, match="run adapt_text again"):
-        load_text(VLJepaModel(DEFAULT), tmp_path)
+        load_adapted_minilm(VLJepaModel(DEFAULT), tmp_path)

@@ -45,3 +45,11 @@ def test_every_one_can_be_said() -> None:
         sentences = language.training_paraphrases(other)
         assert len(sentences) > 5
         assert all("{" not in sentence for sentence in sentences)
+
+
+def test_a_thing_that_a_label_names_stands_in_for_no_other() -> None:
+    others = counterfactual_labels(
+        ["grasp:the square nut", "grasp:the lid", "state:it lies there"]
+    )
+    assert others and not any(other.endswith(" nut") for other in others if "square" not in other)
+    assert not any(other.startswith("state:") for other in others), "no predicate was found"

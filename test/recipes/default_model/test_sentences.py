@@ -20,6 +20,15 @@ from vljepa_ros.recipes.default_model.simulation import language  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.shipped import shipped  # noqa: E402
 
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 LABELS = LabelSet(
     {
         "action": ("approach:the cup", "rest:"),
@@ -79,3 +88,18 @@ def test_texts_of_several_lengths_have_the_states_that_each_has_alone(text):
     together = text.sentences(said)
     for each in said:
         assert torch.allclose(together[each], text.states(each).mean(0), atol=1e-6)
+
+
+def test_a_query_is_asked_in_its_wordings_and_between_them(sentences, text):
+    wordings = language.training_queries("task")
+    chosen = np.zeros((2, len(QUERY_NAMES)), np.int64)
+    chosen[1, 3] = len(wordings) + 1
+    canonical, moved = (sentences.queries(chosen).values[row, 3] for row in range(2))
+    mask = sentences.queries(chosen).mask[1, 3]
+    second = text.query(wordings[1])
+    assert torch.equal(canonical, text.query(wordings[0]).values)
+    assert torch.equal(mask, second.mask) and not moved[~mask].any()
+    shift = (moved - second.values)[mask]
+    assert shift[0].norm() > 0 and torch.allclose(shift, shift[:1], atol=1e-5)
+    drawn = sentences.choose_queries(np.random.default_rng(0), 5000)[:, 3]
+    assert set(range(2 * len(wordings))) == set(drawn.tolist())

@@ -23,12 +23,20 @@ from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 from tqdm import trange
 
 from vljepa_ros.model.checkpoints.minilm import load_minilm
-from vljepa_ros.model.int8 import round_to_int8
 from vljepa_ros.model.presets import DEFAULT
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_encoder import YEncoder
+from vljepa_ros.recipes.default_model.adapted_minilm import (
+    FILE,
+    last_layers,
+    load_adapted_minilm,
+)
 from vljepa_ros.recipes.default_model.episodes import load_episodes
-from vljepa_ros.recipes.default_model.evaluate_words import combinations_table, wordings_table
+from vljepa_ros.recipes.default_model.evaluate_words import (
+    VALIDATION,
+    combinations_table,
+    wordings_table,
+)
 from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterfactual_labels
@@ -39,7 +47,6 @@ from vljepa_ros.training.interrupts import Interrupts
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.tokenize import Tokenize
 
-FILE = "adapted_text.pt"
 STAGE = Stage(
     name="text",
     steps=60,
@@ -50,7 +57,6 @@ STAGE = Stage(
     weight_decay=0.01,
     precision="fp32",
 )
-LAYERS = 2  # the last ones; the others and the table of words stay
 TEMPERATURE = 0.05
 KEPT = 16  # ordinary sentences of a step
 KEEP = 4.0  # weight of their distance from where they were
@@ -65,12 +71,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("run"))
     args = parser.parse_args()
     label_set = LabelSet.of(load_episodes(args.data, "train"))
-    adapt(label_set, args.out, STAGE)
+    if not adapt(label_set, args.out, STAGE):
+        return
     for title, folder in (("before", None), ("after", args.out)):
         model = VLJepaModel(DEFAULT)
-        text = FrozenText(model.y_encoder, load_text(model, folder), 1)
+        text = FrozenText(model.y_encoder, load_adapted_minilm(model, folder), 1)
         print(title)
-        print(wordings_table(text.embed, label_set))
+        print(wordings_table(text.embed, label_set, VALIDATION))
         print(combinations_table(text.embed, label_set.all()))
 
 
@@ -95,29 +102,6 @@ def adapt(label_set: LabelSet, out: Path, stage: Stage) -> bool:
     return True
 
 
-def load_text(model: VLJepaModel, out: Path | None) -> Path:
-    """Read MiniLM into a model, and what ``adapt_text`` left in ``out``, if it was run.
-
-    The weights are rounded, so that a bundle can store them in a quarter of the size.
-
-    Returns:
-        The path of the tokenizer.
-
-    Raises:
-        ValueError: the adaptation in ``out`` was stopped before its end.
-    """
-    tokenizer = load_minilm(model)
-    if out is not None and (out / FILE).exists():
-        state = torch.load(out / FILE, map_location="cpu", weights_only=True)
-        if state["step"] < state["stage"]["steps"]:
-            raise ValueError(f"{out / FILE} was stopped early; run adapt_text again to finish it")
-        with torch.no_grad():
-            for name, weight in _last_layers(model.y_encoder).items():
-                weight.copy_(state["weights"][name])
-    round_to_int8(model.y_encoder.tower)
-    return tokenizer
-
-
 class TextAdaptation:
     """The loop's state: the tower, a copy of it as it was, and the optimiser."""
 
@@ -128,7 +112,7 @@ class TextAdaptation:
         self._y_encoder, self._tokenizer, self._stage = y_encoder, tokenizer, stage
         self._before = copy.deepcopy(y_encoder).eval()
         y_encoder.tower.requires_grad_(False)
-        self._weights = _last_layers(y_encoder)
+        self._weights = last_layers(y_encoder)
         for weight in self._weights.values():
             weight.requires_grad_(True)
         self._optimiser = torch.optim.AdamW(
@@ -214,11 +198,6 @@ def _keys(meaning: Meaning) -> list[tuple[str, str]]:
     if not meaning.arguments:
         return []
     return [("kind", meaning.kind), ("thing", meaning.arguments[0])]
-
-
-def _last_layers(y_encoder: YEncoder) -> dict[str, nn.Parameter]:
-    """Return the weights that are adapted, by name."""
-    return dict(y_encoder.tower.encoder.layer[-LAYERS:].named_parameters())
 
 
 if __name__ == "__main__":

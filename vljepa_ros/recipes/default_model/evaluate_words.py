@@ -13,7 +13,7 @@ opening (``thing``).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,12 @@ from vljepa_ros.runtime.model import VLJepa
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Unit embeddings (N, D) of N texts."""
+
+LabelWordings = Callable[[str], Sequence[str]]
+"""The wordings of a label."""
+
+VALIDATION: Mapping[str, LabelWordings] = {"validation": language.validation_paraphrases}
+WORDINGS = {**VALIDATION, "held-out": language.held_out_paraphrases}
 
 KINDS = (
     *("approach", "retreat", "grasp", "release", "lift", "put down", "open", "close"),
@@ -46,26 +52,23 @@ def main() -> None:
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([model.embed_text(text) for text in texts])
 
-    print(wordings_table(embed, label_set))
+    print(wordings_table(embed, label_set, WORDINGS))
     print(combinations_table(embed, label_set.all()))
 
 
-def wordings_table(embed: Embed, label_set: LabelSet) -> str:
+def wordings_table(
+    embed: Embed, label_set: LabelSet, wordings: Mapping[str, LabelWordings]
+) -> str:
     """Return a table: the wordings of each query that lie nearest to their label, in percent."""
-    lines = [f"{'query':8}{'labels':>8}{'validation':>12}{'held-out':>12}"]
+    lines = [f"{'query':8}{'labels':>8}" + "".join(f"{use:>12}" for use in wordings)]
     for name in QUERY_NAMES:
         labels = [x for x in label_set.labels[name] if not x.startswith("said:")]
-        shares = [
-            nearest(embed, labels, wordings)
-            for wordings in (language.validation_paraphrases, language.held_out_paraphrases)
-        ]
+        shares = [nearest(embed, labels, of) for of in wordings.values()]
         lines.append(f"{name:8}{len(labels):8}" + "".join(f"{share:12.1%}" for share in shares))
     return "\n".join(lines)
 
 
-def nearest(
-    embed: Embed, labels: Sequence[str], wordings: Callable[[str], Sequence[str]]
-) -> float:
+def nearest(embed: Embed, labels: Sequence[str], wordings: LabelWordings) -> float:
     """Return the share of wordings whose nearest canonical sentence is that of their label."""
     canonical = embed([language.canonical(label) for label in labels])
     pairs = [(row, text) for row, label in enumerate(labels) for text in wordings(label)]

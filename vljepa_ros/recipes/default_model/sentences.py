@@ -49,10 +49,8 @@ class Sentences:
         self._labels = np.arange(len(labels))
         ends = np.cumsum([len(labels), *map(len, others)])
         self._others = [np.arange(*span) for span in pairwise(ends)]
-        self._queries = [
-            [text.query(wording) for wording in language.training_queries(name)]
-            for name in QUERY_NAMES
-        ]
+        asked = [[text.query(x) for x in language.training_queries(name)] for name in QUERY_NAMES]
+        self._queries = [wordings + _moved(wordings) for wordings in asked]
         answered = [len(label_set.labels[name]) for name in QUERY_NAMES]
         denied = [min(NEGATIVES, len(of)) for of in others]
         numbers = torch.arange(len(QUERY_NAMES))
@@ -101,3 +99,14 @@ def _some(sentences: Sequence[str]) -> tuple[str, ...]:
     """Return a few of a label's sentences; always the same ones."""
     order = np.random.default_rng(0).permutation(len(sentences))
     return tuple(sentences[i] for i in order[:WORDINGS_OF_OTHERS])
+
+
+def _moved(wordings: Sequence[Tokens]) -> list[Tokens]:
+    """Return the wordings of a query, each moved toward another one, as sentences are mixed."""
+    rng = np.random.default_rng(0)
+    means = [values[mask].mean(0) for values, mask in wordings]
+    moved = []
+    for (values, mask), mean in zip(wordings, means, strict=True):
+        other, share = means[rng.integers(len(means))], float(rng.random())
+        moved.append(Tokens(values + share * (other - mean) * mask[:, None], mask))
+    return moved

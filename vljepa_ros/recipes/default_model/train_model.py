@@ -20,13 +20,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vljepa_ros.model.checkpoints.minilm import load_minilm
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import load_model, save_model
-from vljepa_ros.model.int8 import round_to_int8
 from vljepa_ros.model.presets import DEFAULT_STREAMING
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.recipes.default_model.accuracy import Accuracy
+from vljepa_ros.recipes.default_model.adapted_minilm import load_adapted_minilm
 from vljepa_ros.recipes.default_model.captions import Captions
 from vljepa_ros.recipes.default_model.episodes import (
     DROID,
@@ -120,8 +119,7 @@ class Recipe:
         torch.manual_seed(seed)
         self._out, self._seed = out, seed
         self.model = VLJepaModel(config)
-        self._tokenizer = load_minilm(self.model)
-        round_to_int8(self.model.y_encoder.tower)  # a bundle stores it in a quarter of the size
+        self._tokenizer = load_adapted_minilm(self.model, out)
         longest = config.predictor.max_query_tokens
         self._text = FrozenText(self.model.y_encoder, self._tokenizer, longest)
         self._features = EpisodeFeatures(data)

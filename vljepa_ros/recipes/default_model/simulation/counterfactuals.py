@@ -7,6 +7,7 @@ labels of the training set apart, and "opens the cupboard" may lie beside "close
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle, islice
 
@@ -25,7 +26,6 @@ OPPOSITES = {
     "grasp": "release",
     "lift": "put down",
     "carry": "take out",
-    "hold": "drop",
     "open": "close",
     "close": "open",
     "lock": "unlock",
@@ -103,7 +103,8 @@ OTHER_NOUNS = (
 def counterfactual_labels(labels: Sequence[str]) -> list[str]:
     """Return labels that differ from one of ``labels`` in one word and mean none of them."""
     known = {meaning_of(label) for label in labels}
-    nouns = cycle(OTHER_NOUNS)
+    words = set(re.findall(r"\w+", " ".join(labels)))
+    nouns = cycle(noun for noun in OTHER_NOUNS if noun.split()[-1] not in words)
     found = dict.fromkeys(
         other for label in labels for other in _others(label, islice(nouns, OTHERS_EACH))
     )
@@ -117,7 +118,8 @@ def _others(label: str, nouns: Iterable[str]) -> Iterator[str]:
         return
     first, *rest = meaning.arguments
     if meaning.kind == "state":
-        yield from (f"state:{noun} {split_state(first)[1]}" for noun in nouns)
+        predicate = split_state(first)[1]
+        yield from (f"state:{noun} {predicate}" for noun in nouns if predicate)
         return
     if meaning.kind in OPPOSITES:
         yield _label(label, Meaning(OPPOSITES[meaning.kind], meaning.arguments))

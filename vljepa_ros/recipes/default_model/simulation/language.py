@@ -102,8 +102,8 @@ def _wordings(label: str) -> Wordings:
     """Return what can be said of a label, its places filled."""
     kind, _, argument = label.partition(":")
     meaning = meaning_of(label)
-    table = PREDICATES | SENTENCES
-    known = table[meaning.kind] if meaning.kind in table and meaning.kind != "task" else _NOTHING
+    own = meaning.kind in ("act", "task")  # no wording fits
+    known = _NOTHING if own else (PREDICATES | SENTENCES)[meaning.kind]
     filled = Wordings(
         tuple(pattern.format(*meaning.arguments) for pattern in known.trained),
         tuple(pattern.format(*meaning.arguments) for pattern in known.validation),

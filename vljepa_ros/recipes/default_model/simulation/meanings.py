@@ -44,9 +44,9 @@ def meaning_of(label: str) -> Meaning:
 
 
 def split_state(sentence: str) -> tuple[str, str]:
-    """Return "the drawer" and "is open" of "the drawer is open"."""
-    thing, verb, rest = re.split(r" (is|has been) ", sentence, maxsplit=1)
-    return thing, f"{verb} {rest}"
+    """Return "the drawer" and "is open" of "the drawer is open"; the whole and "" of others."""
+    found = re.search(r" (is|has been) ", sentence)
+    return (sentence[: found.start()], sentence[found.start() + 1 :]) if found else (sentence, "")
 
 
 def of_goal(goal: str) -> Meaning | None:
