@@ -70,14 +70,16 @@ class Place:
     Attributes:
         table: centre of the table's top, metres.
         half: half its length along x and y, metres.
-        work: half the extent along x of the area round ``table`` that stays free, metres.
+        work: half the extent of the area round ``table`` that stays free, along ``side``, metres.
         floor: height of the floor, metres.
+        side: the axis across the robot's line of sight: 0 is x, 1 is y.
     """
 
     table: tuple[float, float, float]
     half: tuple[float, float]
     work: float
     floor: float
+    side: int = 0
 
 
 class Scenery:
@@ -162,7 +164,6 @@ class Scenery:
 
     def _scatter(self, rng: np.random.Generator) -> None:
         """Put some things beside the work area, and hide the others."""
-        x, y, top = self._place.table
         shown = int(rng.integers(0, CLUTTER + 1))
         for number in range(CLUTTER):
             geom = self._model.geom(_name(f"clutter{number}"))
@@ -170,12 +171,12 @@ class Scenery:
             self._model.geom_type[geom.id] = int(rng.choice(_CLUTTER_SHAPES))
             geom.size[:] = size
             geom.rgba[:] = (*rng.uniform(0.05, 1.0, 3), 1.0)
-            side = rng.uniform(self._place.work, self._place.half[0] - 0.03)
-            spot = (
-                x + side * rng.choice((-1, 1)),
-                y + rng.uniform(-1, 1) * (self._place.half[1] - 0.03),
-                top + size[2],
-            )
+            side = self._place.side
+            spot = self._place.table + np.append((0.0, 0.0), size[2])
+            spot[side] += rng.uniform(
+                self._place.work, self._place.half[side] - 0.03
+            ) * rng.choice((-1, 1))
+            spot[1 - side] += rng.uniform(-1, 1) * (self._place.half[1 - side] - 0.03)
             geom.pos[:] = spot if number < shown else (0, 0, -50)
             turn = rng.uniform(0, np.pi)
             geom.quat[:] = (np.cos(turn), 0, 0, np.sin(turn))
