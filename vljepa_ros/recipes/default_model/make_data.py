@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, write_episode
 from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE
-from vljepa_ros.recipes.default_model.simulation.recorder import Recorder
 from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import (
     ARMS,
     SCENES,
     robosuite_name,
 )
+from vljepa_ros.recipes.default_model.simulation.robot_recorder import RobotRecorder
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import FIRST_TASKS, TASKS
 from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_seed
 
@@ -99,7 +99,7 @@ def _names(family: str, split: str) -> list[str]:
     return [robosuite_name(arm, task) for arm, task in arms if SPLITS[split].wide]
 
 
-_recorder: tuple[tuple[str, int, bool], Recorder] | None = None
+_recorder: tuple[tuple[str, int, bool], RobotRecorder] | None = None
 
 
 def _render(job: Job) -> None:
@@ -110,7 +110,7 @@ def _render(job: Job) -> None:
     write_episode(job.path, episode.frames, {"seed": seed, **vars(episode.signals())})
 
 
-def _recorder_of(job: Job) -> Recorder:
+def _recorder_of(job: Job) -> RobotRecorder:
     """Return this process's recorder, made anew if the one before showed something else."""
     global _recorder
     if _recorder is None or _recorder[0] != job.scene:
@@ -120,7 +120,7 @@ def _recorder_of(job: Job) -> Recorder:
     return _recorder[1]
 
 
-def _new_recorder(family: str, number: int, wide: bool) -> Recorder:
+def _new_recorder(family: str, number: int, wide: bool) -> RobotRecorder:
     size = (FRAME_PIXELS, FRAME_PIXELS)
     # only what is rendered need be installed
     if family == METAWORLD:

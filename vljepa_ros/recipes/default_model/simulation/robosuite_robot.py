@@ -17,11 +17,16 @@ from robosuite.utils.placement_samplers import UniformRandomSampler
 
 from vljepa_ros.recipes.default_model.simulation.cameras import WORK_AREA, View
 from vljepa_ros.recipes.default_model.simulation.coarse_meshes import coarsen_meshes
-from vljepa_ros.recipes.default_model.simulation.recorder import Action, Dwell, Parts, Recorder
-from vljepa_ros.recipes.default_model.simulation.scenery import Place, Scenery, furnish
+from vljepa_ros.recipes.default_model.simulation.robot_recorder import (
+    Action,
+    Dwell,
+    Parts,
+    RobotRecorder,
+)
+from vljepa_ros.recipes.default_model.simulation.scenery import Scenery, TableTop, furnish
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
-TABLE = Place(table=(0.0, 0.0, 0.8), half=(0.4, 0.4), work=0.25, floor=0.0, side=1)
+TABLE = TableTop(top=(0.0, 0.0, 0.8), half=(0.4, 0.4), work=0.25, floor=0.0, side=1)
 _REACH_M = 0.05  # of a full action
 _NEAR_M = 0.012  # a waypoint is reached
 _SPREAD_M = (0.1, 0.16)  # of the things on the table, about its centre along x and y
@@ -44,8 +49,8 @@ class Waypoint:
     least: int = 0
 
 
-class RobosuiteRobot(Recorder):
-    """An arm in a robosuite scene, always in rooms of every kind; see :class:`Recorder`.
+class RobosuiteRobot(RobotRecorder):
+    """An arm in a robosuite scene, always in rooms of every kind; see :class:`RobotRecorder`.
 
     Args:
         arm: robosuite's name of the robot.
@@ -91,7 +96,7 @@ class RobosuiteRobot(Recorder):
         return np.array([-0.4, rng.uniform(-0.5, 0.5), 0.6, -1.0])
 
     def _placed(self, view: View) -> View:
-        x, y, top = TABLE.table
+        x, y, top = TABLE.top
         moved = np.subtract(view.lookat, WORK_AREA)
         lookat = (x + moved[1], y - moved[0], top + view.lookat[2])
         return replace(view, azimuth=view.azimuth - 90, lookat=lookat)
@@ -134,7 +139,7 @@ class RobosuiteRobot(Recorder):
             yield Waypoint(lambda: base() - held + [0, 0, 0.1], 1)
             yield Waypoint(lambda: base() - held + [0, 0, 0.05], 1, most=30)
         elif rng.random() < 0.5:
-            x, y, top = TABLE.table
+            x, y, top = TABLE.top
             spot = np.array([x, y, top + 0.02]) + np.append(rng.normal(0, 0.06, 2), 0)
             yield Waypoint(lambda: spot + [0, 0, 0.1], 1)
             yield Waypoint(lambda: spot, 1)
@@ -188,7 +193,7 @@ def _settings(arm: str) -> dict[str, Any]:
             rotation=(-0.3, 0.3),
             ensure_object_boundary_in_range=False,
             ensure_valid_placement=True,
-            reference_pos=np.array(TABLE.table),
+            reference_pos=np.array(TABLE.top),
             z_offset=0.01,
         ),
     }

@@ -81,7 +81,7 @@ class Parts:
     joint: int
 
 
-class Recorder(ABC):
+class RobotRecorder(ABC):
     """Plays a scripted robot before a camera of ours; reused for many episodes.
 
     Attributes:
