@@ -95,7 +95,7 @@ class RobosuiteRobot(RobotRecorder):
     def _withdrawal(self, rng: np.random.Generator) -> Action:
         return np.array([-0.4, rng.uniform(-0.5, 0.5), 0.6, -1.0])
 
-    def _placed(self, view: View) -> View:
+    def _at_table(self, view: View) -> View:
         x, y, top = TABLE.top
         moved = np.subtract(view.lookat, WORK_AREA)
         lookat = (x + moved[1], y - moved[0], top + view.lookat[2])
@@ -107,9 +107,9 @@ class RobosuiteRobot(RobotRecorder):
         pause_at = int(rng.integers(5, 60)) if dwell.mean_s or rng.random() < 0.35 else -1
         pause_steps = int(rng.integers(10, 40)) + dwell.steps()
         steps = 0
-        for waypoint in self._script(rng):
+        for waypoint in self._script(rng, miss):
             for step in range(waypoint.most):
-                way = waypoint.point() + miss - self._hand()
+                way = waypoint.point() - self._hand()
                 if np.linalg.norm(way) < _NEAR_M and step >= waypoint.least:
                     break
                 pull = np.clip(way / _REACH_M, -1, 1) * speed + rng.normal(0, noise, 3)
@@ -119,15 +119,15 @@ class RobosuiteRobot(RobotRecorder):
                     for _ in range(pause_steps):
                         yield np.array([0, 0, 0, waypoint.grip])
 
-    def _script(self, rng: np.random.Generator) -> Iterator[Waypoint]:
-        yield from self._pick(rng)
+    def _script(self, rng: np.random.Generator, miss: NDArray[np.float64]) -> Iterator[Waypoint]:
+        yield from self._pick(rng, miss)
         yield from self._place(rng)
 
-    def _pick(self, rng: np.random.Generator) -> Iterator[Waypoint]:
+    def _pick(self, rng: np.random.Generator, miss: NDArray[np.float64]) -> Iterator[Waypoint]:
         tool = self._body(self.task.tool)
         above, up = rng.uniform(0.06, 0.12), rng.uniform(0.1, 0.2)
-        yield Waypoint(lambda: tool() + [0, 0, above], -1)
-        yield Waypoint(tool, -1)
+        yield Waypoint(lambda: tool() + miss + [0, 0, above], -1)
+        yield Waypoint(lambda: tool() + miss, -1)
         here = self._hand()
         yield Waypoint(lambda: here, 1, most=8, least=8)
         yield Waypoint(lambda: here + [0, 0, up], 1)
