@@ -61,15 +61,19 @@ def plain(instruction: str) -> str:
 
 
 def frames_of(clip: Path) -> Iterator[NDArray[np.uint8]]:
-    """Yield frames (H, W, 3) RGB of a file at the episodes' rate of the robot's time."""
-    period_s = 1 / (FRAME_RATE_HZ * SPEED)
+    """Yield frames (H, W, 3) RGB of a file at the episodes' rate of the robot's time.
+
+    A file with fewer frames than that repeats some.
+    """
+    period_ns = 1e9 / (FRAME_RATE_HZ * SPEED)
     taken, start_ns = 0, None
     with open_source(str(clip)) as source:
         for frame in source.frames():
             start_ns = frame.stamp_ns if start_ns is None else start_ns
-            if (frame.stamp_ns - start_ns) / 1e9 >= (taken - 0.25) * period_s:
+            shown = fit_frame(rgb_pixels(frame), height=FRAME_PIXELS, width=FRAME_PIXELS)
+            while frame.stamp_ns - start_ns >= (taken - 0.25) * period_ns:  # stamps are rounded
                 taken += 1
-                yield fit_frame(rgb_pixels(frame), height=FRAME_PIXELS, width=FRAME_PIXELS)
+                yield shown
 
 
 if __name__ == "__main__":

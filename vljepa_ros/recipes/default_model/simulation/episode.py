@@ -12,16 +12,21 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
-from vljepa_ros.recipes.default_model.simulation.recorder import Action, Dwell, Parts, Recorder
-from vljepa_ros.recipes.default_model.simulation.scenery import Place, Scenery, furnish
+from vljepa_ros.recipes.default_model.simulation.robot_recorder import (
+    Action,
+    Dwell,
+    Parts,
+    RobotRecorder,
+)
+from vljepa_ros.recipes.default_model.simulation.scenery import Scenery, TableTop, furnish
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
 MAX_WORK_STEPS = 240
-TABLE = Place(table=(0.0, 0.6, 0.0), half=(0.7, 0.4), work=0.3, floor=-0.913)
+TABLE = TableTop(top=(0.0, 0.6, 0.0), half=(0.7, 0.4), work=0.3, floor=-0.913)
 
 
-class Simulator(Recorder):
-    """A Meta-World task; see :class:`Recorder`.
+class Simulator(RobotRecorder):
+    """A Meta-World task; see :class:`RobotRecorder`.
 
     Args:
         task: what the robot does.

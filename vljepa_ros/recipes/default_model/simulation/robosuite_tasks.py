@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vljepa_ros.recipes.default_model.simulation.simulated_tasks import DOOR, SimulatedTask
+from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
 ARMS = ("Panda", "UR5e", "IIWA", "Kinova3", "Sawyer", "XArm7")
 
@@ -24,15 +24,6 @@ SCENES: tuple[SimulatedTask, ...] = (
         tool_name="the red cube",
         place="the green cube",
         placed="the red cube is on the green cube",
-    ),
-    SimulatedTask(
-        "Door",
-        "opening the door",
-        "the door handle",
-        "pulls the door open",
-        "Door_hinge",
-        (0.0, 0.9),
-        DOOR,
     ),
 )
 """``env`` is robosuite's name of the scene."""

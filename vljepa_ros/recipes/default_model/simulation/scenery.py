@@ -64,20 +64,22 @@ def _name(thing: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class TableTop:
     """Where a scene's table stands.
 
     Attributes:
-        table: centre of the table's top, metres.
+        top: centre of its top, metres.
         half: half its length along x and y, metres.
-        work: half the extent along x of the area round ``table`` that stays free, metres.
+        work: half the extent of the area round ``top`` that stays free, along ``side``, metres.
         floor: height of the floor, metres.
+        side: the axis across the robot's line of sight: 0 is x, 1 is y.
     """
 
-    table: tuple[float, float, float]
+    top: tuple[float, float, float]
     half: tuple[float, float]
     work: float
     floor: float
+    side: int = 0
 
 
 class Scenery:
@@ -86,7 +88,7 @@ class Scenery:
     def __init__(
         self,
         model: mujoco.MjModel,
-        place: Place,
+        table: TableTop,
         surfaces: Mapping[str, Sequence[int]],
         robot: Sequence[int],
     ) -> None:
@@ -94,11 +96,11 @@ class Scenery:
 
         Args:
             model: a furnished model.
-            place: of its table.
+            table: where its table stands.
             surfaces: the geoms of "floor" and "table".
             robot: the geoms of the arm, which may take any colour.
         """
-        self._model, self._place, self._robot = model, place, list(robot)
+        self._model, self._table, self._robot = model, table, list(robot)
         self._surfaces = surfaces
         self._first = {
             name: getattr(model, name).copy()
@@ -151,18 +153,17 @@ class Scenery:
 
     def _raise_walls(self, rng: np.random.Generator) -> None:
         """Put up a room's walls on some of the four sides."""
-        x, y, _ = self._place.table
+        x, y, _ = self._table.top
         for number in range(_WALLS):
             geom = self._model.geom(_name(f"wall{number}"))
             away = rng.uniform(1.7, 3.5)
             along_x, sign = number < 2, 1 if number % 2 else -1
             geom.size[:] = (0.02, 4.0, 2.0) if along_x else (4.0, 0.02, 2.0)
-            shown = self._place.floor + 2.0 if rng.random() < 0.8 else -50.0
+            shown = self._table.floor + 2.0 if rng.random() < 0.8 else -50.0
             geom.pos[:] = (x + sign * away, y, shown) if along_x else (x, y + sign * away, shown)
 
     def _scatter(self, rng: np.random.Generator) -> None:
         """Put some things beside the work area, and hide the others."""
-        x, y, top = self._place.table
         shown = int(rng.integers(0, CLUTTER + 1))
         for number in range(CLUTTER):
             geom = self._model.geom(_name(f"clutter{number}"))
@@ -170,15 +171,18 @@ class Scenery:
             self._model.geom_type[geom.id] = int(rng.choice(_CLUTTER_SHAPES))
             geom.size[:] = size
             geom.rgba[:] = (*rng.uniform(0.05, 1.0, 3), 1.0)
-            side = rng.uniform(self._place.work, self._place.half[0] - 0.03)
-            spot = (
-                x + side * rng.choice((-1, 1)),
-                y + rng.uniform(-1, 1) * (self._place.half[1] - 0.03),
-                top + size[2],
-            )
+            spot = self._beside_work(rng) + np.append((0.0, 0.0), size[2])
             geom.pos[:] = spot if number < shown else (0, 0, -50)
             turn = rng.uniform(0, np.pi)
             geom.quat[:] = (np.cos(turn), 0, 0, np.sin(turn))
+
+    def _beside_work(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw a point of the table on one of the two sides that the robot leaves free."""
+        table, spot = self._table, np.array(self._table.top)
+        along = rng.uniform(table.work, table.half[table.side] - 0.03)
+        spot[table.side] += along * rng.choice((-1, 1))
+        spot[1 - table.side] += rng.uniform(-1, 1) * (table.half[1 - table.side] - 0.03)
+        return spot
 
     def _light(self, rng: np.random.Generator) -> None:
         model = self._model

@@ -25,7 +25,7 @@ DWELL_S = 3.0
 
 
 @dataclass(frozen=True)
-class Split:
+class EpisodeSplit:
     """What the episodes of a split have in common.
 
     Attributes:
@@ -47,16 +47,16 @@ class Split:
 
 
 SPLITS = {
-    "train": Split(0, all_round, wide=True, slow=0.15),
-    "val": Split(1, near_side),
-    "test": Split(2, near_side),
-    "side": Split(3, near_front),
-    "demo": Split(4, near_side),
-    "val_paced": Split(5, near_side, slow=1.0),
-    "test_paced": Split(6, near_side, slow=1.0),
-    "val_wide": Split(7, all_round, wide=True, slow=0.15),
-    "test_wide": Split(8, all_round, wide=True, slow=0.15),
-    "far_side": Split(9, over_shoulder),
+    "train": EpisodeSplit(0, all_round, wide=True, slow=0.15),
+    "val": EpisodeSplit(1, near_side),
+    "test": EpisodeSplit(2, near_side),
+    "side": EpisodeSplit(3, near_front),
+    "demo": EpisodeSplit(4, near_side),
+    "val_paced": EpisodeSplit(5, near_side, slow=1.0),
+    "test_paced": EpisodeSplit(6, near_side, slow=1.0),
+    "val_wide": EpisodeSplit(7, all_round, wide=True, slow=0.15),
+    "test_wide": EpisodeSplit(8, all_round, wide=True, slow=0.15),
+    "far_side": EpisodeSplit(9, over_shoulder),
 }
 
 

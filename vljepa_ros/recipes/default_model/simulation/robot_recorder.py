@@ -81,7 +81,7 @@ class Parts:
     joint: int
 
 
-class Recorder(ABC):
+class RobotRecorder(ABC):
     """Plays a scripted robot before a camera of ours; reused for many episodes.
 
     Attributes:
@@ -122,7 +122,7 @@ class Recorder(ABC):
             dwell_s: mean of each of the three extra waits in seconds of video; 0 is none.
         """
         rng = np.random.default_rng(seed)
-        view = self._placed(camera(rng))
+        view = self._at_table(camera(rng))
         self._draw_looks(rng)
         self._reset(seed)
         sensor = (WildSensor if self._scenery else MildSensor).draw(rng)
@@ -170,7 +170,7 @@ class Recorder(ABC):
     def _grip(self) -> float:
         """Return the gripper's last command: 1 closed, -1 open."""
 
-    def _placed(self, view: View) -> View:
+    def _at_table(self, view: View) -> View:
         """Return a camera of Meta-World's table at this scene's table."""
         return view
 
