@@ -158,7 +158,7 @@ class Simulator(RobotRecorder):
 def _furnished(kind: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
     """Return the environment with a scene that a :class:`Scenery` can change."""
 
-    class Furnished(kind):  # type: ignore[misc, valid-type]
+    class FurnishedTask(kind):  # type: ignore[misc, valid-type]
         def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
             spec = mujoco.MjSpec.from_file(self.fullpath)
             furnish(spec)
@@ -167,7 +167,7 @@ def _furnished(kind: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
             model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
             return model, mujoco.MjData(model)
 
-    return Furnished
+    return FurnishedTask
 
 
 def _expert(env: str) -> policies.policy.Policy:

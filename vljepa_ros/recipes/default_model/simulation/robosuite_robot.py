@@ -203,7 +203,7 @@ def _furnished(scene: str) -> type[Any]:
     """Return a robosuite environment with a scene that a :class:`Scenery` can change."""
     kind = REGISTERED_ENVS[scene]
 
-    class Furnished(kind):  # type: ignore[misc, valid-type]
+    class FurnishedArena(kind):  # type: ignore[misc, valid-type]
         def _initialize_sim(self, xml_string: str | None = None) -> None:
             spec = mujoco.MjSpec.from_string(self.edit_model_xml(self.model.get_xml()))
             furnish(spec)
@@ -211,4 +211,4 @@ def _furnished(scene: str) -> type[Any]:
             self.sim.forward()
             self.initialize_time(self.control_freq)
 
-    return Furnished
+    return FurnishedArena
