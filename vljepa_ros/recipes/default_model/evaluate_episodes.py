@@ -38,8 +38,8 @@ Figures = dict[str, dict[str, float]]
 
 
 @dataclass
-class Answers:
-    """The answers to one query, (P, D) in the trained wording and in one that was held out.
+class JudgedFrames:
+    """The answers to one query, (D) each, in the trained wording and in one that was held out.
 
     Attributes:
         labels: the true one of each.
@@ -82,13 +82,13 @@ def main() -> None:
 
 def evaluate(model: VLJepa, episodes: Sequence[StoredEpisode]) -> Figures:
     """Return the figures of every query that has an answer in episodes of one family."""
-    answers = {name: Answers() for name in QUERY_NAMES}
+    answers = {name: JudgedFrames() for name in QUERY_NAMES}
     for episode in tqdm(episodes, "episodes"):
         _add(answers, model, episode)
     return {name: _figures(model, name, found) for name, found in answers.items() if found.labels}
 
 
-def _add(answers: dict[str, Answers], model: VLJepa, episode: StoredEpisode) -> None:
+def _add(answers: dict[str, JudgedFrames], model: VLJepa, episode: StoredEpisode) -> None:
     """Add what a model answers about an episode."""
     asked = [model.bundle.queries[name] for name in QUERY_NAMES]
     asked += [language.held_out_query(name) for name in QUERY_NAMES]
@@ -105,7 +105,7 @@ def _add(answers: dict[str, Answers], model: VLJepa, episode: StoredEpisode) -> 
                 answers[name].near.append(set(labels[max(0, frame - 2) : frame + 3]))
 
 
-def _figures(model: VLJepa, name: str, answers: Answers) -> dict[str, float]:
+def _figures(model: VLJepa, name: str, answers: JudgedFrames) -> dict[str, float]:
     """Return the figures of one query for seen wordings and for held-out ones."""
     true = answers.labels
     labels = _labels_of(model.phrases.texts[name], set(true))
