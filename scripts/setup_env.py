@@ -122,8 +122,9 @@ class Environment:
         self.pip("--no-deps", *(word for path in unneeded for word in ("-r", path)))
 
     def install_simulation(self) -> None:
-        """Install the simulator that makes the training data."""
+        """Install the simulators that make the training data."""
         self.pip("-r", _requirements("simulation"))
+        self.pip("--no-deps", "-r", _requirements("robosuite"))
 
     def install_index(self) -> None:
         """Install what an index of recordings is kept in, and what spreads it over machines."""

@@ -17,13 +17,17 @@ from tqdm import tqdm
 
 from vljepa_ros.files import new_file
 from vljepa_ros.recipes.default_model.episodes import (
+    FRAME_RATE_HZ,
     QUERY_NAMES,
     StoredEpisode,
     clip_indices,
     load_episodes,
 )
 from vljepa_ros.runtime.bundle import Bundle
+from vljepa_ros.runtime.clip_embedder import ONE_CAMERA
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.remembered_streams import RememberedStreams
+from vljepa_ros.runtime.windowed_streams import StampedFeatures
 
 SEED = 0  # of the order of the episodes
 
@@ -83,11 +87,18 @@ def _features(data: Path, episodes: list[StoredEpisode]) -> NDArray[np.float16]:
 
 
 def _embed(features: NDArray[np.float16], model: VLJepa) -> Iterator[NDArray[np.float32]]:
-    """Yield the embeddings (Q, dimension) of the clip that ends at each frame.
+    """Yield the embeddings (Q, dimension) of what is seen at each frame.
 
-    Clips do not stop at the border of an episode: neither does a camera's.
+    Clips and memories do not stop at the border of an episode: neither does a camera.
     """
     clip, texts = model.bundle.clip, [model.bundle.queries[name] for name in QUERY_NAMES]
+    if model.bundle.memory is not None:
+        streams = RememberedStreams(model, ONE_CAMERA)
+        for number, frame in enumerate(features):
+            stamp_ns = round(number * 1e9 / FRAME_RATE_HZ)
+            stamped = StampedFeatures(stamp_ns, frame.astype(np.float32))
+            yield streams.add({"": stamped}, texts)[""].vectors
+        return
     for end in range(len(features)):
         frames = features[clip_indices(end, clip.frames, clip.rate_hz)].astype(np.float32)
         yield model.embed([*frames], texts)

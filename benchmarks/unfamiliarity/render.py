@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.unfamiliarity.footage import OTHER_TASKS
 from vljepa_ros.files import new_file
-from vljepa_ros.recipes.default_model.make_data import FRAME_PIXELS, JPEG_QUALITY
+from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, JPEG_QUALITY
 from vljepa_ros.recipes.default_model.simulation.episode import Simulator
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME, SimulatedTask
 

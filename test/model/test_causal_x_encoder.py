@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the model is tested where torch is installed")
 
 from support.tiny_model import TINY_STREAM, tiny_model  # noqa: E402
-from vljepa_ros.model.causal_x_encoder import CausalXEncoder, Past  # noqa: E402
+from vljepa_ros.model.causal_x_encoder import CausalXEncoder, Past, StreamFrames  # noqa: E402
 from vljepa_ros.model.config import ConfigError, MemoryConfig, ModelConfig  # noqa: E402
 from vljepa_ros.model.empty import empty_model  # noqa: E402
 from vljepa_ros.model.presets import STREAMING  # noqa: E402
@@ -53,7 +53,7 @@ def stepped(model: CausalXEncoder, clip: torch.Tensor, times: torch.Tensor) -> t
 
 def every_frame(model: CausalXEncoder, clip: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return model.every_frame(clip, times)
+        return model.every_frame(clip, StreamFrames(times))
 
 
 def same(found: torch.Tensor, true: torch.Tensor) -> None:
@@ -86,6 +86,29 @@ def test_a_gap_longer_than_the_memory_begins_a_new_stream() -> None:
     same(stepped(model, clip, times), whole)
     closer = torch.arange(14.0)[None].double()
     assert not torch.allclose(every_frame(model, clip, closer)[:, 6], whole[:, 6], atol=1e-3)
+
+
+def test_a_frame_that_is_not_kept_sees_its_past_and_is_seen_by_none() -> None:
+    model, clip = encoder(), streams(2, 12)
+    times = torch.arange(12.0).expand(2, -1) / 2
+    kept = torch.arange(12).expand(2, -1) % 2 == 0
+    with torch.no_grad():
+        whole = model.every_frame(clip, StreamFrames(times, kept))
+    same(whole[:, ::2], every_frame(model, clip[:, ::2], times[:, ::2]))
+    for now in (1, 7, 11):
+        rows = [*range(0, now, 2), now]
+        same(whole[:, now], every_frame(model, clip[:, rows], times[:, rows])[:, -1])
+
+
+def test_the_frames_that_are_asked_are_those_of_all() -> None:
+    model, clip = encoder(), streams(2, 9)
+    times = torch.arange(9.0).expand(2, -1)
+    asked = torch.tensor([[3, 8], [0, 5]])
+    with torch.no_grad():
+        some = model.every_frame(clip, StreamFrames(times, asked=asked))
+    whole = every_frame(model, clip, times)
+    for stream, numbers in enumerate(asked):
+        same(some[stream], whole[stream, numbers])
 
 
 def test_only_the_differences_of_times_count_after_a_year_as_well() -> None:
@@ -164,7 +187,7 @@ def test_every_frame_of_a_stream_is_a_target_with_a_gradient() -> None:
     queries = Tokens(torch.randn(1, 2, 6, p.query_width), torch.ones(20, 2, 6, dtype=torch.bool))
     texts = torch.randn(5, TINY_STREAM.y_encoder.width)
     times = torch.arange(10.0).expand(2, -1)
-    predicted, _, _ = model(clip, queries, texts, times=times)
+    predicted, _, _ = model(clip, queries, texts, streams=StreamFrames(times))
     assert predicted.shape == (20, 2, TINY_STREAM.embedding)
     with torch.no_grad():
         alone = model.predictor(model.x_encoder(clip[:, :7]), queries.values, queries.mask[:2])

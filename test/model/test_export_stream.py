@@ -25,6 +25,7 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
+from vljepa_ros.model.causal_x_encoder import StreamFrames  # noqa: E402
 from vljepa_ros.model.config import MemoryConfig  # noqa: E402
 from vljepa_ros.model.export.contents import EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
@@ -69,7 +70,7 @@ class Exported:
         clip = normalised(torch.from_numpy(seen)) if self.bundle.pixels else torch.from_numpy(seen)
         stamps = torch.tensor([frame.stamp_ns - frames[0].stamp_ns for frame in frames])
         times = stamps.double()[None] / NS * self.config.clip_rate_hz
-        tokens = self.torch.x_encoder.every_frame(clip[None], times)[0]
+        tokens = self.torch.x_encoder.every_frame(clip[None], StreamFrames(times))[0]
         return self.torch.predictor(tokens, *self._asked).numpy()
 
 

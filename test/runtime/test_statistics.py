@@ -153,6 +153,20 @@ def test_a_stream_is_cut_into_clips_as_a_robot_sees_it(bundle: Bundle) -> None:
     assert {np.shape(clip.images) for clip in found} == {(4, SIZE, SIZE, 3)}
 
 
+def test_a_memory_sees_clips_from_the_first_frame_on(streaming_bundle: Path) -> None:
+    bundle = Bundle.load(streaming_bundle)
+    images = [np.full((SIZE, SIZE, 3), number, np.uint8) for number in range(7)]
+    frames = ((number * 200_000_000, image) for number, image in enumerate(images))
+    found = list(cut_clips(bundle, "r", frames, every_s=0.4))
+    assert [len(clip.images) for clip in found] == [1, 3, 4, 4]
+    model = VLJepa.load(streaming_bundle)
+    for clip in found:
+        frames_of_clip = [model.encode_frame(image) for image in clip.images]
+        assert np.isfinite(model.see_clips([frames_of_clip], ["q"]).embeddings).all()
+    with pytest.raises(ValueError, match="0 frames, expected 4"):
+        model.see_clips([[]], ["q"])
+
+
 def test_statistics_may_be_computed_alone(bundle: Bundle) -> None:
     known = compute_statistics(VLJepa.load(bundle.root), iter(clips(REDDISH)))
     assert known.mean.shape == (3,), "the channels, and not how they change"

@@ -87,6 +87,16 @@ def test_behind_a_gate_every_camera_gives_clips_on_time(camera_hz: float, gate_h
     assert clips >= (8 - 1.4 - 1 / camera_hz) * min(camera_hz, gate_hz) - 2
 
 
+def test_what_a_memory_holds_is_as_long_as_the_stream() -> None:
+    stamps = [START + number * 200 * MS for number in range(9)]
+    for count in range(1, 10):
+        clip = window_of(stamps[:count]).so_far()
+        assert values(clip) == stamps[max(0, count - 8) : count]
+        assert (clip.start_ns, clip.end_ns) == (clip.frames[0], stamps[count - 1])
+    late = [START, START + 190 * MS, START + 400 * MS]
+    assert values(window_of(late).so_far()) == late, "jitter takes no place away"
+
+
 def test_a_slow_camera_repeats_frames() -> None:
     clip = window_of([START, START + S, START + 2 * S]).clip()
     new, old = START + 2 * S, START + S

@@ -157,6 +157,16 @@ def test_a_camera_slower_than_the_clip_is_one_stream() -> None:
     assert len(seen(detector, [100.0, 102.0, 104.1, 106.0], clip_s=0.0)) == 1
 
 
+def test_a_memory_that_begins_anew_is_of_another_stream_from_its_first_frame_on() -> None:
+    """Such a clip holds its first frame alone; clips before looked back further."""
+    detector = StateEventDetector(CONFIG, silence_s=3.0)
+    assert len(seen(detector, [100.0, 100.2, 100.4], 4.8, begin=100.0)) == 1
+    (again,) = seen(detector, [101.0, 101.2], 4.8, begin=101.0)
+    assert again.decode is not None and again.decode.reason is Reason.FIRST
+    assert again.decode.since_ns == 101 * S
+    assert len(seen(detector, [101.6], 4.8, begin=101.6)) == 1
+
+
 @pytest.mark.parametrize(("silence_s", "events"), [(3.0, 2), (0.0, 1)])
 def test_a_hole_longer_than_the_silence_is_a_cut_whatever_the_clip_says(
     silence_s: float, events: int

@@ -287,9 +287,21 @@ def test_a_model_without_a_frozen_trunk_is_refused(tmp_path: Path) -> None:
         fit(whole, lessons("a"), lessons(), Blocks(), tmp_path, lambda done: None, Event())
 
 
-def test_a_model_that_sees_streams_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [0, 4])
+def test_a_model_that_sees_streams_is_taught_as_well(tmp_path: Path, steps: int) -> None:
     memory = MemoryConfig(dense=1, summaries=CONFIG.clip_frames)
     x_encoder = replace(CONFIG.x_encoder, rotary="interleaved", memory=memory)
-    stream = VLJepaModel(replace(CONFIG, x_encoder=x_encoder))
-    with pytest.raises(TeachError, match="take a bundle without a memory"):
-        fit(stream, lessons("a"), lessons(), Blocks(), tmp_path, lambda done: None, Event())
+    stream = VLJepaModel(replace(CONFIG, x_encoder=x_encoder)).eval()
+    held_out = lessons("d") if steps else lessons()
+    fitted = fit(
+        stream,
+        lessons("a", "b", "c"),
+        held_out,
+        Blocks(),
+        tmp_path,
+        lambda done: None,
+        Event(),
+        replace(SETTINGS, steps=steps),
+    )
+    assert fitted.model.config.clip_rate_hz == CONFIG.clip_rate_hz
+    assert answers(fitted, lessons("x", "y")) > 0.8

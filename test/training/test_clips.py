@@ -177,7 +177,8 @@ def test_a_batch_follows_from_its_step_and_the_seed(folder, tokenize):
     assert torch.equal(first.visual, again.visual)
     assert torch.equal(first.queries.values, again.queries.values)
     other_step = batches(source, tokenize).batch(6, 0, 1)
-    other_seed = batches(source, tokenize, seed=1).batch(5, 0, 1)
+    seeded = replace(STAGE, seed=1)
+    other_seed = batches(source, tokenize, seeded).batch(5, 0, 1)
     assert not torch.equal(first.visual, other_step.visual)
     assert not torch.equal(first.visual, other_seed.visual)
 

@@ -18,15 +18,19 @@ from vljepa_ros.training.losses import (  # noqa: E402
 )
 
 
-def definition(predicted, candidates, targets, scale):
+def definition(predicted, candidates, targets, scale, groups):
     """Average -log of the right share over predictions, and over the labels shown."""
     score = [[math.exp(scale * float(p @ c)) for c in candidates] for p in predicted]
-    to_text = [-math.log(row[t] / sum(row)) for row, t in zip(score, targets, strict=True)]
+    to_text = []
+    for row, target in zip(score, targets, strict=True):
+        among = [s for s, group in zip(row, groups, strict=True) if group == groups[target]]
+        to_text.append(-math.log(row[target] / sum(among)))
     to_video = []
     for label in sorted(set(targets)):
-        column = [row[label] for row in score]
-        right = sum(s for s, t in zip(column, targets, strict=True) if t == label)
-        to_video.append(-math.log(right / sum(column)))
+        column = [(row[label], t) for row, t in zip(score, targets, strict=True)]
+        among = [s for s, t in column if groups[t] == groups[label]]
+        right = [s for s, t in column if t == label]
+        to_video.append(-math.log(sum(right) / sum(among)))
     return (sum(to_text) / len(to_text) + sum(to_video) / len(to_video)) / 2
 
 
@@ -42,11 +46,13 @@ def unit(*shape):
     return torch.nn.functional.normalize(torch.randn(*shape), dim=-1)
 
 
-def test_info_nce_equals_the_definition():
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 1, 0]])
+def test_info_nce_equals_the_definition(groups):
     torch.manual_seed(0)
     predicted, candidates, targets = unit(6, 4), unit(5, 4), [0, 3, 3, 3, 1, 0]
-    found = info_nce(predicted, candidates, torch.tensor(targets), torch.tensor(7.0))
-    expected = definition(predicted, candidates, targets, 7.0)
+    given = None if groups is None else torch.tensor(groups)
+    found = info_nce(predicted, candidates, torch.tensor(targets), torch.tensor(7.0), given)
+    expected = definition(predicted, candidates, targets, 7.0, groups or [0] * 5)
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 

@@ -6,8 +6,8 @@ they see every token of the newest frames, and the summaries alone of older ones
 costs the same however long the stream is, and the memory is bounded (docs/streaming.md).
 
 There are two forms, which compute the same. :meth:`CausalXEncoder.every_frame` takes whole
-streams at once, as training does: what a frame may see is a mask. :meth:`CausalXEncoder.step`
-takes one frame and the keys and values of those before it, as a robot does.
+streams at once, as training does: every frame collects the keys and values of its past.
+:meth:`CausalXEncoder.step` takes one frame and what is kept of those before it, as a robot does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,23 @@ import torch
 from torch import Tensor, nn
 
 from vljepa_ros.model.config import XEncoderConfig
-from vljepa_ros.model.rotary import Rotary, frame_rotary, space_tables, time_tables
+from vljepa_ros.model.rotary import frame_rotary, space_tables, time_tables
 from vljepa_ros.model.x_encoder import TokenMask, XEncoder
+
+
+class StreamFrames(NamedTuple):
+    """How the frames of whole streams follow each other.
+
+    Attributes:
+        times: of the frames (B, T), ascending, in periods.
+        kept: True on the frames (B, T) that stay in the memory; later frames do not see the
+            others. None keeps all.
+        asked: numbers of the frames (B, K) that the Predictor is asked about; None is all.
+    """
+
+    times: Tensor
+    kept: Tensor | None = None
+    asked: Tensor | None = None
 
 
 class Past(NamedTuple):
@@ -65,32 +80,37 @@ class CausalXEncoder(XEncoder):
             raise ValueError("a block-causal X-Encoder drops no tokens: its memory needs them all")
         return self.every_frame(clip)[:, -1]
 
-    def every_frame(self, clip: Tensor, times: Tensor | None = None) -> Tensor:
-        """Return the visual tokens (B, T, N, width) of every frame of streams.
+    def every_frame(self, clip: Tensor, streams: StreamFrames | None = None) -> Tensor:
+        """Return the visual tokens (B, K, N, width) of every asked frame of streams.
 
         Args:
             clip: the streams (B, T, C, H, W).
-            times: of the frames (B, T), ascending, in periods; None is one after the other.
+            streams: how their frames follow each other; None is one after the other.
 
         Raises:
             ValueError: the frames have another size.
         """
         self._check_frames(clip)
-        count = clip.shape[1]
-        if times is None:
-            times = torch.arange(count, device=clip.device).expand(clip.shape[0], -1)
-        seen = self._seen(times)
-        tubelets = self._tubelets(clip, seen)
-        x = self._with_summary(self.embedding(tubelets.flatten(0, 1)))
-        turn = time_tables(self.config, times).flatten(0, 1)
-        tables = frame_rotary(turn, self.space_cos, self.space_sin)
-        tables = Rotary(
-            *(table.reshape(clip.shape[0], 1, -1, table.shape[-1]) for table in tables)
-        )
-        x = x.reshape(clip.shape[0], -1, x.shape[-1])
-        x = self.encode(x, tables, self._token_mask(seen)).unflatten(1, (count, -1))
-        tokens = torch.cat([self._remembered(x[:, :, 0], seen), x[:, :, 1:]], 2).flatten(0, 1)
-        return self.with_evidence(tokens, tubelets.flatten(0, 1)).unflatten(0, (-1, count))
+        if streams is None:
+            count = torch.arange(clip.shape[1], device=clip.device)
+            streams = StreamFrames(count.expand(clip.shape[0], -1))
+        older = _older_frames(streams, self.frames)
+        tubelets = self._tubelets(clip, older)
+        x = self._with_summary(self.embedding(tubelets))
+        turn = time_tables(self.config, streams.times).flatten(0, 1)
+        rotary = frame_rotary(turn, self.space_cos, self.space_sin)
+        mask = self._key_mask(older.seen)
+        for block in self.blocks:
+            q, *own = block.project(x, rotary)
+            keys, values = (torch.cat([each, *self._of(each, older)], 2) for each in own)
+            x = block.mix(x, q, keys, values, mask)
+        x = self.norm(x)
+        summaries = torch.cat([x[:, :1], older.of(x[:, 0])], 1)
+        tokens = torch.cat([self._pooled(summaries, _with_itself(older.seen)), x[:, 1:]], 1)
+        tokens = self.with_evidence(tokens, tubelets).unflatten(0, clip.shape[:2])
+        if streams.asked is None:
+            return tokens
+        return tokens[torch.arange(len(tokens), device=tokens.device)[:, None], streams.asked]
 
     def step(self, frame: Tensor, turn: Tensor, seen: Tensor, past: Past) -> tuple[Tensor, Past]:
         """Encode one frame of each of some streams.
@@ -175,40 +195,23 @@ class CausalXEncoder(XEncoder):
         count = weight.unflatten(1, groups).sum(2)
         return torch.where(count > 0, total / count.clamp(min=1), self.nothing)
 
-    def _seen(self, times: Tensor) -> Tensor:
-        """Return which frame sees which (B, T, T): its memory's newest frames, itself too."""
-        number = torch.arange(times.shape[1], device=times.device)
-        before = number[:, None] - number
-        apart = times[:, :, None] - times[:, None]
-        return (before >= 0) & (before < self.frames) & (apart < self.frames)
+    def _tubelets(self, clip: Tensor, older: _OlderFrames) -> Tensor:
+        """Return the frames (B * T, tubelet, C, H, W) that end with each frame of streams."""
+        frames = clip.flatten(0, 1)
+        itself = torch.arange(len(frames), device=clip.device)
+        begins = torch.where(older.seen.any(1), 0, itself)
+        first = begins.cummax(0).values  # the first row of each stream begins anew
+        before = older.rows[:, : self.config.tubelet - 1].maximum(first[:, None])
+        wanted = torch.cat([before.flip(1), itself[:, None]], 1)
+        return frames.index_select(0, wanted.flatten()).unflatten(0, wanted.shape)
 
-    def _tubelets(self, clip: Tensor, seen: Tensor) -> Tensor:
-        """Return the frames (B, T, tubelet, C, H, W) that end with each."""
-        number = torch.arange(clip.shape[1], device=clip.device)
-        begins = seen.sum(-1) == 1
-        first = torch.where(begins, number, 0).cummax(1).values
-        back = torch.arange(self.config.tubelet - 1, -1, -1, device=clip.device)
-        wanted = (number[:, None] - back).maximum(first[..., None])
-        stream = torch.arange(clip.shape[0], device=clip.device)[:, None, None]
-        return clip[stream, wanted]
+    def _of(self, keys: Tensor, older: _OlderFrames) -> tuple[Tensor, Tensor]:
+        """Return what every frame sees of the keys or values (B * T, heads, 1 + P, d) of others.
 
-    def _token_mask(self, seen: Tensor) -> Tensor:
-        """Return which token sees which (B, T * tokens, T * tokens)."""
-        number = torch.arange(seen.shape[1], device=seen.device)
-        dense = seen & (number[:, None] - number < self.memory.dense)
-        patches = self.config.frame_patches
-        keys = torch.cat([seen[..., None], dense[..., None].expand(-1, -1, -1, patches)], -1)
-        return keys.flatten(2).repeat_interleave(1 + patches, 1)
-
-    def _remembered(self, summaries: Tensor, seen: Tensor) -> Tensor:
-        """Return what :meth:`_pooled` gives for every frame (B, T, summaries, width)."""
-        number = torch.arange(seen.shape[1], device=seen.device)
-        wanted = number[:, None] - torch.arange(self.frames, device=seen.device)
-        exists = wanted >= 0
-        wanted = wanted.clamp(min=0)
-        there = seen.gather(2, wanted.expand(seen.shape[0], -1, -1)) & exists
-        pooled = self._pooled(summaries[:, wanted].flatten(0, 1), there.flatten(0, 1))
-        return pooled.unflatten(0, summaries.shape[:2])
+        Those are the patches of dense frames, and the summaries of all.
+        """
+        dense = older.of(keys[:, :, 1:], self.memory.dense - 1)
+        return dense.transpose(1, 2).flatten(2, 3), older.of(keys[:, :, 0]).transpose(1, 2)
 
     def _check_frames(self, clip: Tensor) -> None:
         c = self.config
@@ -216,6 +219,39 @@ class CausalXEncoder(XEncoder):
             expected = (c.channels, c.grid, c.grid)
             found = tuple(clip.shape[2:])
             raise ValueError(f"frames (channels, rows, columns) of {found} instead of {expected}")
+
+
+class _OlderFrames(NamedTuple):
+    """Which frames each frame of streams looks back to, newest first.
+
+    Attributes:
+        rows: of these frames (B * T, M - 1) among all frames of all streams; 0 if there is none.
+        seen: True on those that the frame sees (B * T, M - 1).
+    """
+
+    rows: Tensor
+    seen: Tensor
+
+    def of(self, values: Tensor, newest: int | None = None) -> Tensor:
+        """Return what the older frames hold (B * T, M - 1, ...) of values (B * T, ...)."""
+        rows = self.rows[:, :newest]
+        return values.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+
+
+def _older_frames(streams: StreamFrames, frames: int) -> _OlderFrames:
+    """Return which kept frames are in the memory of ``frames`` frames when each frame comes."""
+    times = streams.times
+    batch, count = times.shape
+    kept = torch.ones_like(times, dtype=torch.bool) if streams.kept is None else streams.kept
+    in_order = (~kept).int().argsort(dim=1, stable=True)  # the kept ones first, oldest first
+    before = kept.cumsum(1) - kept.int()
+    place = before[..., None] - torch.arange(1, frames, device=times.device)
+    exists, place = place >= 0, place.clamp(min=0)
+    rows = in_order.gather(1, place.flatten(1)).unflatten(1, place.shape[1:])
+    apart = times[..., None] - times.gather(1, rows.flatten(1)).unflatten(1, place.shape[1:])
+    first = torch.arange(0, batch * count, count, device=times.device)[:, None, None]
+    seen = exists & (apart < frames)
+    return _OlderFrames((rows + first).flatten(0, 1), seen.flatten(0, 1))
 
 
 def _with_itself(seen: Tensor) -> Tensor:

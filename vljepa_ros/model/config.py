@@ -333,12 +333,13 @@ class ModelConfig:
 
     def _check_memory(self, memory: MemoryConfig) -> None:
         frames = self.clip_frames
-        if frames < 2 or frames % memory.summaries or memory.dense > frames:
-            raise ConfigError(
-                f"a memory of {frames} frames must have at least 2, a multiple of its "
-                f"{memory.summaries} summaries, and at least the {memory.dense} dense ones"
-            )
         x = self.x_encoder
+        least = max(2, x.tubelet, memory.dense)
+        if frames < least or frames % memory.summaries:
+            raise ConfigError(
+                f"a memory of {frames} frames must have at least {least}, for its tubelets and "
+                f"dense frames, and a multiple of its {memory.summaries} summaries"
+            )
         values = 2 * x.depth * x.width * (memory.dense * x.frame_patches + frames)
         if values > _MOST_CLIP_VALUES:
             raise ConfigError(f"a memory has {values} values, at most {_MOST_CLIP_VALUES}")

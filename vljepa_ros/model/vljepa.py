@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vljepa_ros.model.causal_x_encoder import CausalXEncoder
+from vljepa_ros.model.causal_x_encoder import CausalXEncoder, StreamFrames
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.predictor import Predictor
 from vljepa_ros.model.x_encoder import TokenMask, XEncoder
@@ -52,7 +52,7 @@ class VLJepaModel(nn.Module):
         queries: Tokens,
         texts: Tokens | Tensor,
         token_mask: TokenMask | None = None,
-        times: Tensor | None = None,
+        streams: StreamFrames | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Do what training needs, in one call, as DistributedDataParallel wants it.
 
@@ -61,15 +61,15 @@ class VLJepaModel(nn.Module):
             queries: tokens of Q queries about each clip, (B, Q, L) or (B, Q, L, width).
             texts: candidate answers: token numbers (C, L), or cached sentences (C, width).
             token_mask: the visual tokens that are used, if some are dropped; None uses all.
-            times: of the frames of streams (B, T), in periods, if the X-Encoder has a memory.
-                Every frame is then asked as a clip of its own: there are B * T of them.
+            streams: how the frames of streams follow each other, if the X-Encoder has a memory.
+                Every asked frame counts as a clip of its own: there are B * K of them.
 
         Returns:
             Unit embeddings of the predictions (B, Q, embedding) and of the candidates
             (C, embedding), and the inverse temperature.
         """
-        if times is not None:
-            visual = self.x_encoder.every_frame(visual, times).flatten(0, 1)
+        if streams is not None:
+            visual = self.x_encoder.every_frame(visual, streams).flatten(0, 1)
         tokens = self.x_encoder(visual, token_mask) if visual.ndim == 5 else visual
         predicted = self.predictor(tokens, self.query_tokens(queries), queries.mask, token_mask)
         if isinstance(texts, Tokens):

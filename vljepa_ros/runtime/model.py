@@ -205,7 +205,8 @@ class VLJepa:
         """Do what :meth:`embed_clips` does, and return the features of the clips as well.
 
         Without a query a model without a trunk does not look at the clips, so there its features
-        are not a number. A model with a memory sees each clip as a stream of its own.
+        are not a number. A model with a memory sees each clip as a stream of its own; the clips
+        of one call are then of one length, which may be less than that of the memory.
         """
         self._check_lengths(clips)
         if not query_texts:
@@ -287,7 +288,8 @@ class VLJepa:
     def _check_lengths(self, clips: Sequence[Sequence[NDArray[Any]]]) -> None:
         length = self.bundle.clip.frames
         for clip in clips:
-            if len(clip) != length:
+            young = self._steps is not None and 0 < len(clip) < length
+            if len(clip) != length and not young:
                 raise ValueError(f"{len(clip)} frames, expected {length}")
 
     def appearance(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

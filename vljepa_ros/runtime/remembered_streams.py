@@ -16,7 +16,7 @@ from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.stream_memory import StreamMemory
 from vljepa_ros.runtime.windowed_streams import SeenStream, StampedFeatures
 
-_DUE = 0.75  # of a period after the newest frame that stays, so that jitter skips none
+DUE = 0.75  # of a period after the newest frame that stays, so that jitter skips none
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RememberedStreams:
         self._model = model
         clip = model.bundle.clip
         self._span_ns = clip.frames * 1e9 / clip.rate_hz
-        self._due_ns = _DUE * 1e9 / clip.rate_hz
+        self._due_ns = DUE * 1e9 / clip.rate_hz
         self._memories = {name: model.empty_memory() for name in cameras}
         self._newest: dict[str, _Newest] = {}
 

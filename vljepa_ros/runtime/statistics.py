@@ -46,8 +46,9 @@ class LabelledClip:
 
     Attributes:
         recording: that it was cut from. Clips of one recording resemble each other.
-        images: RGB (H, W, 3) of the bundle's size, number and rate, oldest first. Arrays that the
-            clip before had as well are not encoded again.
+        images: RGB (H, W, 3) of the bundle's size, number and rate, oldest first; there may be
+            fewer if it has a memory. Arrays that the clip before had as well are not encoded
+            again.
         answers: the right text by name of a query; queries of which nothing is known are left out.
     """
 
@@ -65,6 +66,8 @@ def cut_clips(
 ) -> Iterator[LabelledClip]:
     """Yield the clips that a robot sees in a recording, one for each ``every_s`` seconds.
 
+    With a memory it sees something from the first frame on, so the first clips are shorter.
+
     Args:
         bundle: says how long clips are.
         recording: its name.
@@ -76,7 +79,9 @@ def cut_clips(
     due_ns = -1
     for index, (stamp_ns, image) in enumerate(frames):
         window.push(stamp_ns, image)
-        clip = window.clip() if stamp_ns >= due_ns else None
+        if stamp_ns < due_ns:
+            continue
+        clip = window.clip() if bundle.memory is None else window.so_far()
         if clip is not None:
             due_ns = stamp_ns + round(every_s * 1e9)
             yield LabelledClip(recording, clip.frames, answers_of(index))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,20 @@ class ClipWindow:
         """
         if not self._stamps or self._stamps[-1] - self._stamps[0] < self._enough_ns:
             return None
+        return self._cut(self._offsets_ns)
+
+    def so_far(self) -> Clip:
+        """Return the clip that ends with the newest frame, shorter while the stream is young.
+
+        This is what a memory holds. At least one frame must be there.
+        """
+        age = self._stamps[-1] - self._stamps[0]
+        half = self._offsets_ns[0] - self._enough_ns
+        return self._cut([offset for offset in self._offsets_ns if offset <= age + half])
+
+    def _cut(self, offsets_ns: Sequence[int]) -> Clip:
         newest = self._stamps[-1]
-        places = [self._nearest(newest - offset) for offset in self._offsets_ns]
+        places = [self._nearest(newest - offset) for offset in offsets_ns]
         return Clip(
             start_ns=self._stamps[places[0]],
             end_ns=newest,

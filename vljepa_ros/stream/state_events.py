@@ -3,8 +3,9 @@
 
 A stream ends if its stamps jump back, if the embedder cut it, if nothing comes any more, or if its
 query is not asked any more. The embedder begins a new clip after a cut, so the cut shows in the
-clip: it begins after the newest stamp that was seen. A clip of a single image tells nothing of
-that; there, as in any stream, a hole in the stamps of more than ``silence_s`` is a cut.
+clip: it begins after the newest stamp that was seen. A clip of a single image tells of that only
+in a stream that had longer ones, as a model with a memory gives; there, as in any stream, a hole
+in the stamps of more than ``silence_s`` is a cut.
 
 A stream that comes to be in doubt (:mod:`.doubt`), or is no more, is another one from there on. If
 nothing may be said while it is, one event without words begins it, and nothing of it is in a
@@ -106,6 +107,7 @@ class _Stream:
         frame_id: of the newest embedding.
         heard_ns: when the newest stamp came, on the clock of the caller.
         newest: the newest clip; None before any.
+        looks_back: whether any clip had more than one image.
         claim: what may be said of the clips that the detector has.
         cause: of the doubt, as it was told.
         cut: whether the stream was cut before the next clip that the detector gets.
@@ -116,6 +118,7 @@ class _Stream:
     frame_id: str = ""
     heard_ns: int = 0
     newest: Sight | None = None
+    looks_back: bool = False
     claim: Claim = Claim.SPOKEN
     cause: ImageFault = ImageFault.NO_FAULT
     cut: bool = False
@@ -213,7 +216,8 @@ class StateEventDetector:
         if stream.newest is not None and stamp_ns == stream.newest.stamp_ns:
             return None
         stream.heard_ns = heard_ns
-        if stream.newest is not None and self._is_cut(stream.newest, window_start_ns, stamp_ns):
+        stream.looks_back = stream.looks_back or window_start_ns < stamp_ns
+        if self._is_cut(stream, window_start_ns, stamp_ns):
             stream.cut = True
             stream.doubt.clear()
         stream.newest = sight
@@ -300,10 +304,13 @@ class StateEventDetector:
     def _new_stream(self) -> _Stream:
         return _Stream(ChangeDetector(self._config), Doubt(self._doubt))
 
-    def _is_cut(self, newest: Sight, window_start_ns: int, stamp_ns: int) -> bool:
+    def _is_cut(self, stream: _Stream, window_start_ns: int, stamp_ns: int) -> bool:
         """Tell whether a clip is of another stream than the newest one before it."""
-        newest_ns = newest.stamp_ns
-        if newest_ns < window_start_ns < stamp_ns or stamp_ns < newest_ns:
+        if stream.newest is None:
+            return False
+        newest_ns = stream.newest.stamp_ns
+        begins_anew = newest_ns < window_start_ns and stream.looks_back
+        if begins_anew or stamp_ns < newest_ns:
             return True
         return 0 < self.silence_s < (stamp_ns - newest_ns) / _NS
 

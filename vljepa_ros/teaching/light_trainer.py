@@ -165,12 +165,7 @@ class LightTrainer:
         random = np.random.default_rng([settings.seed, self._step])
         numbers = random.choice(len(self._clips), settings.batch, p=self._shares)
         clip = torch.from_numpy(self._noisy(self._clips.features(numbers), random))
-        dropped = self._kept(random)
-        x = self._model.x_encoder
-        patches = x.embed(clip).gather(
-            1, dropped.ids_keep[..., None].expand(-1, -1, x.config.width)
-        )
-        tokens = x.encode(patches, x.rotary(clip).rows(dropped.ids_keep))
+        tokens, dropped = self._tokens(clip, random)
         visual = torch.cat([tokens, self._evidence[numbers][:, None]], 1)
         loss = self._loss(text_logits(self._model, self._texts, visual, dropped), numbers)
         for group in self._optimiser.param_groups:
@@ -181,6 +176,20 @@ class LightTrainer:
         self._optimiser.step()
         self._average.update()
         return float(loss.detach())
+
+    def _tokens(
+        self, clip: Tensor, random: np.random.Generator
+    ) -> tuple[Tensor, TokenMask | None]:
+        """Return the visual tokens of clips without their evidence, and which ones these are.
+
+        A memory needs all of its tokens.
+        """
+        x = self._model.x_encoder
+        if x.config.memory is not None:
+            return x(clip)[:, :-1], None
+        kept = self._kept(random)
+        patches = x.embed(clip).gather(1, kept.ids_keep[..., None].expand(-1, -1, x.config.width))
+        return x.encode(patches, x.rotary(clip).rows(kept.ids_keep)), kept
 
     def _loss(self, logits: list[Tensor], numbers: NDArray[np.int64]) -> Tensor:
         losses = []

@@ -78,15 +78,9 @@ def fit(
         settings: None is the defaults.
 
     Raises:
-        TeachError: the model has no frozen trunk, sees streams frame by frame, or there is nothing
-            to learn.
+        TeachError: the model has no frozen trunk, or there is nothing to learn.
     """
     settings = settings or FitSettings()
-    if model.config.x_encoder.memory is not None:
-        raise TeachError(
-            "this model sees a stream frame by frame, and only models that see whole clips can be "
-            "taught yet: take a bundle without a memory as the base"
-        )
     if not model.config.x_encoder.trunk:
         raise TeachError("only a model on a frozen image trunk can be taught from few recordings")
     texts = taught_texts(taught, runtime)
@@ -95,11 +89,12 @@ def fit(
     copies = seen.copies(taught, settings.copies, settings.most_frames)
     clips = seen.clips(taught, copies, lambda done: on_progress(_TRUNK_SHARE * done), stop)
     sizes, patch = [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
-    evidence = fit_evidence(clips, sizes, patch)
+    read = _frames_read(model.config)
+    evidence = fit_evidence(clips.newest(read), sizes, patch)
     new = with_evidence(model, rate_hz, evidence, texts)
     checked = seen.clips(held_out, 0) if held_out.recordings else None
     mark = _mark(settings, model, taught, held_out)
-    honest = evidence.honest(clips, patch)
+    honest = evidence.honest(clips.newest(read), patch)
     trainer = LightTrainer(new, clips, honest, texts, checked, settings)
     history = trainer.run(
         work_dir / f"fit_{mark}.pt",
@@ -108,7 +103,8 @@ def fit(
     )
     if checked is not None:  # it has said what it had to say, and may be learned
         everything = replace(taught, recordings=(*taught.recordings, *held_out.recordings))
-        whole = fit_evidence(seen.clips(everything, copies, stop=stop), sizes, patch)
+        all_clips = seen.clips(everything, copies, stop=stop)
+        whole = fit_evidence(all_clips.newest(read), sizes, patch)
         _read_by(new, whole.reading)
     return Fitted(new.eval(), (_at_first(evidence), *history))
 
@@ -117,12 +113,20 @@ def clip_rate(config: ModelConfig, taught: Lessons, settings: FitSettings) -> fl
     """Return the rate of the frames of clips, in Hz.
 
     A clip fills at most half of a usual recording, as there would be few of them otherwise; but
-    it is no faster than the model's own.
+    it is no faster than the model's own. A memory may be as short as a recording and keeps the
+    rate that the model knows.
     """
+    if config.x_encoder.memory is not None:
+        return config.clip_rate_hz
     lengths = [one.stamps_s[-1] - one.stamps_s[0] for one in taught.recordings]
     usual = max(float(np.median(lengths)), 1e-3) if lengths else math.inf
     fitting = round(2 * (config.clip_frames - 1) / usual, 1)
     return min(max(settings.rate_hz, fitting), config.clip_rate_hz)
+
+
+def _frames_read(config: ModelConfig) -> int:
+    """Return how many frames of a clip the evidence is read off."""
+    return config.clip_frames if config.x_encoder.memory is None else config.x_encoder.tubelet
 
 
 def _at_first(evidence: EvidenceFit) -> Mapping[str, float]:

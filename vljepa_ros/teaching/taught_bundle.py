@@ -56,7 +56,10 @@ def write_taught(
 
 
 def first_clips(lessons: Lessons, config: ModelConfig) -> Iterator[NDArray[np.uint8]]:
-    """Yield the first clip (T, H, W, 3) of each recording that is long enough for one."""
+    """Yield the first clip (T, H, W, 3) of each recording that is long enough for one.
+
+    In a memory, nothing moved before the first image.
+    """
     for recording in lessons.recordings:
         window = ClipWindow(config.clip_frames, config.clip_rate_hz)
         for stamp, frame in zip(recording.stamps_s, recording.frames, strict=True):
@@ -64,6 +67,11 @@ def first_clips(lessons: Lessons, config: ModelConfig) -> Iterator[NDArray[np.ui
             if (clip := window.clip()) is not None:
                 yield np.stack(clip.frames)
                 break
+        else:
+            if config.x_encoder.memory is not None:
+                frames = window.so_far().frames
+                missing = config.clip_frames - len(frames)
+                yield np.stack([*[frames[0]] * missing, *frames])
 
 
 def sealed(root: Path, **changes: Any) -> Bundle:

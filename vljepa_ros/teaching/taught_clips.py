@@ -8,6 +8,7 @@ nothing moved: its first frame stands for what is missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,12 @@ class TaughtClips:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def newest(self, frames: int) -> TaughtClips:
+        """Return the same clips, each of its newest frames only."""
+        shorter = copy(self)
+        shorter.shape = ClipCut(frames, self.shape.stride)
+        return shorter
 
     def features(self, clips: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return what the trunk saw (B, T, C, rows, columns) of the clips of these numbers."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from vljepa_ros.model.causal_x_encoder import StreamFrames
 from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.model.x_encoder import TokenMask
 
@@ -31,7 +32,11 @@ class Batch:
             those of all processes are joined.
         keys: a number for each candidate's text, int64 (C); the same text has the same number in
             every process.
+        groups: a number for each shared candidate, int64 (C): what answers one question is not
+            wrong for another, so a candidate of another group is no negative. None is one group.
         token_mask: the visual tokens that stay, if some are dropped; None keeps all.
+        streams: how the frames of ``visual`` follow each other, if it holds whole streams. Each
+            asked frame then counts as a clip, in the order of the streams: B * K of them.
     """
 
     visual: Tensor
@@ -40,7 +45,9 @@ class Batch:
     targets: Tensor
     shared: bool
     keys: Tensor
+    groups: Tensor | None = None
     token_mask: TokenMask | None = None
+    streams: StreamFrames | None = None
 
 
 class Batches(Protocol):

@@ -54,7 +54,6 @@ class ClipBatches:
         text_tokens: Tokenize,
         *,
         features: ClipFeatures | None = None,
-        seed: int = 0,
     ) -> None:
         """Take the data sets that the stage names, or all of them equally if it names none.
 
@@ -65,7 +64,6 @@ class ClipBatches:
             query_tokens: tokenizer of queries.
             text_tokens: tokenizer of answers.
             features: what a frozen network makes of the clips; None gives the clips themselves.
-            seed: of the choice of samples.
 
         Raises:
             StageError: the stage names a data set that is not given.
@@ -73,7 +71,7 @@ class ClipBatches:
         self._datasets = datasets_of(stage, datasets)
         shares = np.array([stage.sources.get(name, 1.0) for name in self._datasets])
         self._shares = shares / shares.sum()
-        self._stage, self._config, self._features, self._seed = stage, config, features, seed
+        self._stage, self._config, self._features = stage, config, features
         self._query_tokens, self._text_tokens = query_tokens, text_tokens
         self.unusable: set[str] = set()
 
@@ -96,7 +94,7 @@ class ClipBatches:
 
     def _usable(self, step: int, slot: int) -> tuple[Tensor, Sample]:
         """Return the clip that a slot of the batch shows, and its sample."""
-        random = np.random.default_rng([self._seed, step, slot])
+        random = np.random.default_rng([self._stage.seed, step, slot])
         chosen = random.choice(len(self._shares), p=self._shares)
         name, dataset = list(self._datasets.items())[chosen]
         for _ in range(_TRIES):

@@ -22,7 +22,13 @@ _KNOTS = 17
 _REACH = 5.0  # the weight of the characteristic function beyond is below 1e-5
 
 
-def info_nce(predicted: Tensor, candidates: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
+def info_nce(
+    predicted: Tensor,
+    candidates: Tensor,
+    targets: Tensor,
+    scale: Tensor,
+    groups: Tensor | None = None,
+) -> Tensor:
     """Return the mean of both directions' losses.
 
     Args:
@@ -30,9 +36,13 @@ def info_nce(predicted: Tensor, candidates: Tensor, targets: Tensor, scale: Tens
         candidates: unit embeddings (C, D), one text per label.
         targets: candidate of each prediction, int64 (P,); -1 is no prediction.
         scale: inverse temperature.
+        groups: of the candidates, int64 (C,); only those of the target's group are negatives.
+            None is one group.
     """
     predicted, targets = _answered(predicted, targets)
     logits = scale * predicted @ candidates.T
+    if groups is not None:
+        logits = logits.masked_fill(groups[targets][:, None] != groups, -torch.inf)
     to_text = cross_entropy(logits, targets)
     shown = targets.unique()
     positive = targets[None, :] == shown[:, None]

@@ -56,6 +56,7 @@ class Stage:
         clip_norm: longest gradient; 0 sets no limit.
         train_x_encoder: True trains the X-Encoder as well; one on a frozen image trunk always
             learns.
+        seed: of the choice of samples.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Stage:
     average_decay: float = 0.0
     clip_norm: float = 1.0
     train_x_encoder: bool = False
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Raise StageError if a value is not valid."""

@@ -146,10 +146,10 @@ class Trainer:
         bf16 = self.stage.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             predicted, candidates, scale = self._parallel(
-                batch.visual, batch.queries, batch.texts, batch.token_mask
+                batch.visual, batch.queries, batch.texts, batch.token_mask, batch.streams
             )
         joined = join(predicted.float(), candidates.float(), batch)
-        return objective(self.stage, step, joined, scale)
+        return objective(self.stage, step, joined, scale, batch.groups)
 
     def _learn(self, step: int, batch: Batch, *, last: bool) -> Tensor:
         """Add a micro-batch's gradient; the processes exchange theirs after the last one."""
@@ -225,10 +225,12 @@ class Trainer:
         )
 
 
-def objective(stage: Stage, step: int, joined: Joined, scale: Tensor) -> Tensor:
+def objective(
+    stage: Stage, step: int, joined: Joined, scale: Tensor, groups: Tensor | None = None
+) -> Tensor:
     """Return the stage's loss of joined embeddings."""
     if stage.loss == "info_nce":
-        return info_nce(joined.predicted, joined.candidates, joined.targets, scale)
+        return info_nce(joined.predicted, joined.candidates, joined.targets, scale, groups)
     return regularised_prediction(
         joined.predicted,
         joined.candidates,

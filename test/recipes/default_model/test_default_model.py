@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,23 +19,33 @@ for package in (
 
 from vljepa_ros.model.checkpoints.minilm import load_minilm  # noqa: E402
 from vljepa_ros.model.directory import load_model, open_directory  # noqa: E402
-from vljepa_ros.model.presets import DEFAULT  # noqa: E402
-from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
-from vljepa_ros.recipes.default_model import dataset, train_model, train_y_decoder  # noqa: E402
-from vljepa_ros.recipes.default_model.dataset import (  # noqa: E402
-    ClipSet,
-    EpisodeBatches,
-    LabelSet,
-    Sentences,
+from vljepa_ros.model.presets import DEFAULT_STREAMING  # noqa: E402
+from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
+from vljepa_ros.recipes.default_model import train_y_decoder  # noqa: E402
+from vljepa_ros.recipes.default_model.accuracy import Accuracy  # noqa: E402
+from vljepa_ros.recipes.default_model.captions import Captions  # noqa: E402
+from vljepa_ros.recipes.default_model.episodes import (  # noqa: E402
+    QUERY_NAMES,
+    StoredEpisode,
+    load_episodes,
 )
-from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, clip_indices, load_episodes  # noqa: E402
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
+from vljepa_ros.recipes.default_model.label_set import LabelSet  # noqa: E402
+from vljepa_ros.recipes.default_model.stream_batches import StreamBatches  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
+from vljepa_ros.recipes.default_model.train_model import Recipe  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
-from vljepa_ros.training.trainer import Trainer  # noqa: E402
 
 FRAMES = 12
-STAGE = Stage(name="tiny", steps=12, batch=8, learning_rate=1e-3, precision="fp32")
+SMALL = replace(
+    DEFAULT_STREAMING,
+    clip_frames=8,
+    embedding=32,
+    x_encoder=replace(DEFAULT_STREAMING.x_encoder, width=48, heads=2, mlp=64),
+    predictor=replace(DEFAULT_STREAMING.predictor, width=48, heads=2, kv_heads=2, depth=2, mlp=64),
+)
+STAGE = Stage(name="tiny", steps=10, batch=4, frames=10, learning_rate=3e-3, precision="fp32")
+ONE_STEP = replace(STAGE, steps=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,94 +94,100 @@ def write_episode(path: Path, moves: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def parts(data) -> tuple[ClipSet, Sentences, LabelSet]:
-    """Clips, sentences and labels of the training split."""
-    model = VLJepaModel(DEFAULT)
-    text = FrozenText(model.y_encoder, load_minilm(model), DEFAULT.predictor.max_query_tokens)
-    episodes = load_episodes(data, "train")
-    label_set = LabelSet.of(episodes)
-    clips = ClipSet(episodes, EpisodeFeatures(data), DEFAULT, label_set)
-    return clips, Sentences(label_set, text), label_set
+def text() -> FrozenText:
+    model = VLJepaModel(SMALL)
+    return FrozenText(model.y_encoder, load_minilm(model), SMALL.predictor.max_query_tokens)
 
 
 @pytest.fixture
-def batches(parts) -> EpisodeBatches:
-    clips, sentences, _ = parts
-    return EpisodeBatches(clips, sentences, DEFAULT, 8)
+def recipe(data, tmp_path) -> Recipe:
+    return Recipe(data, tmp_path, config=SMALL)
 
 
-def test_the_parts_of_a_step_make_up_the_step(batches):
+def batches_of(recipe: Recipe, lesson, stage: Stage = STAGE) -> StreamBatches:
+    return StreamBatches(recipe._frames, lesson.targets, lesson.texts, SMALL, stage)
+
+
+def test_the_parts_of_a_step_make_up_the_step(recipe):
+    batches = batches_of(recipe, recipe._captions())
     whole = batches.batch(3, 0, 1)
-    first, second = batches.batch(3, 0, 2), batches.batch(3, 1, 2)
-    for of in (
-        lambda b: b.visual,
-        lambda b: b.queries.values,
-        lambda b: b.targets,
-        lambda b: b.token_mask.ids_keep,
-    ):
-        assert torch.equal(of(whole)[0::2], of(first))
-        assert torch.equal(of(whole)[1::2], of(second))
-    assert torch.equal(whole.texts, first.texts)
+    parts = [batches.batch(3, part, 2) for part in (0, 1)]
+    for number, part in enumerate(parts):
+        assert torch.equal(whole.visual[number::2], part.visual)
+        for of_whole, of_part in zip(whole.streams, part.streams, strict=True):
+            assert torch.equal(of_whole[number::2], of_part)
+        of_frames = whole.targets.unflatten(0, (STAGE.batch, -1))
+        assert torch.equal(of_frames[number::2].flatten(0, 1), part.targets)
+        assert torch.equal(whole.texts, part.texts)
 
 
-def test_a_step_is_always_the_same_and_no_other_is(batches):
-    once, again, other = (batches.batch(step, 0, 1) for step in (5, 5, 6))
+def test_a_step_is_always_the_same_and_no_other_step_or_seed_is(recipe):
+    lesson = recipe._captions()
+    once, again, other = (batches_of(recipe, lesson).batch(step, 0, 1) for step in (5, 5, 6))
     assert torch.equal(once.visual, again.visual) and torch.equal(once.texts, again.texts)
     assert not torch.equal(once.visual, other.visual)
+    seeded = batches_of(recipe, lesson, replace(STAGE, seed=1)).batch(5, 0, 1)
+    assert not torch.equal(once.visual, seeded.visual)
 
 
-def test_every_clip_ends_with_the_frame_whose_label_it_has(parts, monkeypatch):
-    for name in ("MIRROR", "CUT"):
-        monkeypatch.setattr(dataset, name, 0.0)
-    clips, sentences, label_set = parts
-    batch = EpisodeBatches(clips, sentences, DEFAULT, 8).batch(0, 0, 1)
-    labels = label_set.all()
-    for clip, targets in zip(batch.visual, batch.targets, strict=True):
-        (row,) = np.flatnonzero((clips.features[:, 0] == clip[-1, 0].numpy()).all((1, 2)))
-        assert targets.tolist() == clips.targets[row].tolist()
-        assert labels[targets[0]].startswith(("rest:", "approach:", "retreat:"))
-        earlier = clip_indices(row % FRAMES, DEFAULT.clip_frames, DEFAULT.clip_rate_hz)
-        first = clips.features[row - row % FRAMES + earlier[0], 0].astype(np.float32)
-        assert torch.equal(clip[0, 0], torch.from_numpy(first))
+def test_every_asked_frame_has_its_own_labels(recipe):
+    lesson = recipe._questions()
+    batch = batches_of(recipe, lesson).batch(0, 0, 1)
+    frames, targets = recipe._frames.features, batch.targets.unflatten(0, (STAGE.batch, -1))
+    assert batch.streams.asked.shape == (STAGE.batch, STAGE.frames // 4)
+    for visual, asked, of_stream in zip(batch.visual, batch.streams.asked, targets, strict=True):
+        for frame, target in zip(visual[asked], of_stream, strict=True):
+            map_ = frame[0].numpy().astype(np.float16)
+            same = (frames[:, 0] == map_) | (frames[:, 0] == map_[:, ::-1])
+            (row,) = np.flatnonzero(same.all((1, 2)))
+            assert target.tolist() == lesson.targets[row].tolist()
 
 
-def test_a_cut_shows_the_end_of_the_clip_before(monkeypatch):
-    monkeypatch.setattr(dataset, "CUT", 1.0)
-    frames = np.arange(32).reshape(4, 8)
-    cut = dataset._with_cuts(frames, np.random.default_rng(0))
-    assert (cut[:, -2:] == frames[:, -2:]).all()
-    for clip in range(4):
-        count = int((cut[clip] != frames[clip]).sum())
-        assert 1 <= count < 6
-        assert (cut[clip, :count] == frames[clip - 1, -count:]).all()
+def test_a_caption_says_all_that_is_labelled_and_no_more(text):
+    said = {"action": ["rest:", None], "object": [None] * 2, "held": [None] * 2}
+    task = {"task": ["task:opening|the drawer", None]}
+    episode = StoredEpisode(Path("x"), "drawer-open", {**said, **task})
+    captions = Captions([episode], text)
+    assert captions.targets(episode).tolist() == [[0], [-1]]
+    rng = np.random.default_rng(0)
+    (wording,) = captions.sample(rng)
+    said, other = "the robot is opening the drawer, it is idle", "a dog barks"
+    found = text.sentences([said, other])
+    assert wording @ found[said] > 0.5 > wording @ found[other]
 
 
-def test_it_learns_what_it_is_shown_and_is_measured_on(parts, tmp_path):
-    clips, sentences, label_set = parts
-    torch.manual_seed(0)
-    batches = EpisodeBatches(clips, sentences, DEFAULT, STAGE.batch)
-    accuracy = train_model.Accuracy(clips, sentences, label_set)
-    trainer = Trainer(VLJepaModel(DEFAULT), STAGE, batches, tmp_path, validate=accuracy)
-    before = accuracy(trainer.model)
-    assert trainer.run()
-    after = accuracy(trainer.model)
-    assert set(after) == set(QUERY_NAMES)
-    assert after["task"] == 1.0 > before["task"] or before["task"] == after["task"] == 1.0
+def test_a_stopped_run_goes_on_with_its_stage_and_leaves_both_models(data, tmp_path):
+    Recipe(data, tmp_path, config=SMALL).run(ONE_STEP, replace(ONE_STEP, steps=2))
+    base, final = (load_model(tmp_path / name) for name in ("1-base/model", "model"))
+    directory = open_directory(tmp_path / "model")
+    assert directory.config == SMALL
+    assert directory.queries["action"] == "What is the robot doing?"
+    assert "the robot is turning the dial" in directory.phrases["task"]
+    assert set(open_directory(tmp_path / "1-base/model").queries.values()) == {
+        "Describe this video."
+    }
+    assert all(weight.isfinite().all() for weight in final.state_dict().values())
+    again = Recipe(data, tmp_path, seed=1, config=SMALL)
+    again.run(ONE_STEP, ONE_STEP)  # nothing is left to do
+    for name, weight in again.model.state_dict().items():
+        assert torch.equal(weight, final.state_dict()[name])
+    moved = (base.predictor.out.weight - final.predictor.out.weight).abs().max()
+    assert moved > 0
+
+
+def test_it_learns_what_it_is_shown_and_is_measured_on(data, recipe, text):
+    questions = list(recipe._questions().questions.values())
+    accuracy = Accuracy(load_episodes(data, "train"), EpisodeFeatures(data), text, questions)
+    before = accuracy(recipe.model)
+    recipe.run(ONE_STEP, STAGE)
+    after = accuracy(recipe.model)
+    assert set(after) == {f"train metaworld {name}" for name in QUERY_NAMES}
+    assert after["train metaworld task"] == 100
     assert sum(after.values()) > sum(before.values())
 
 
-def test_the_result_is_a_model_directory_with_questions_and_answers(data, tmp_path):
-    train_model.train(data, tmp_path, train_model.default_stage(1))
-    directory = open_directory(tmp_path / "model")
-    assert directory.config == DEFAULT
-    assert directory.queries["action"] == "What is the robot doing?"
-    assert "the robot is turning the dial" in directory.phrases["task"]
-    model = load_model(tmp_path / "model")
-    assert all(weight.isfinite().all() for weight in model.state_dict().values())
-
-
-def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, tmp_path):
-    train_model.train(data, tmp_path, train_model.default_stage(1))
+def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, recipe, tmp_path):
+    recipe.run(ONE_STEP, ONE_STEP)
     train_y_decoder.train(data, tmp_path / "model", steps=2)
     decoder = open_directory(tmp_path / "model").decoder
     assert decoder is not None and {" dial", " drawer", " robot's"} < set(decoder.words)
@@ -193,23 +210,20 @@ def test_what_is_left_out_is_counted():
     )
 
 
-def test_a_prediction_is_paired_with_the_sentence_of_its_clip(parts):
-    clips, _, label_set = parts
+def test_a_prediction_is_paired_with_the_sentence_of_its_frame(data, text):
     torch.manual_seed(0)
-    model = VLJepaModel(DEFAULT).eval()
-    text = FrozenText(model.y_encoder, load_minilm(model), DEFAULT.predictor.max_query_tokens)
+    model = VLJepaModel(SMALL).eval()
+    features, episodes = EpisodeFeatures(data), load_episodes(data, "train")
     questions = train_y_decoder._questions(text)
-    found, said = train_y_decoder._predictions(model, clips, questions, label_set)
-    assert len(found) == len(said) == len(clips) * len(QUERY_NAMES)
-    every = np.arange(len(clips))
-    with torch.no_grad():
-        seen = train_y_decoder._embed(model, clips, every, questions).flatten(0, 1)
-    tasks = {
-        "drawer-open": "the robot is opening the drawer",
-        "dial-turn": "the robot is turning the dial",
-    }
-    first = list(tasks)[1]  # in the order of names
-    for row, sentence in zip(found, said, strict=True):
-        clip, query = divmod(int((seen @ row).argmax()), len(QUERY_NAMES))
-        if QUERY_NAMES[query] == "task":
-            assert sentence == (tasks[first] if clip < FRAMES else tasks["drawer-open"])
+    found, said = train_y_decoder._predictions(model, episodes, features, questions)
+    count = FRAMES // 2  # the memory's rate is half of the video's
+    assert len(found) == len(said) == len(episodes) * count * len(QUERY_NAMES)
+    last = [row for row in range(len(said)) if row // count % len(QUERY_NAMES) == 3]
+    assert [said[row] for row in last] == (
+        ["the robot is turning the dial"] * count + ["the robot is opening the drawer"] * count
+    )
+    stream = torch.from_numpy(features(episodes[1])[:1]).float()
+    alone = model.embed(stream[None], Tokens(*(part[None] for part in questions)))[0]
+    np.testing.assert_allclose(
+        found[4 * count :: count][: len(QUERY_NAMES)], alone.detach(), atol=1e-5
+    )

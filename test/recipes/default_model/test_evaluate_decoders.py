@@ -14,11 +14,16 @@ from vljepa_ros.recipes.default_model.evaluate_decoders import Answers, figures
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.phrases import PhraseBank
 
-LABELS = ["rest:", "approach:the cup", "held:nothing"]
+LABELS = ["rest:", "approach:the cup", "holds:nothing"]
 
 
 def test_a_sentence_may_be_exact_or_right_or_formed_or_none_of_it() -> None:
-    texts = ["the robot is not moving", "it approaches the cup", "the gripper is empty", "hello"]
+    texts = [
+        "the robot is not moving",
+        "the robotic arm approaches the cup",
+        "the gripper is empty",
+        "hello",
+    ]
     bank = PhraseBank({"action": texts}, np.eye(4), 10.0)
     said = [0, 1, 2, 3, 0]  # exact, right, formed, nothing, formed
     labels = [LABELS[0], LABELS[1], LABELS[1], LABELS[2], LABELS[2]]

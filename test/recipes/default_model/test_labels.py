@@ -56,10 +56,18 @@ def test_a_drawer_is_approached_pulled_and_left():
 
 def test_a_part_that_moves_against_the_task_goes_back():
     progress = np.concatenate([np.ones(10), np.linspace(1, 0, 10)])
-    opened = label_episode(BY_NAME["drawer-open"], signals(20, progress=progress))
-    closed = label_episode(BY_NAME["drawer-close"], signals(20, progress=progress))
+    hand = np.zeros((20, 3))
+    hand[5:, 0] = 0.1
+    opened = label_episode(BY_NAME["drawer-open"], signals(20, progress=progress, hand=hand))
+    closed = label_episode(BY_NAME["drawer-close"], signals(20, progress=progress, hand=hand))
     assert runs(opened["action"])[-1] == "back:the drawer"
     assert runs(closed["action"])[-1] == "act:pushes the drawer shut"
+
+
+def test_a_part_that_settles_before_the_hand_moves_is_not_acted_on():
+    progress = np.concatenate([np.linspace(0.8, 0.6, 5), np.full(15, 0.6)])
+    settles = label_episode(BY_NAME["door-close"], signals(20, progress=progress))
+    assert runs(settles["action"]) == ["rest:"]
 
 
 def test_one_frame_of_lost_contact_does_not_end_a_grasp():

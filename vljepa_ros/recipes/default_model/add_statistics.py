@@ -3,20 +3,24 @@
 
 ``python -m vljepa_ros.recipes.default_model.add_statistics --data data --bundle engines/default``
 
-The statistics are those of the training and the validation episodes: the trunk is frozen, so
-neither were used to fit it. The calibration is that of the validation episodes alone. Two small
-files and the manifest are written; graphs and phrases stay as they are.
+The statistics are those of the training and the validation episodes, in a random order because
+not all count: the trunk is frozen, so neither were used to fit it. The calibration is that of the
+validation episodes alone. Two small files and the manifest are written; graphs and phrases stay as
+they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from vljepa_ros.recipes.default_model.episodes import (
+    DROID,
     FRAME_RATE_HZ,
     StoredEpisode,
     load_episodes,
@@ -25,8 +29,8 @@ from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.statistics import LabelledClip, add_statistics, cut_clips
 
-KNOWN, UNSEEN = ("train", "val"), "val"
-"""Splits of the statistics, and of the calibration."""
+UNSEEN = ("val", "val_wide", "droid_val")
+"""Splits of the calibration, if they are there; the statistics are of these and of training."""
 
 
 def main() -> None:
@@ -36,8 +40,10 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle to complete")
     args = parser.parse_args()
     bundle = Bundle.load(args.bundle)
-    known = [episode for split in KNOWN for episode in load_episodes(args.data, split)]
-    unseen = load_episodes(args.data, UNSEEN)
+    splits = [split for split in UNSEEN if any((args.data / split).glob("*.npz"))]
+    unseen = [episode for split in splits for episode in load_episodes(args.data, split)]
+    known = [*load_episodes(args.data, "train"), *unseen]
+    random.Random(0).shuffle(known)
     bundle = add_statistics(bundle, clips_of(bundle, known), clips_of(bundle, unseen))
     names = [name for name in (bundle.known_clips, bundle.calibration) if name is not None]
     size = sum(bundle.files[name].bytes for name in names)
@@ -49,13 +55,16 @@ def clips_of(bundle: Bundle, episodes: Sequence[StoredEpisode]) -> Iterator[Labe
     """Yield labelled clips of episodes."""
     for episode in tqdm(episodes, "episodes"):
         stamped = ((round(i * 1e9 / FRAME_RATE_HZ), f) for i, f in enumerate(episode.frames()))
-        labels = episode.labels
-
-        def answers(i: int, labels: dict[str, list[str]] = labels) -> dict[str, str]:
-            return {query: language.canonical(each[i]) for query, each in labels.items()}
-
         name = f"{episode.path.parent.name}/{episode.path.stem}"
-        yield from cut_clips(bundle, name, stamped, answers)
+        yield from cut_clips(bundle, name, stamped, partial(_answers, episode))
+
+
+def _answers(episode: StoredEpisode, frame: int) -> dict[str, str]:
+    """Return the phrase that answers each query; what is said of a real clip is no phrase."""
+    if episode.family == DROID:
+        return {}
+    labels = {query: each[frame] for query, each in episode.labels.items()}
+    return {query: language.canonical(x) for query, x in labels.items() if x is not None}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.recipes.default_model.simulation.labels import Signals, label_episode
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ROBOSUITE_TASKS
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
 
+METAWORLD, ROBOSUITE, DROID = "metaworld", "robosuite", "droid"
 QUERY_NAMES = ("action", "object", "held", "task")
 FRAME_RATE_HZ = 10.0  # of the stored frames
 
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """One episode's file; ``labels`` has a list of labels, one per frame, for every query."""
+    """One episode's file.
+
+    Attributes:
+        path: of the file.
+        task: the file's name without its number.
+        labels: a list of labels, one per frame, for every query; None if the query has no answer.
+        family: "metaworld", "robosuite" or "droid".
+    """
 
     path: Path
     task: str
-    labels: dict[str, list[str]]
+    labels: Mapping[str, Sequence[str | None]]
+    family: str = METAWORLD
 
     def __len__(self) -> int:
         return len(self.labels["action"])
@@ -46,16 +57,33 @@ class StoredEpisode:
 
 
 def load_episodes(folder: Path, split: str) -> list[StoredEpisode]:
-    """Return the episodes of a split in name order, labelled."""
-    episodes = []
-    for path in sorted((folder / split).glob("*.npz")):
-        task = path.stem.rpartition("_")[0]
-        with np.load(path) as data:
-            signals = Signals(**{name: data[name] for name in Signals.__dataclass_fields__})
-        episodes.append(StoredEpisode(path, task, label_episode(BY_NAME[task], signals)))
+    """Return the episodes of a split in name order, labelled.
+
+    Raises:
+        FileNotFoundError: the split has none.
+    """
+    episodes = [_load(path) for path in sorted((folder / split).glob("*.npz"))]
     if not episodes:
         raise FileNotFoundError(f"no episodes in {folder / split}; run make_data first")
     return episodes
+
+
+def _load(path: Path) -> StoredEpisode:
+    name = path.stem.rpartition("_")[0]
+    with np.load(path) as data:
+        if "instruction" in data:
+            labels = instruction_labels(str(data["instruction"]), len(data["ends"]))
+            return StoredEpisode(path, name, labels, DROID)
+        signals = Signals(**{field: data[field] for field in Signals.__dataclass_fields__})
+    if name in ROBOSUITE_TASKS:
+        return StoredEpisode(path, name, label_episode(ROBOSUITE_TASKS[name], signals), ROBOSUITE)
+    return StoredEpisode(path, name, label_episode(BY_NAME[name], signals), METAWORLD)
+
+
+def instruction_labels(instruction: str, frames: int) -> dict[str, list[str | None]]:
+    """Return the labels of a clip of which only the instruction is known."""
+    unknown: list[str | None] = [None] * frames
+    return {query: unknown for query in QUERY_NAMES} | {"task": [f"said:{instruction}"] * frames}
 
 
 def clip_indices(end: int, frames: int, rate_hz: float) -> NDArray[np.int64]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +21,20 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vljepa_ros.evaluation.cider import cider
-from vljepa_ros.recipes.default_model.dataset import LabelSet
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
-    clip_indices,
     load_episodes,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.shown_streams import shown, stride
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
 from vljepa_ros.runtime.decoder import Decoder
 from vljepa_ros.runtime.model import VLJepa
 
-EVERY = 4  # frames
+EVERY = 2  # frames that the model sees
 
 _COLUMNS = ("clips", "exact", "right", "cider", "formed", "distinct", "kept", "ms")
 
@@ -53,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, default=None, help="default: the shipped bundle")
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--split", choices=["val", "test", "side"], default="test")
+    parser.add_argument("--split", default="test", help="a folder of the data")
     args = parser.parse_args()
     model = VLJepa.load(args.bundle)
     labels = LabelSet.of(load_episodes(args.data, "train")).all()
@@ -74,28 +73,21 @@ def main() -> None:
 def of_clips(
     model: VLJepa, episodes: list[StoredEpisode], features: EpisodeFeatures
 ) -> dict[str, Answers]:
-    """Embed every EVERY-th frame's clip, for all queries."""
-    bar = tqdm(episodes, "episodes")
-    found = [each for episode in bar for each in _embed(model, episode, features(episode))]
+    """Embed every EVERY-th frame that the model sees, for all queries that have an answer."""
+    questions, step = [model.bundle.queries[name] for name in QUERY_NAMES], stride(model)
+    embeddings: dict[str, list[NDArray[np.float32]]] = {name: [] for name in QUERY_NAMES}
+    labels: dict[str, list[str]] = {name: [] for name in QUERY_NAMES}
+    for episode in tqdm(episodes, "episodes"):
+        frames = features(episode)[::step].astype(np.float32)
+        for number, found in enumerate(shown(model, frames, questions)):
+            for query, name in enumerate(QUERY_NAMES):
+                label = episode.labels[name][number * step]
+                if label is not None and number % EVERY == 0:
+                    embeddings[name].append(found[query])
+                    labels[name].append(label)
     return {
-        name: Answers(
-            np.stack([embeddings[number] for embeddings, _ in found]),
-            [labels[number] for _, labels in found],
-        )
-        for number, name in enumerate(QUERY_NAMES)
+        name: Answers(np.stack(found), labels[name]) for name, found in embeddings.items() if found
     }
-
-
-def _embed(
-    model: VLJepa, episode: StoredEpisode, features: NDArray[np.float16]
-) -> Iterator[tuple[NDArray[np.float32], list[str]]]:
-    """Yield embeddings (queries, D) and labels of every measured frame."""
-    clip = model.bundle.clip
-    questions = [model.bundle.queries[name] for name in QUERY_NAMES]
-    for end in range(0, len(episode), EVERY):
-        window = features[clip_indices(end, clip.frames, clip.rate_hz)].astype(np.float32)
-        labels = [episode.labels[name][end] for name in QUERY_NAMES]
-        yield model.embed(list(window), questions), labels
 
 
 def of_unseen_wordings(model: VLJepa, labels: list[str]) -> Answers:

@@ -3,18 +3,20 @@
 
 ``python -m vljepa_ros.recipes.default_model.evaluate_episodes --split test``
 
-Runs the bundle as a robot does (ONNX Runtime, the shipped graphs) on the stored frames. Accuracy
-counts the newest frame's label; "within 2" also accepts a label at most two frames away, because
-the border between two phases is a matter of taste. Majority and chance stand beside each figure.
+Runs the bundle as a robot does (ONNX Runtime, the shipped graphs) on the stored frames, each
+family of episodes for itself. Accuracy counts the newest frame's label; "within 2" also accepts a
+label at most two frames away, because the border between two phases is a matter of taste. Majority
+and chance stand beside each figure. Several bundles, trained from several seeds, give the median
+and the range of each figure.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,121 +27,135 @@ from vljepa_ros.recipes.default_model.episodes import (
     FRAME_RATE_HZ,
     QUERY_NAMES,
     StoredEpisode,
-    clip_indices,
     load_episodes,
 )
+from vljepa_ros.recipes.default_model.shown_streams import shown, stride
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.model import VLJepa
 
-EVERY = 2  # frames; the clip's own stride, so that every frame is encoded once
+Figures = dict[str, dict[str, float]]
+"""The figures of each query, in percent."""
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Embeddings (P, D) of one query, each prediction's label and the labels around it."""
+@dataclass
+class JudgedFrames:
+    """The answers to one query, (D) each, in the trained wording and in one that was held out.
 
-    embeddings: NDArray[np.float32]
-    labels: list[str]
-    near: list[set[str]]
+    Attributes:
+        labels: the true one of each.
+        near: those of the frames around it.
+    """
+
+    seen: list[NDArray[np.float32]] = field(default_factory=list)
+    held_out: list[NDArray[np.float32]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    near: list[set[str | None]] = field(default_factory=list)
 
 
 def main() -> None:
-    """Parse the command line, measure, print a table and write the figures as JSON."""
+    """Parse the command line, measure, print tables and write the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=None, help="default: the shipped bundle")
+    parser.add_argument(
+        "--bundle", type=Path, nargs="+", default=[None], help="default: the shipped bundle"
+    )
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--split", choices=["val", "test", "side"], default="test")
+    parser.add_argument("--split", default="test", help="a folder of the data")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures here")
     args = parser.parse_args()
-    model = VLJepa.load(args.bundle, threads=2)
-    episodes = load_episodes(args.data, args.split)
-    rows = evaluate(model, episodes)
-    _print(rows)
+    families = defaultdict(list)
+    for episode in load_episodes(args.data, args.split):
+        families[episode.family].append(episode)
+    measured: dict[str, list[Figures]] = {family: [] for family in families}
+    for bundle in args.bundle:
+        model = VLJepa.load(bundle, threads=2)
+        for family, episodes in families.items():
+            measured[family].append(evaluate(model, episodes))
+        model.close()
+    for family, rows in measured.items():
+        print(f"{args.split}, {family}, {len(families[family])} episodes")
+        _print(rows)
+    print(f"frames at {FRAME_RATE_HZ:g} Hz, each that the model sees measured; in percent")
     if args.json:
-        args.json.write_text(json.dumps({"split": args.split, "queries": rows}, indent=1) + "\n")
+        content = {"split": args.split, "families": measured}
+        args.json.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def evaluate(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, dict[str, float]]:
-    """Return the figures of every query, in percent."""
-    seen = {name: language.QUERIES[name][0] for name in QUERY_NAMES}
-    held_out = {name: language.held_out_query(name) for name in QUERY_NAMES}
-    collected: dict[str, list[tuple[NDArray[np.float32], NDArray[np.float32], str, set[str]]]]
-    collected = {name: [] for name in QUERY_NAMES}
+def evaluate(model: VLJepa, episodes: Sequence[StoredEpisode]) -> Figures:
+    """Return the figures of every query that has an answer in episodes of one family."""
+    answers = {name: JudgedFrames() for name in QUERY_NAMES}
     for episode in tqdm(episodes, "episodes"):
-        for i, embeddings in _embed(model, episode, [*seen.values(), *held_out.values()]):
-            for q, name in enumerate(QUERY_NAMES):
-                labels = episode.labels[name]
-                near = set(labels[max(0, i - 2) : i + 3])
-                other = embeddings[len(QUERY_NAMES) + q]
-                collected[name].append((embeddings[q], other, labels[i], near))
-    rows = {}
-    for name, items in collected.items():
-        labels, nearby = [item[2] for item in items], [item[3] for item in items]
-        rows[name] = _figures(
-            model,
-            name,
-            Predictions(np.stack([item[0] for item in items]), labels, nearby),
-            Predictions(np.stack([item[1] for item in items]), labels, nearby),
-        )
-    return rows
+        _add(answers, model, episode)
+    return {name: _figures(model, name, found) for name, found in answers.items() if found.labels}
 
 
-def _embed(
-    model: VLJepa, episode: StoredEpisode, queries: list[str]
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield every measured frame's number and its embeddings (queries, D)."""
-    clip = model.bundle.clip
-    features = {}
-    for i, frame in enumerate(episode.frames()):
-        if i % EVERY == 0:
-            features[i] = model.encode_frame(frame)
-            window = [features[j] for j in clip_indices(i, clip.frames, clip.rate_hz)]
-            yield i, model.embed(window, queries)
+def _add(answers: dict[str, JudgedFrames], model: VLJepa, episode: StoredEpisode) -> None:
+    """Add what a model answers about an episode."""
+    asked = [model.bundle.queries[name] for name in QUERY_NAMES]
+    asked += [language.held_out_query(name) for name in QUERY_NAMES]
+    step = stride(model)
+    frames = (model.encode_frame(frame) for frame in episode.frames()[::step])
+    for number, embeddings in enumerate(shown(model, frames, asked)):
+        for query, name in enumerate(QUERY_NAMES):
+            labels, frame = episode.labels[name], number * step
+            label = labels[frame]
+            if label is not None:
+                answers[name].seen.append(embeddings[query])
+                answers[name].held_out.append(embeddings[len(QUERY_NAMES) + query])
+                answers[name].labels.append(label)
+                answers[name].near.append(set(labels[max(0, frame - 2) : frame + 3]))
 
 
-def _figures(
-    model: VLJepa, name: str, seen: Predictions, held_out: Predictions
-) -> dict[str, float]:
+def _figures(model: VLJepa, name: str, answers: JudgedFrames) -> dict[str, float]:
     """Return the figures of one query for seen wordings and for held-out ones."""
-    labels = _labels_of(model.phrases.texts[name], seen.labels)
+    true = answers.labels
+    labels = _labels_of(model.phrases.texts[name], set(true))
     bank = np.stack([model.embed_text(language.canonical(x)) for x in labels])
     strange = np.stack([model.embed_text(language.held_out_paraphrases(x)[0]) for x in labels])
-    order = np.argsort(-(seen.embeddings @ bank.T), axis=1)
+    order = np.argsort(-(np.stack(answers.seen) @ bank.T), axis=1)
     best = [labels[k] for k in order[:, 0]]
-    hit = np.array([b == t for b, t in zip(best, seen.labels, strict=True)])
-    counts = Counter(seen.labels)
-    recalls = [hit[[label == t for t in seen.labels]].mean() for label in counts]
-    top5 = [t in [labels[k] for k in row[:5]] for t, row in zip(seen.labels, order, strict=True)]
-    unseen = np.argmax(held_out.embeddings @ strange.T, axis=1)
-    figures = {
-        "clips": float(len(hit)),
-        "candidates": float(len(labels)),
+    hit = np.array([b == t for b, t in zip(best, true, strict=True)])
+    counts = Counter(true)
+    recalls = [hit[[label == t for t in true]].mean() for label in counts]
+    top5 = [t in [labels[k] for k in row[:5]] for t, row in zip(true, order, strict=True)]
+    unseen = np.argmax(np.stack(answers.held_out) @ strange.T, axis=1)
+    shares = {
         "top1": hit.mean(),
-        "within2": np.mean([b in near for b, near in zip(best, seen.near, strict=True)]),
-        "macro": float(np.mean(recalls)),
-        "top5": float(np.mean(top5)),
-        "held_out_wording": np.mean(
-            [labels[k] == t for k, t in zip(unseen, seen.labels, strict=True)]
-        ),
+        "within2": np.mean([b in near for b, near in zip(best, answers.near, strict=True)]),
+        "macro": np.mean(recalls),
+        "top5": np.mean(top5),
+        "held_out_wording": np.mean([labels[k] == t for k, t in zip(unseen, true, strict=True)]),
         "majority": max(counts.values()) / len(hit),
         "chance": 1 / len(labels),
     }
-    counted = ("clips", "candidates")
-    return {k: round(float(v) * (1 if k in counted else 100), 1) for k, v in figures.items()}
+    percent = {name: round(100 * float(share), 1) for name, share in shares.items()}
+    return {"clips": float(len(hit)), "candidates": float(len(labels)), **percent}
 
 
-def _labels_of(phrases: tuple[str, ...], present: list[str]) -> list[str]:
-    """Return the label of every phrase; one that the split never shows keeps its own wording."""
-    known = {language.canonical(label): label for label in set(present)}
+def _labels_of(phrases: tuple[str, ...], present: set[str]) -> list[str]:
+    """Return the label of every phrase; one that the split never shows keeps its own wording.
+
+    What people said of real clips is no phrase of the bundle: there the split's own are taken.
+    """
+    if any(label.startswith("said:") for label in present):
+        return sorted(present)
+    known = {language.canonical(label): label for label in present}
     return [known.get(phrase, f"state:{phrase}") for phrase in phrases]
 
 
-def _print(rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
+def _print(measured: Sequence[Figures]) -> None:
+    columns = list(next(iter(measured[0].values())))
     print(f"{'query':8}" + "".join(f"{column:>18}" for column in columns))
-    for name, figures in rows.items():
-        print(f"{name:8}" + "".join(f"{figures[column]:18.1f}" for column in columns))
-    print(f"frames at {FRAME_RATE_HZ:g} Hz, every {EVERY}nd measured; accuracies in percent")
+    for name in measured[0]:
+        cells = ([figures[name][column] for figures in measured] for column in columns)
+        print(f"{name:8}" + "".join(f"{_summary(values):>18}" for values in cells))
+
+
+def _summary(values: Sequence[float]) -> str:
+    """Return the median of some values, and the range if they differ."""
+    median = f"{np.median(values):.1f}"
+    if min(values) == max(values):
+        return median
+    return f"{median} ({min(values):.1f}-{max(values):.1f})"
 
 
 if __name__ == "__main__":

@@ -8,48 +8,62 @@ again. A file holds JPEG frames and the simulator's signals; labels are computed
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
-from vljepa_ros.files import new_file
-from vljepa_ros.recipes.default_model.simulation.episode import SPLITS, Simulator, episode_seed
-from vljepa_ros.recipes.default_model.simulation.simulated_tasks import TASKS
+from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, write_episode
+from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import (
+    ARMS,
+    SCENES,
+    robosuite_name,
+)
+from vljepa_ros.recipes.default_model.simulation.robot_recorder import RobotRecorder
+from vljepa_ros.recipes.default_model.simulation.simulated_tasks import FIRST_TASKS, TASKS
+from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_seed
 
-FRAME_PIXELS = 160
-DWELL_S = 3.0  # mean of each wait in the paced splits: about 0.4 changes of the action per second
-JPEG_QUALITY = 92
-Job = tuple[str, int, int, Path]
+_ROBOSUITE_SEEDS = 1000  # the first task number of robosuite's episodes
+
+PER_TASK = {
+    "train": 100, "val": 10, "test": 10, "side": 4, "val_paced": 10, "test_paced": 10,
+    "val_wide": 4, "test_wide": 4, "far_side": 4,
+}  # fmt: skip
+"""Episodes that each split gets of each task, unless the command line says otherwise."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One episode that is still to be rendered."""
+
+    split: str
+    family: str
+    task: int
+    index: int
+    path: Path
+
+    @property
+    def scene(self) -> tuple[str, int, bool]:
+        """What a recorder is made for."""
+        return self.family, self.task, SPLITS[self.split].wide
 
 
 def main() -> None:
     """Parse the command line and render what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder of the episodes")
-    parser.add_argument("--train", type=int, default=100, help="training episodes per task")
-    parser.add_argument("--val", type=int, default=10, help="validation episodes per task")
-    parser.add_argument("--test", type=int, default=10, help="test episodes per task")
-    parser.add_argument("--side", type=int, default=4, help="test episodes from unseen cameras")
-    parser.add_argument("--val-paced", type=int, default=10, help="validation with dwells")
-    parser.add_argument("--test-paced", type=int, default=10, help="test episodes with dwells")
+    for split, count in PER_TASK.items():
+        flag = f"--{split.replace('_', '-')}"
+        parser.add_argument(flag, type=int, default=count, help=f"{split} episodes per task")
+    parser.add_argument("--family", choices=[METAWORLD, ROBOSUITE], default=METAWORLD)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    counts = {split: getattr(args, split) for split in SPLITS if split != "demo"}
-    jobs = [
-        (split, t, i, path)
-        for split, count in counts.items()
-        for i in range(count)
-        for t, task in enumerate(TASKS)
-        if not (path := args.out / split / f"{task.env}_{i:04d}.npz").exists()
-    ]
-    for split in counts:
-        (args.out / split).mkdir(parents=True, exist_ok=True)
-    # a few episodes of every task at a time: a stopped run leaves a usable, balanced set
-    jobs.sort(key=lambda job: (SPLITS[job[0]] == 0, job[2] // 10, job[1]))
+    counts = {split: getattr(args, split) for split in PER_TASK}
+    jobs = missing(args.out, args.family, counts)
     context = multiprocessing.get_context("spawn")
     with context.Pool(args.processes) as pool:
         for _ in tqdm(
@@ -58,25 +72,65 @@ def main() -> None:
             pass
 
 
-_simulator: Simulator | None = None
+def missing(out: Path, family: str, counts: dict[str, int]) -> list[Job]:
+    """Return what is still to be rendered, in the order of the work.
+
+    Args:
+        out: folder of the episodes.
+        family: whose episodes.
+        counts: episodes of each task by split.
+    """
+    jobs = []
+    for split, count in counts.items():
+        (out / split).mkdir(parents=True, exist_ok=True)
+        for i, (t, name) in itertools.product(range(count), enumerate(_names(family, split))):
+            path = out / split / f"{name}_{i:04d}.npz"
+            if not path.exists():
+                jobs.append(Job(split, family, t, i, path))
+    # a few episodes of every task at a time: a stopped run leaves a usable, balanced set
+    return sorted(jobs, key=lambda job: (job.split == "train", job.index // 10, job.task))
+
+
+def _names(family: str, split: str) -> list[str]:
+    """Return the names of the tasks that a split shows."""
+    if family == METAWORLD:
+        return [task.env for task in (TASKS if SPLITS[split].wide else FIRST_TASKS)]
+    arms = itertools.product(ARMS, SCENES)
+    return [robosuite_name(arm, task) for arm, task in arms if SPLITS[split].wide]
+
+
+_recorder: tuple[tuple[str, int, bool], RobotRecorder] | None = None
 
 
 def _render(job: Job) -> None:
-    global _simulator
-    split, task_index, index, path = job
-    if _simulator is None or _simulator.task is not TASKS[task_index]:
-        if _simulator is not None:
-            _simulator.close()
-        _simulator = Simulator(TASKS[task_index], FRAME_PIXELS, FRAME_PIXELS)
-    seed = episode_seed(split, task_index, index)
-    dwell_s = DWELL_S if split.endswith("_paced") else 0.0
-    episode = _simulator.run(seed, unseen_camera=split == "side", dwell_s=dwell_s)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    jpegs = [cv2.imencode(".jpg", f[..., ::-1], quality)[1].ravel() for f in episode.frames]
-    ends = np.cumsum([len(jpeg) for jpeg in jpegs])
-    signals = vars(episode.signals())
-    with new_file(path) as stream:
-        np.savez(stream, jpeg=np.concatenate(jpegs), ends=ends, seed=seed, **signals)
+    split = SPLITS[job.split]
+    number = job.task + (_ROBOSUITE_SEEDS if job.family == ROBOSUITE else 0)
+    seed = episode_seed(job.split, number, job.index)
+    episode = _recorder_of(job).run(seed, split.camera, split.dwell_s(seed))
+    write_episode(job.path, episode.frames, {"seed": seed, **vars(episode.signals())})
+
+
+def _recorder_of(job: Job) -> RobotRecorder:
+    """Return this process's recorder, made anew if the one before showed something else."""
+    global _recorder
+    if _recorder is None or _recorder[0] != job.scene:
+        if _recorder is not None:
+            _recorder[1].close()
+        _recorder = job.scene, _new_recorder(*job.scene)
+    return _recorder[1]
+
+
+def _new_recorder(family: str, number: int, wide: bool) -> RobotRecorder:
+    size = (FRAME_PIXELS, FRAME_PIXELS)
+    # only what is rendered need be installed
+    if family == METAWORLD:
+        from vljepa_ros.recipes.default_model.simulation.episode import Simulator
+
+        return Simulator(TASKS[number], *size, wide=wide)
+    from vljepa_ros.recipes.default_model.simulation.robosuite_robot import RobosuiteRobot
+
+    arm, task = list(itertools.product(ARMS, SCENES))[number]
+    return RobosuiteRobot(arm, task, *size)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ, QUERY_NAMES
 from vljepa_ros.recipes.default_model.simulation import language
-from vljepa_ros.recipes.default_model.simulation.episode import SPLITS, Simulator
+from vljepa_ros.recipes.default_model.simulation.episode import Simulator
 from vljepa_ros.recipes.default_model.simulation.labels import label_episode
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
+from vljepa_ros.recipes.default_model.simulation.splits import SPLITS
 
 HEIGHT, WIDTH = 360, 480
 TASKS = (
@@ -54,7 +55,7 @@ def main() -> None:
     for index, name in enumerate(TASKS):
         start = len(frames) / FRAME_RATE_HZ
         simulator = Simulator(BY_NAME[name], HEIGHT, WIDTH)
-        seed = int(np.random.SeedSequence([SPLITS["demo"], index]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([SPLITS["demo"].number, index]).generate_state(1)[0])
         episode = simulator.run(seed)
         simulator.close()
         frames += episode.frames

@@ -2,22 +2,28 @@
 """Token states and sentences of many texts, through the frozen tower of a Y-Encoder.
 
 A tower that does not train gives the same states for ever, so they are computed once. It runs on
-one text at a time as robots do: padding changes the last digits.
+texts of one length at a time, without padding, as robots do: padding changes the last digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.model.y_encoder import YEncoder
 from vljepa_ros.runtime.tokenizer import TextTokenizer
+
+BATCH = 64  # texts at once
 
 
 class FrozenText:
@@ -30,19 +36,36 @@ class FrozenText:
         self._length = max_query_tokens
         self.states = cache(self._states)
 
-    @torch.no_grad()
     def _states(self, text: str) -> Tensor:
         """Return the token states (L, width)."""
-        ids = torch.tensor([self._tokenizer.of(text)])
-        return self._y_encoder.states(ids, torch.ones_like(ids, dtype=torch.bool))[0]
+        return self._batch_states([self._tokenizer.of(text)])[0]
 
-    def sentence(self, text: str) -> Tensor:
-        """Return the mean token state (width,)."""
-        return self.states(text).mean(0)
+    @torch.no_grad()
+    def _batch_states(self, ids: Sequence[Sequence[int]]) -> Tensor:
+        """Return the token states (B, L, width) of texts of one length."""
+        tokens = torch.tensor(ids)
+        return self._y_encoder.states(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
     def sentences(self, texts: Iterable[str]) -> dict[str, Tensor]:
-        """Return the mean token states of many texts, with a progress bar."""
-        return {text: self.sentence(text) for text in tqdm(sorted(set(texts)), "texts")}
+        """Return the mean token states (width,) of many texts, with a progress bar."""
+        same_length = defaultdict(list)
+        for text in sorted(set(texts)):
+            same_length[len(self._tokenizer.of(text))].append(text)
+        parts = [
+            same[first : first + BATCH]
+            for same in same_length.values()
+            for first in range(0, len(same), BATCH)
+        ]
+        found: dict[str, Tensor] = {}
+        for part in tqdm(parts, "texts", unit="batch"):
+            states = self._batch_states([self._tokenizer.of(text) for text in part])
+            found.update(zip(part, states.mean(1), strict=True))
+        return found
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit mean token states (N, width) of texts."""
+        vectors = self.sentences(texts)
+        return normalize(torch.stack([vectors[text] for text in texts]), dim=-1).numpy()
 
     def query(self, text: str) -> Tokens:
         """Return token states (max_query_tokens, width), zero padded, and their mask."""

@@ -1,36 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the default model: ``python -m vljepa_ros.recipes.default_model.train_model``.
 
-Stop it and start it again: it continues from its last checkpoint on the same curve. At the end
-``run/model`` holds the model, ready for ``vljepa export``.
+Two stages, as in the paper: *base* learns captions without queries, *queries* the answers to
+questions. Stop it and start it again: it continues from its last checkpoint on the same curve.
+At the end ``run/model`` holds the model, and ``run/1-base/model`` that of the first stage, both
+ready for ``vljepa export``. Under torchrun it runs on as many processes.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from vljepa_ros.model.checkpoints.minilm import load_minilm
-from vljepa_ros.model.directory import save_model
-from vljepa_ros.model.int8 import round_to_int8
-from vljepa_ros.model.presets import DEFAULT
+from vljepa_ros.model.config import ModelConfig
+from vljepa_ros.model.directory import load_model, save_model
+from vljepa_ros.model.presets import DEFAULT_STREAMING
 from vljepa_ros.model.vljepa import VLJepaModel
-from vljepa_ros.recipes.default_model.dataset import (
-    ClipSet,
-    EpisodeBatches,
-    LabelSet,
-    Sentences,
+from vljepa_ros.recipes.default_model.accuracy import Accuracy
+from vljepa_ros.recipes.default_model.adapted_minilm import load_adapted_minilm
+from vljepa_ros.recipes.default_model.captions import Captions
+from vljepa_ros.recipes.default_model.episodes import (
+    DROID,
+    METAWORLD,
+    QUERY_NAMES,
+    ROBOSUITE,
+    StoredEpisode,
+    load_episodes,
 )
-from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.frame_set import FrameSet
+from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.sentences import Sentences
 from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.recipes.default_model.stream_batches import StreamBatches, Texts
 from vljepa_ros.recipes.default_model.texts import FrozenText
+from vljepa_ros.recordings.sample import DESCRIBE
+from vljepa_ros.training.distributed import barrier, rank, started_processes
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.trainer import Trainer
 
@@ -40,10 +53,12 @@ LICENCES = {
     "predictor": "Apache-2.0 (trained by this repository)",
     "y_encoder": "all-MiniLM-L6-v2, Apache-2.0, with this repository's linear head",
     "y_decoder": "Apache-2.0 (trained by this repository)",
-    "data": "Meta-World (MIT) rendered by MuJoCo (Apache-2.0)",
+    "data": "Meta-World and robosuite (MIT) rendered by MuJoCo (Apache-2.0); DROID (CC BY 4.0)",
 }
-VALIDATION_CLIPS = 1000
-VALIDATION_BATCH = 64
+SHARES = {METAWORLD: 0.6, ROBOSUITE: 0.2, DROID: 0.2}
+VALIDATION = ("val", "val_wide", "droid_val")
+BASE = 0.25  # share of the steps
+SAVE_EVERY = 500
 
 
 def main() -> None:
@@ -51,90 +66,134 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("run"))
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=16000, help="of both stages together")
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    train(args.data, args.out, default_stage(args.steps))
+    with started_processes():
+        base = round(BASE * args.steps)
+        recipe = Recipe(args.data, args.out, args.seed)
+        recipe.run(base_stage(base), query_stage(args.steps - base))
 
 
-def default_stage(steps: int) -> Stage:
-    """Return the one stage of the default model: with queries from the first step on."""
+def base_stage(steps: int) -> Stage:
+    """Return the stage without queries."""
     return Stage(
-        name="default",
+        name="base",
         steps=steps,
-        batch=64,
-        learning_rate=1.2e-3,
-        schedule="cosine",
-        warmup=100,
-        weight_decay=0.05,
+        batch=8,
+        frames=32,
+        learning_rate=1e-3,
+        warmup=200,
+        queries=False,
         average_decay=0.998,
         precision="fp32",  # bfloat16 is slower on CPUs that only emulate it
     )
 
 
-def train(data: Path, out: Path, stage: Stage) -> None:
-    """Train on the episodes in ``data`` and write the model directory ``out/model``."""
-    torch.manual_seed(0)
-    model = VLJepaModel(DEFAULT)
-    tokenizer = load_minilm(model)
-    round_to_int8(model.y_encoder.tower)  # so that a bundle can store it in a quarter of the size
-    episodes = load_episodes(data, "train")
-    label_set = LabelSet.of(episodes)
-    text = FrozenText(model.y_encoder, tokenizer, DEFAULT.predictor.max_query_tokens)
-    sentences = Sentences(label_set, text)
-    features = EpisodeFeatures(data)
-    clips = ClipSet(episodes, features, DEFAULT, label_set)
-    batches = EpisodeBatches(clips, sentences, DEFAULT, stage.batch)
-    unseen = ClipSet(load_episodes(data, "val"), features, DEFAULT, label_set)
-    trainer = Trainer(model, stage, batches, out, validate=Accuracy(unseen, sentences, label_set))
-    if trainer.run():
-        save_model(
-            out / "model",
-            model,
-            text_tokenizer=tokenizer,
-            queries={name: language.QUERIES[name][0] for name in QUERY_NAMES},
-            phrases=_phrases(label_set),
-            licences=LICENCES,
+def query_stage(steps: int) -> Stage:
+    """Return the stage with queries."""
+    return replace(base_stage(steps), name="queries", schedule="cosine", queries=True)
+
+
+class Lesson(NamedTuple):
+    """What a stage teaches.
+
+    Attributes:
+        texts: the queries, and the candidate answers.
+        targets: the candidate that answers each query, or -1, (frames, queries).
+        questions: what validation asks, by the names of the queries.
+    """
+
+    texts: Texts
+    targets: NDArray[np.int64]
+    questions: dict[str, str]
+
+
+class Recipe:
+    """The model's way through both stages, on the episodes in a folder."""
+
+    def __init__(
+        self, data: Path, out: Path, seed: int = 0, config: ModelConfig = DEFAULT_STREAMING
+    ) -> None:
+        """Make the model, and read the episodes."""
+        torch.manual_seed(seed)
+        self._out, self._seed = out, seed
+        self.model = VLJepaModel(config)
+        self._tokenizer = load_adapted_minilm(self.model, out)
+        longest = config.predictor.max_query_tokens
+        self._text = FrozenText(self.model.y_encoder, self._tokenizer, longest)
+        self._features = EpisodeFeatures(data)
+        self._train = load_episodes(data, "train")
+        measured = [split for split in VALIDATION if any((data / split).glob("*.npz"))]
+        self._val = [episode for split in measured for episode in load_episodes(data, split)]
+
+    def run(self, base: Stage, queries: Stage) -> None:
+        """Run what is left of the stages, and write the models."""
+        if self._stage(base, "1-base", self._captions, self._out / "1-base/model"):
+            self._stage(queries, "2-queries", self._questions, self._out / "model")
+
+    def _stage(
+        self, stage: Stage, folder: str, lesson: Callable[[], Lesson], result: Path
+    ) -> bool:
+        """Run a stage, and return whether it came to its end; if that was before, read it."""
+        if result.exists():
+            self.model.load_state_dict(load_model(result).state_dict())
+            return True
+        texts, targets, questions = lesson()
+        families = {episode.family for episode in self._train}
+        sources = {name: SHARES[name] for name in sorted(families)}
+        stage = replace(stage, sources=sources, seed=self._seed)
+        trainer = Trainer(
+            self.model,
+            stage,
+            StreamBatches(self._frames, targets, texts, self.model.config, stage),
+            self._out / folder,
+            validate=Accuracy(self._val, self._features, self._text, list(questions.values())),
+            save_every=SAVE_EVERY,
         )
+        finished = trainer.run()
+        if finished and rank() == 0:
+            save_model(
+                result,
+                self.model,
+                text_tokenizer=self._tokenizer,
+                queries=questions,
+                phrases=_phrases(self._train),
+                licences=LICENCES,
+            )
+        barrier()
+        return finished
+
+    @cached_property
+    def _frames(self) -> FrameSet:
+        return FrameSet(self._train, self._features, self.model.config)
+
+    def _captions(self) -> Lesson:
+        captions = Captions(self._train, self._text)
+        targets = np.concatenate([captions.targets(episode) for episode in self._train])
+        return Lesson(captions, targets, dict.fromkeys(QUERY_NAMES, DESCRIBE))
+
+    def _questions(self) -> Lesson:
+        label_set = LabelSet.of(self._train)
+        rows = label_set.rows()
+        targets = np.concatenate([_targets(rows, episode) for episode in self._train])
+        questions = {name: language.QUERIES[name][0] for name in QUERY_NAMES}
+        return Lesson(Sentences(label_set, self._text), targets, questions)
 
 
-class Accuracy:
-    """Each query's top-1 accuracy on validation clips, among its own labels."""
-
-    def __init__(self, clips: ClipSet, sentences: Sentences, label_set: LabelSet) -> None:
-        """At most VALIDATION_CLIPS clips are taken, spread evenly over the split."""
-        self._clips, self._sentences, self._label_set = clips, sentences, label_set
-        count = min(VALIDATION_CLIPS, len(clips))
-        rows = np.linspace(0, len(clips) - 1, count).astype(np.int64)
-        self._parts = np.array_split(rows, math.ceil(count / VALIDATION_BATCH))
-
-    @torch.no_grad()
-    def __call__(self, model: VLJepaModel) -> dict[str, float]:
-        """Measure a model."""
-        candidates = model.y_encoder.project(self._sentences.canonical())
-        hits = torch.cat([self._hits(model, rows, candidates) for rows in self._parts])
-        accuracy = hits.float().mean(0)
-        return {name: round(float(a), 4) for name, a in zip(QUERY_NAMES, accuracy, strict=True)}
-
-    def _hits(self, model: VLJepaModel, rows: NDArray[np.int64], candidates: Tensor) -> Tensor:
-        queries = self._sentences.queries(np.zeros((len(rows), len(QUERY_NAMES)), np.int64))
-        answers = model.embed(self._clips.clips(self._clips.frames(rows)), queries)
-        found = self._top1(answers @ candidates.T)
-        return found == torch.from_numpy(self._clips.targets[rows])
-
-    def _top1(self, scores: Tensor) -> Tensor:
-        best, first = [], 0
-        for i, name in enumerate(QUERY_NAMES):
-            last = first + len(self._label_set.labels[name])
-            best.append(scores[:, i, first:last].argmax(-1) + first)
-            first = last
-        return torch.stack(best, -1)
-
-
-def _phrases(label_set: LabelSet) -> dict[str, list[str]]:
-    return {
-        name: [language.canonical(label) for label in label_set.labels[name]]
+def _targets(rows: Mapping[tuple[str, str], int], episode: StoredEpisode) -> NDArray[np.int64]:
+    """Return the row that answers each query in each frame (F, Q), or -1."""
+    answers = [
+        [-1 if label is None else rows[name, label] for label in episode.labels[name]]
         for name in QUERY_NAMES
-    }
+    ]
+    return np.array(answers).T
+
+
+def _phrases(episodes: Sequence[StoredEpisode]) -> dict[str, list[str]]:
+    """Return the canonical sentences of all labels but what people said of single clips."""
+    labels = LabelSet.of([episode for episode in episodes if episode.family != DROID]).labels
+    return {name: [language.canonical(label) for label in of] for name, of in labels.items()}
 
 
 if __name__ == "__main__":

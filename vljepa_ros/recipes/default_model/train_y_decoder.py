@@ -11,22 +11,29 @@ paraphrase is left out; at the end the command says how many of these it decodes
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from vljepa_ros.model.directory import load_model, open_directory
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.y_decoder_files import save_decoder
-from vljepa_ros.recipes.default_model.dataset import ClipSet, LabelSet
-from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
+from vljepa_ros.recipes.default_model.episodes import (
+    DROID,
+    QUERY_NAMES,
+    StoredEpisode,
+    load_episodes,
+)
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.frame_set import Features
+from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
+from vljepa_ros.recipes.default_model.whole_streams import answers, frames_of_stream
 from vljepa_ros.training.y_decoder_texts import embed_sentences
 from vljepa_ros.training.y_decoder_trainer import (
     STEPS,
@@ -35,9 +42,7 @@ from vljepa_ros.training.y_decoder_trainer import (
     train_decoder,
 )
 
-CLIPS = 12000
-EVERY_EPISODE = 4  # a quarter of the episodes shows everything, and fits into memory
-BATCH = 64
+EVERY_EPISODE = 4  # a quarter of the episodes shows everything
 LEFT_OUT = 10  # every tenth paraphrase
 
 
@@ -54,14 +59,14 @@ def main() -> None:
 def train(data: Path, folder: Path, steps: int) -> None:
     """Train on the training episodes in ``data``, for the model in ``folder``."""
     directory, model = open_directory(folder), load_model(folder)
-    episodes = load_episodes(data, "train")
+    # what people say of single clips is no vocabulary to speak from
+    episodes = [each for each in load_episodes(data, "train") if each.family != DROID]
     label_set = LabelSet.of(episodes)
-    some = episodes[::EVERY_EPISODE]
-    clips = ClipSet(some, EpisodeFeatures(data), model.config, label_set)
     text = FrozenText(
         model.y_encoder, directory.text_tokenizer, model.config.predictor.max_query_tokens
     )
-    predicted, said = _predictions(model, clips, _questions(text), label_set)
+    some = episodes[::EVERY_EPISODE]
+    predicted, said = _predictions(model, some, EpisodeFeatures(data), _questions(text))
     heard, unheard = _split(label_set)
     torch.manual_seed(0)
     decoder = new_decoder(heard, model.config.embedding)
@@ -101,25 +106,21 @@ def _questions(text: FrozenText) -> Tokens:
     return Tokens(*(torch.stack(part) for part in zip(*queries, strict=True)))
 
 
-@torch.no_grad()
 def _predictions(
-    model: VLJepaModel, clips: ClipSet, questions: Tokens, label_set: LabelSet
+    model: VLJepaModel, episodes: Sequence[StoredEpisode], features: Features, questions: Tokens
 ) -> tuple[Tensor, list[str]]:
-    """Return embeddings (N, D) of random clips, and the canonical sentence of each label."""
-    rows = np.random.default_rng(0).permutation(len(clips))[:CLIPS]
-    parts = np.array_split(rows, max(1, len(rows) // BATCH))
-    bar = tqdm(parts, "predictions", unit="batch")
-    embeddings = torch.cat([_embed(model, clips, part, questions) for part in bar])
-    labels = label_set.all()
-    targets = clips.targets[np.concatenate(parts)].reshape(-1)
-    return embeddings.flatten(0, 1), [language.canonical(labels[target]) for target in targets]
-
-
-def _embed(
-    model: VLJepaModel, clips: ClipSet, rows: NDArray[np.int64], questions: Tokens
-) -> Tensor:
-    asked = Tokens(*(part.expand(len(rows), *part.shape) for part in questions))
-    return model.embed(clips.clips(clips.frames(rows)), asked)
+    """Return embeddings (N, D) of every frame's answers, and the canonical sentence of each."""
+    embeddings, said = [], []
+    for episode in tqdm(episodes, "predictions", unit="episode"):
+        frames = frames_of_stream(len(episode), model.config.clip_rate_hz)
+        stream = torch.from_numpy(features(episode)[frames]).float()
+        found = answers(model, stream, questions)
+        for number, name in enumerate(QUERY_NAMES):
+            labels = [episode.labels[name][frame] for frame in frames]
+            known = [row for row, label in enumerate(labels) if label is not None]
+            embeddings.append(found[known, number])
+            said += [language.canonical(label) for label in labels if label is not None]
+    return torch.cat(embeddings), said
 
 
 if __name__ == "__main__":

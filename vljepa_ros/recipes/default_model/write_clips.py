@@ -30,7 +30,7 @@ def main() -> None:
     """Parse the command line and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="what make_data wrote")
-    parser.add_argument("--split", choices=["val", "test", "side"], default="test")
+    parser.add_argument("--split", default="test")
     parser.add_argument("--out", type=Path, default=Path("clips"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def captions(episode: StoredEpisode, query: str, clip: str) -> Iterator[str]:
     first = 0
     for label, group in itertools.groupby(episode.labels[query]):
         start, first = first, first + len(list(group))
-        if first - start >= _SHORTEST_S * FRAME_RATE_HZ:
+        if label is not None and first - start >= _SHORTEST_S * FRAME_RATE_HZ:
             span = {"start": start / FRAME_RATE_HZ, "end": first / FRAME_RATE_HZ}
             yield json.dumps({"clip": clip, **span, "caption": language.canonical(label)})
 

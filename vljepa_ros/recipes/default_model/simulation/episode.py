@@ -1,158 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One randomised episode of a scripted expert, as video frames and simulator signals.
-
-Every draw comes from the episode's own seed, so an episode can be made again and no two tasks
-share cameras or colours. Episodes wait, pause, miss and stop as robots do: 35 % have a pause of
-1 to 4 s in the middle, some experts aim beside the object. If a dwell is asked for, the arm
-also waits before, once during and after its work, each time as long as an exponential draw says.
-"""
+"""A Meta-World task, played by its scripted expert."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-os.environ.setdefault("MUJOCO_GL", "osmesa")
-
-import cv2
 import mujoco
 import numpy as np
 from metaworld import policies
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
-from vljepa_ros.recipes.default_model.simulation.labels import Signals
+from vljepa_ros.recipes.default_model.simulation.robot_recorder import (
+    Action,
+    Dwell,
+    Parts,
+    RobotRecorder,
+)
+from vljepa_ros.recipes.default_model.simulation.scenery import Scenery, TableTop, furnish
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
-STEPS_PER_FRAME = 4  # control steps; 20 fps of simulated time, shown at 10 fps
 MAX_WORK_STEPS = 240
-SPLITS = {"train": 0, "val": 1, "test": 2, "side": 3, "demo": 4, "val_paced": 5, "test_paced": 6}
-_STEPS_PER_S = 10 * STEPS_PER_FRAME  # of the video
+TABLE = TableTop(top=(0.0, 0.6, 0.0), half=(0.7, 0.4), work=0.3, floor=-0.913)
 
 
-@dataclass(frozen=True)
-class View:
-    """A camera: angles in degrees, distances in metres."""
+class Simulator(RobotRecorder):
+    """A Meta-World task; see :class:`RobotRecorder`.
 
-    azimuth: float
-    elevation: float
-    distance: float
-    lookat: tuple[float, float, float]
+    Args:
+        task: what the robot does.
+        height: of the frames.
+        width: of the frames.
+        wide: give every episode a room, a robot's colour and a sensor of any kind; else the mild
+            looks of the first model.
+    """
 
-    @staticmethod
-    def draw(rng: np.random.Generator, *, unseen: bool) -> View:
-        """Draw a camera left or right of the table; ``unseen`` azimuths are never trained."""
-        azimuth = rng.uniform(-70, -52) if unseen else rng.uniform(-48, 25)
-        return View(
-            azimuth=azimuth if rng.random() < 0.5 else 180 - azimuth,
-            elevation=rng.uniform(-45, -20),
-            distance=rng.uniform(0.85, 1.1),
-            lookat=(rng.normal(0, 0.03), 0.64 + rng.normal(0, 0.03), rng.uniform(0.1, 0.18)),
-        )
+    steps_per_frame = 4
 
-
-@dataclass
-class Episode:
-    """Frames (H, W, 3) uint8 RGB at 10 per second of video, and what the simulator knew."""
-
-    frames: list[NDArray[np.uint8]] = field(default_factory=list)
-    rows: list[dict[str, object]] = field(default_factory=list)
-
-    def signals(self) -> Signals:
-        """Stack the rows into arrays."""
-        return Signals(**{k: np.array([row[k] for row in self.rows]) for k in self.rows[0]})
-
-
-class Simulator:
-    """A Meta-World task with a camera of ours; reused for many episodes."""
-
-    def __init__(self, task: SimulatedTask, height: int, width: int) -> None:
-        self.task = task
-        self._size = (height, width)
-        env = ALL_V3_ENVIRONMENTS[f"{task.env}-v3"]()
+    def __init__(
+        self, task: SimulatedTask, height: int, width: int, *, wide: bool = False
+    ) -> None:
+        kind = ALL_V3_ENVIRONMENTS[f"{task.env}-v3"]
+        env = (_furnished(kind) if wide else kind)()
         env._freeze_rand_vec = False
+        env.seeded_rand_vec = True  # else the things' places come from NumPy's global draws
         env._set_task_called = True
         env._partially_observable = False  # the experts need the goal
         env.__dict__.pop("sawyer_observation_space", None)
         env.max_path_length = 10_000
         self.env = env
+        super().__init__(task, env.model, env.data, (height, width))
+        self.wide = wide
         self._policy = _expert(task.env)
-        model = env.model
-        model.vis.quality.offsamples = 0
-        model.vis.global_.offheight = max(2 * height, 480)
-        model.vis.global_.offwidth = max(2 * width, 640)
-        self._colours = (model.mat_rgba.copy(), model.geom_rgba.copy())
-        self._renderer = mujoco.Renderer(model, 2 * height, 2 * width)
-        self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = [1, 1, 1, 0, 0, 0]
-        self._option.sitegroup[:] = 0
-        self._hand_geoms = self._geoms_below("hand")
-        self._object_geoms = self._geoms_below(self._object_body())
-        self._joint = self._joint_address()
+        self._colours = (env.model.mat_rgba.copy(), env.model.geom_rgba.copy())
+        self._parts = Parts(
+            hand=self._geoms_below("hand"),
+            pads=({env.model.geom("leftpad_geom").id}, {env.model.geom("rightpad_geom").id}),
+            object=self._geoms_below(self._object_body()),
+            joint=self._joint_address(),
+        )
+        self._scenery = self._room() if wide else None
 
-    def run(self, seed: int, *, unseen_camera: bool = False, dwell_s: float = 0.0) -> Episode:
-        """Play one episode; the same arguments give the same episode.
-
-        Args:
-            seed: of every draw.
-            unseen_camera: look from a side that is never trained.
-            dwell_s: mean of each of the three extra waits in seconds of video; 0 is none.
-        """
-        rng = np.random.default_rng(seed)
-        view = View.draw(rng, unseen=unseen_camera)
-        self._randomise_looks(rng)
+    def _reset(self, seed: int) -> None:
         self.env.seed(seed)
         self._observed, _ = self.env.reset(seed=seed)
         self._success = False
-        look = _Look.draw(rng)
-        episode = Episode()
-        image: NDArray[np.uint8] | None = None
-        drawn_at = np.empty(0)
-        steps = 0
-        touched = grasped = False
-        for action in self._actions(rng, _Dwell(rng, dwell_s)):
-            self._observed, _, _, _, info = self.env.step(action)
-            self._success = bool(info["success"])
-            hits = self._contacts()
-            touched, grasped = touched or hits[0], grasped or hits[1]
-            steps += 1
-            if steps % STEPS_PER_FRAME:
-                continue
-            pose = self.env.data.qpos.copy()
-            if (
-                image is None or np.abs(pose - drawn_at).max() > 2e-4
-            ):  # a still scene looks the same
-                image, drawn_at = self._render(view), pose
-            episode.frames.append(look.apply(image, rng))
-            episode.rows.append(self._measure(touched, grasped))
-            touched = grasped = False
-        return episode
 
-    def close(self) -> None:
-        """Free the renderer; OSMesa draws garbage when two contexts live in one process."""
-        self._renderer.close()
+    def _step(self, action: Action) -> None:
+        self._observed, _, _, _, info = self.env.step(action)
+        self._success = bool(info["success"])
 
-    def _actions(self, rng: np.random.Generator, dwell: _Dwell) -> Iterator[NDArray[np.float64]]:
-        """Yield control actions: wait, work with a pause, then hold, retreat or stop."""
-        still = np.array([0.0, 0.0, 0.0, -1.0])
-        for _ in range(STEPS_PER_FRAME * int(rng.integers(2, 14)) + dwell.steps()):
-            yield still
-        yield from self._work(rng, dwell)
-        ending = rng.choice(["hold", "retreat", "stop"], p=[0.3, 0.5, 0.2])
-        grip = 1.0 if self.env.data.ctrl[0] > 0 else -1.0
-        if ending == "retreat":
-            away = np.array([rng.uniform(-0.6, 0.6), -0.5, 0.8, -1.0])
-            for _ in range(STEPS_PER_FRAME * 2):
-                yield still  # let go first
-            for _ in range(int(rng.integers(20, 40))):
-                yield away
-            grip = -1.0
-        rest = np.array([0.0, 0.0, 0.0, grip])
-        for _ in range(STEPS_PER_FRAME * int(rng.integers(4, 15)) + dwell.steps()):
-            yield rest
+    def _grip(self) -> float:
+        return 1.0 if self.env.data.ctrl[0] > 0 else -1.0
 
-    def _work(self, rng: np.random.Generator, dwell: _Dwell) -> Iterator[NDArray[np.float64]]:
+    def _hand(self) -> NDArray[np.float64]:
+        return np.asarray(self.env.tcp_center)
+
+    def _withdrawal(self, rng: np.random.Generator) -> Action:
+        return np.array([rng.uniform(-0.6, 0.6), -0.5, 0.8, -1.0])
+
+    def _work(self, rng: np.random.Generator, dwell: Dwell) -> Iterator[Action]:
         speed = rng.uniform(0.75 if self.task.tool else 0.55, 1.0)
         noise = rng.uniform(0.0, 0.04 if self.task.tool else 0.12)  # grasps are delicate
         miss = (
@@ -161,7 +90,7 @@ class Simulator:
             else np.zeros(2)
         )
         pause_at = int(rng.integers(10, 100)) if dwell.mean_s or rng.random() < 0.35 else -1
-        pause_steps = STEPS_PER_FRAME * int(rng.integers(10, 40)) + dwell.steps()
+        pause_steps = self.steps_per_frame * int(rng.integers(10, 40)) + dwell.steps()
         after = int(rng.integers(4, 16))
         succeeded = 0
         for i in range(MAX_WORK_STEPS):
@@ -176,52 +105,6 @@ class Simulator:
             succeeded += self._success
             if succeeded > after:
                 return
-
-    def _measure(self, touched: bool, grasped: bool) -> dict[str, object]:
-        data = self.env.data
-        low, high = self.task.travel
-        value = float(data.qpos[self._joint]) if self._joint >= 0 else low
-        body = data.body(self.task.tool).xpos if self.task.tool else np.zeros(3)
-        return {
-            "hand": np.float32(self.env.tcp_center),
-            "gripper": np.float32(self._opening()),
-            "grasp": grasped,
-            "touch": touched,
-            "success": self._success,
-            "tool": np.float32(body),
-            "gap": np.float32(self._gap()),
-            "progress": np.float32((value - low) / (high - low)),
-        }
-
-    def _opening(self) -> float:
-        left, right = self.env.data.body("leftpad").xpos, self.env.data.body("rightpad").xpos
-        return float(np.linalg.norm(left - right) / 0.1)
-
-    def _gap(self) -> float:
-        """Return the distance from the hand to the nearest part of what it works on."""
-        parts = self.env.data.geom_xpos[sorted(self._object_geoms)]
-        return float(np.linalg.norm(parts - self.env.tcp_center, axis=1).min())
-
-    def _contacts(self) -> tuple[bool, bool]:
-        """Return (hand touches the object, both pads touch it)."""
-        model, data = self.env.model, self.env.data
-        left, right = model.geom("leftpad_geom").id, model.geom("rightpad_geom").id
-        pads = set()
-        touch = False
-        for geom1, geom2 in data.contact.geom:
-            for ours, other in ((geom1, geom2), (geom2, geom1)):
-                if other in self._object_geoms and ours in self._hand_geoms:
-                    touch = True
-                    pads.add(ours)
-        return touch, left in pads and right in pads
-
-    def _geoms_below(self, body: str) -> set[int]:
-        model = self.env.model
-        family = {model.body(body).id}
-        for i in range(model.nbody):  # parents precede children
-            if model.body_parentid[i] in family:
-                family.add(i)
-        return {g for g in range(model.ngeom) if model.geom_bodyid[g] in family}
 
     def _object_body(self) -> str:
         if self.task.tool:
@@ -239,7 +122,20 @@ class Simulator:
     def _joint_address(self) -> int:
         return int(self.env.model.jnt_qposadr[self._joint_id()]) if self.task.joint else -1
 
-    def _randomise_looks(self, rng: np.random.Generator) -> None:
+    def _room(self) -> Scenery:
+        model = self.env.model
+        table = [
+            g for g in range(model.ngeom) if model.geom_bodyid[g] == model.body("tablelink").id
+        ]
+        surfaces = {"floor": [model.geom("floor").id], "table": table}
+        return Scenery(model, TABLE, surfaces, sorted(self._geoms_below("right_arm_base_link")))
+
+    def _draw_looks(self, rng: np.random.Generator) -> None:
+        super()._draw_looks(rng)
+        if not self.wide:
+            self._tint(rng)
+
+    def _tint(self, rng: np.random.Generator) -> None:
         """Draw tints and light; objects keep their hue, the room may take any."""
         model = self.env.model
         model.mat_rgba[:], model.geom_rgba[:] = self._colours
@@ -258,51 +154,20 @@ class Simulator:
         model.vis.headlight.ambient[:] = rng.uniform(0.3, 0.55)
         model.vis.headlight.diffuse[:] = rng.uniform(0.35, 0.7)
 
-    def _render(self, view: View) -> NDArray[np.uint8]:
-        """Draw at twice the size and shrink: cheaper than multisampling, and free of its steps."""
-        camera = mujoco.MjvCamera()
-        camera.azimuth, camera.elevation = view.azimuth, view.elevation
-        camera.distance, camera.lookat[:] = view.distance, view.lookat
-        self._renderer.update_scene(self.env.data, camera, self._option)
-        flags = self._renderer.scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
-        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
-        height, width = self._size
-        return cv2.resize(self._renderer.render(), (width, height), interpolation=cv2.INTER_AREA)
 
+def _furnished(kind: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
+    """Return the environment with a scene that a :class:`Scenery` can change."""
 
-@dataclass(frozen=True)
-class _Dwell:
-    """Waits that episodes of a slower pace have; draws nothing if there are none."""
+    class FurnishedTask(kind):  # type: ignore[misc, valid-type]
+        def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+            spec = mujoco.MjSpec.from_file(self.fullpath)
+            furnish(spec)
+            model = spec.compile()
+            model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
+            model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
+            return model, mujoco.MjData(model)
 
-    rng: np.random.Generator
-    mean_s: float
-
-    def steps(self) -> int:
-        """Return how long the next wait is, in control steps."""
-        return int(self.rng.exponential(self.mean_s) * _STEPS_PER_S) if self.mean_s else 0
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How one episode's camera sees: gain, gamma and sensor noise."""
-
-    table: NDArray[np.uint8]
-    noise: float
-
-    @staticmethod
-    def draw(rng: np.random.Generator) -> _Look:
-        x = np.linspace(0, 1, 256) ** rng.uniform(0.8, 1.25) * rng.uniform(0.85, 1.1)
-        return _Look(np.clip(x * 255, 0, 255).astype(np.uint8), float(rng.uniform(0, 5)))
-
-    def apply(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        grain = rng.normal(0, self.noise, image.shape[:2])[..., None]
-        return np.clip(self.table[image] + grain, 0, 255).astype(np.uint8)
-
-
-def episode_seed(split: str, task_index: int, index: int) -> int:
-    """Return a seed that no other split, task or episode has."""
-    return int(np.random.SeedSequence([SPLITS[split], task_index, index]).generate_state(1)[0])
+    return FurnishedTask
 
 
 def _expert(env: str) -> policies.policy.Policy:

@@ -73,10 +73,11 @@ def _actions(task: SimulatedTask, s: Signals, held: NDArray[np.bool_]) -> list[s
     tool_step = _step(s.tool)
     progress_step = _step(s.progress) * (-1 if task.closes else 1)
     gripper_step = _step(s.gripper)
+    begun = np.cumsum(hand_step > HAND_MOVES) > 0  # before that, parts settle by themselves
     labels = []
     for i in range(len(s.hand)):
         near = bool(s.touch[i]) or s.gap[i] < NEAR
-        if abs(progress_step[i]) > PART_MOVES:
+        if begun[i] and abs(progress_step[i]) > PART_MOVES:
             labels.append(f"act:{task.act}" if progress_step[i] > 0 else f"back:{task.part}")
         elif held[i]:
             labels.append(_holding(task, tool_step[i], hand_step[i] > HAND_MOVES))

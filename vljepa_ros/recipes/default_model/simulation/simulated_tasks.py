@@ -3,9 +3,8 @@
 
 A task names what can be measured in the simulator: a ``joint`` (drawer, door, button ...) whose
 travel becomes a progress between 0 and 1, a graspable ``tool`` body, or both (the hammer and the
-nail). Look-alike pairs whose first seconds cannot be told apart (push and pick-place, door-open
-and door-close) are left out; the drawer and the window occur in both directions because their
-start already differs.
+nail). Of look-alike pairs whose first seconds cannot be told apart (push and pick-place) one is
+left out; doors, drawers and windows occur in both directions because their start differs.
 """
 
 from __future__ import annotations
@@ -52,10 +51,20 @@ class SimulatedTask:
         return self.states[2].partition(" is ")[0]
 
 
+DOOR = ("the door is closed", "the door is partly open", "the door is open")
 DRAWER = ("the drawer is closed", "the drawer is partly open", "the drawer is open")
+HANDLE = ("the handle is up", "the handle is partly down", "the handle is down")
+LOCK = ("the lock is open", "the lock is partly turned", "the lock is closed")
+BUTTON = ("the button is not pressed", "the button is partly pressed", "the button is pressed")
+FAUCET = ("the faucet is not turned", "the faucet is partly turned", "the faucet is fully turned")
+PLATE = (
+    "the plate is far from the goal",
+    "the plate is on its way to the goal",
+    "the plate is in the goal",
+)
 WINDOW = ("the window is closed", "the window is partly open", "the window is open")
 
-TASKS: tuple[SimulatedTask, ...] = (
+FIRST_TASKS: tuple[SimulatedTask, ...] = (
     SimulatedTask(
         "button-press",
         "pressing the button",
@@ -63,7 +72,7 @@ TASKS: tuple[SimulatedTask, ...] = (
         "pushes the button in",
         "btnbox_joint",
         (0.0, -0.084),
-        ("the button is not pressed", "the button is partly pressed", "the button is pressed"),
+        BUTTON,
     ),
     SimulatedTask(
         "coffee-button",
@@ -99,7 +108,7 @@ TASKS: tuple[SimulatedTask, ...] = (
         "pulls the door open",
         "doorjoint",
         (0.0, -1.7),
-        ("the door is closed", "the door is partly open", "the door is open"),
+        DOOR,
     ),
     SimulatedTask(
         "drawer-open",
@@ -127,7 +136,7 @@ TASKS: tuple[SimulatedTask, ...] = (
         "turns the faucet handle",
         "knob_Joint_1",
         (0.0, 1.9),
-        ("the faucet is not turned", "the faucet is partly turned", "the faucet is fully turned"),
+        FAUCET,
     ),
     SimulatedTask(
         "hammer",
@@ -148,7 +157,7 @@ TASKS: tuple[SimulatedTask, ...] = (
         "presses the handle down",
         "handle_link",
         (0.0, -0.15),
-        ("the handle is up", "the handle is partly down", "the handle is down"),
+        HANDLE,
     ),
     SimulatedTask(
         "lever-pull",
@@ -166,11 +175,7 @@ TASKS: tuple[SimulatedTask, ...] = (
         "slides the plate toward the goal",
         "goal_slidey",
         (0.0, 0.28),
-        (
-            "the plate is far from the goal",
-            "the plate is on its way to the goal",
-            "the plate is in the goal",
-        ),
+        PLATE,
     ),
     SimulatedTask(
         "window-open",
@@ -249,5 +254,152 @@ TASKS: tuple[SimulatedTask, ...] = (
         place="the bottle",
     ),
 )
+
+MORE_TASKS: tuple[SimulatedTask, ...] = (
+    SimulatedTask(
+        "button-press-topdown",
+        "pressing the button",
+        "the button",
+        "pushes the button in",
+        "btnbox_joint",
+        (0.0, -0.084),
+        BUTTON,
+    ),
+    SimulatedTask(
+        "button-press-wall",
+        "pressing the button",
+        "the button",
+        "pushes the button in",
+        "btnbox_joint",
+        (0.0, -0.076),
+        BUTTON,
+    ),
+    SimulatedTask(
+        "coffee-pull",
+        "pulling the mug away from the coffee machine",
+        "the mug",
+        tool="obj",
+        tool_name="the mug",
+        place="the front of the table",
+        placed="the mug is away from the coffee machine",
+    ),
+    SimulatedTask(
+        "disassemble",
+        "taking the ring wrench off the red peg",
+        "the ring wrench",
+        tool="RoundNut",
+        tool_name="the ring wrench",
+        place="the free part of the table",
+        placed="the ring wrench is off the red peg",
+    ),
+    SimulatedTask(
+        "door-close",
+        "closing the door",
+        "the open door",
+        "pushes the door shut",
+        "doorjoint",
+        (0.0, -1.57),
+        DOOR,
+        closes=True,
+    ),
+    SimulatedTask(
+        "door-lock",
+        "locking the door",
+        "the lock",
+        "turns the lock shut",
+        "lock_link",
+        (0.0, 1.23),
+        LOCK,
+    ),
+    SimulatedTask(
+        "door-unlock",
+        "unlocking the door",
+        "the lock",
+        "turns the lock open",
+        "lock_link",
+        (0.0, 1.57),
+        LOCK,
+        closes=True,
+    ),
+    SimulatedTask(
+        "faucet-close",
+        "closing the faucet",
+        "the faucet handle",
+        "turns the faucet handle",
+        "knob_Joint_1",
+        (0.0, -1.7),
+        FAUCET,
+    ),
+    SimulatedTask(
+        "handle-press-side",
+        "pressing the handle down",
+        "the handle",
+        "presses the handle down",
+        "handle_link",
+        (0.0, -0.1),
+        HANDLE,
+    ),
+    SimulatedTask(
+        "handle-pull",
+        "pulling the handle up",
+        "the handle",
+        "pulls the handle up",
+        "handle_link",
+        (-0.03, -0.1),
+        HANDLE,
+        closes=True,
+    ),
+    SimulatedTask(
+        "peg-unplug-side",
+        "pulling the plug out of the socket",
+        "the plug",
+        tool="plug1",
+        tool_name="the plug",
+        place="the free part of the table",
+        placed="the plug is out of the socket",
+    ),
+    SimulatedTask(
+        "push",
+        "moving the puck across the table",
+        "the puck",
+        tool="obj",
+        tool_name="the puck",
+        place="the far side of the table",
+        placed="the puck is on the far side of the table",
+    ),
+    SimulatedTask(
+        "plate-slide-back",
+        "taking the plate out of the goal",
+        "the plate",
+        "slides the plate out of the goal",
+        "goal_slidey",
+        (0.03, 0.15),
+        ("the plate is out of the goal", "the plate is half out of the goal", PLATE[2]),
+        closes=True,
+    ),
+    SimulatedTask(
+        "plate-slide-side",
+        "sliding the plate into the goal",
+        "the plate",
+        "slides the plate toward the goal",
+        "goal_slidex",
+        (0.0, -0.29),
+        PLATE,
+    ),
+    SimulatedTask(
+        "shelf-place",
+        "putting the block on the shelf",
+        "the block",
+        tool="obj",
+        tool_name="the block",
+        place="the shelf",
+        placed="the block is on the shelf",
+    ),
+)
+"""Added later; the splits that measured the first model do not have them. Fifteen tasks of
+Meta-World are in neither: a model that was never taught them can be asked about them."""
+
+TASKS = FIRST_TASKS + MORE_TASKS
+"""A task's place in here is part of its episodes' seeds: append, never insert."""
 
 BY_NAME = {task.env: task for task in TASKS}

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robosuite tasks of the default model: what each shows, and which arms play it."""
+
+from __future__ import annotations
+
+from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
+
+ARMS = ("Panda", "UR5e", "IIWA", "Kinova3", "Sawyer", "XArm7")
+
+SCENES: tuple[SimulatedTask, ...] = (
+    SimulatedTask(
+        "Lift",
+        "picking up the cube",
+        "the cube",
+        tool="cube_main",
+        tool_name="the cube",
+        place="the table",
+    ),
+    SimulatedTask(
+        "Stack",
+        "stacking the red cube on the green cube",
+        "the red cube",
+        tool="cubeA_main",
+        tool_name="the red cube",
+        place="the green cube",
+        placed="the red cube is on the green cube",
+    ),
+)
+"""``env`` is robosuite's name of the scene."""
+
+
+def robosuite_name(arm: str, scene: SimulatedTask) -> str:
+    """Return the name of an arm's episodes of a scene."""
+    return f"robosuite-{scene.env.lower()}-{arm.lower()}"
+
+
+ROBOSUITE_TASKS = {robosuite_name(arm, scene): scene for arm in ARMS for scene in SCENES}
