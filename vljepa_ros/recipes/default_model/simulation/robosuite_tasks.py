@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
-ARMS = ("Panda", "UR5e", "IIWA", "Kinova3", "Sawyer", "XArm7")
+ARMS = ("Panda", "UR5e", "IIWA", "Kinova3", "Sawyer")
 
 SCENES: tuple[SimulatedTask, ...] = (
     SimulatedTask(
