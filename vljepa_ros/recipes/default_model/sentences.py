@@ -26,6 +26,7 @@ from vljepa_ros.recipes.default_model.texts import FrozenText
 
 TEXT_NOISE = 0.15
 NEGATIVES = 16  # candidates of a step for each query that mean no label
+WORDINGS = 40  # of a label; more of them lie between these
 WORDINGS_OF_OTHERS = 6
 
 
@@ -40,8 +41,8 @@ class Sentences:
     def __init__(self, label_set: LabelSet, text: FrozenText) -> None:
         labels = label_set.all()
         others = [counterfactual_labels(label_set.labels[name]) for name in QUERY_NAMES]
-        wordings = [language.training_paraphrases(label) for label in labels]
-        wordings += [_some(language.training_paraphrases(x)) for of in others for x in of]
+        wordings = [_some(label, WORDINGS) for label in labels]
+        wordings += [_some(label, WORDINGS_OF_OTHERS) for of in others for label in of]
         vectors = text.sentences(sentence for of in wordings for sentence in of)
         self._vectors = normalize(torch.stack([vectors[s] for of in wordings for s in of]), dim=-1)
         self._count = np.array([len(of) for of in wordings])
@@ -95,10 +96,10 @@ class Sentences:
         return Tokens(values, torch.stack([torch.stack([q.mask for q in row]) for row in rows]))
 
 
-def _some(sentences: Sequence[str]) -> tuple[str, ...]:
-    """Return a few of a label's sentences; always the same ones."""
-    order = np.random.default_rng(0).permutation(len(sentences))
-    return tuple(sentences[i] for i in order[:WORDINGS_OF_OTHERS])
+def _some(label: str, count: int) -> list[str]:
+    """Return a few of a label's sentences, always the same ones, the canonical one first."""
+    canonical, *others = language.training_paraphrases(label)
+    return [canonical, *np.random.default_rng(0).permutation(others)[: count - 1].tolist()]
 
 
 def _moved(wordings: Sequence[Tokens]) -> list[Tokens]:
