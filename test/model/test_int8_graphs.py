@@ -20,16 +20,8 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from torch import nn  # noqa: E402
 
-from support.tiny_model import (  # noqa: E402
-    QUERIES,
-    TINY_PAPER,
-    contents,
-    random_clips,
-    tiny_model,
-)
+from support.tiny_model import QUERIES, TINY_PAPER, random_clips  # noqa: E402
 from vljepa_ros.commands.inspect_ import _precision  # noqa: E402
-from vljepa_ros.model.export.contents import Choices  # noqa: E402
-from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.graphs import Graph  # noqa: E402
 from vljepa_ros.model.export.int8_graphs import (  # noqa: E402
     in_floats,
@@ -80,7 +72,9 @@ def operators(graph: Path) -> Counter[str]:
         made = Path(folder) / "made.onnx"
         options.optimized_model_filepath = str(made)
         ort.InferenceSession(str(graph), options)
-        return Counter(node.op_type for node in onnx.load(str(made)).graph.node)
+        return Counter(
+            node.op_type for node in onnx.load(str(made), load_external_data=False).graph.node
+        )
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -123,15 +117,8 @@ def test_features_of_frames_stay_what_they_were(trunk: tuple[Path, Path]) -> Non
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp("plain")
-    return export_bundle(
-        tiny_model(TINY_PAPER),
-        folder / "bundle",
-        contents(TINY_PAPER, folder),
-        random_clips(TINY_PAPER),
-        Choices(text_encoder=False),
-    )
+def plain(paper_bundle: Path) -> Bundle:
+    return Bundle.load(paper_bundle)
 
 
 @pytest.fixture(scope="module")

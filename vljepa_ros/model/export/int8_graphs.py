@@ -16,6 +16,7 @@ bits would overflow there. Depthwise convolutions are summed in another way and 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -76,6 +77,7 @@ def quantise_products(graph: Path, result: Path, inputs: Sequence[Path]) -> bool
         },
     )
     _keep_from_others(quantised.graph)
+    _sort(quantised.graph, [node.name for node in parsed.node])
     save(quantised, result)
     return True
 
@@ -186,6 +188,28 @@ def _keep_from_others(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if node.op_type not in _PRODUCTS:
             node.input[:] = [exact.get(name, name) for name in node.input]
+
+
+def _sort(graph: onnx.GraphProto, names: list[str]) -> None:
+    """Bring nodes back into an order that tells which weight is whose; Q and DQ come just before.
+
+    :mod:`vljepa_ros.model.graph_weights` relies on it.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    users = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            users[name].append(node)
+
+    def place(node: onnx.NodeProto) -> tuple[int, int]:
+        if node.name in places:
+            return places[node.name], 0
+        following, before = min(place(user) for user in users[node.output[0]])
+        return following, before - 1
+
+    nodes = sorted(graph.node, key=place)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _seven_bits(graph: Path) -> dict[str, list[dict[str, Any]]]:
