@@ -24,10 +24,10 @@ from support.tiny_model import QUERIES, TINY_PAPER, random_clips  # noqa: E402
 from vljepa_ros.commands.inspect_ import _precision  # noqa: E402
 from vljepa_ros.model.export.graphs import Graph  # noqa: E402
 from vljepa_ros.model.export.int8_graphs import (  # noqa: E402
-    in_floats,
     quantise_convolutions,
     quantise_products,
 )
+from vljepa_ros.model.export.int8_to_floats import in_floats  # noqa: E402
 from vljepa_ros.model.export.onnx_file import write_graph  # noqa: E402
 from vljepa_ros.model.export.precision import LowPrecision, lower_precision  # noqa: E402
 from vljepa_ros.runtime.bundle import Bundle, BundleError  # noqa: E402

@@ -20,7 +20,7 @@ from vljepa_ros.model.checkpoints.tensors import CheckpointError
 from vljepa_ros.model.config import ConfigError, ModelConfig
 from vljepa_ros.model.directory import CONFIG
 from vljepa_ros.model.export.graphs import Graph, predictor_graph, x_encoder_graph, y_encoder_graph
-from vljepa_ros.model.export.int8_graphs import in_floats
+from vljepa_ros.model.export.int8_to_floats import in_floats
 from vljepa_ros.model.graph_weights import GraphWeights
 from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.presets import PRESETS
