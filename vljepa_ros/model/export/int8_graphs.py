@@ -51,7 +51,7 @@ def quantise_products(graph: Path, result: Path, inputs: Sequence[Path]) -> bool
 
     Args:
         graph: in float32.
-        result: where it goes.
+        result: the file to write.
         inputs: npz files with what the graph is fed with; the largest values are the ranges.
 
     Returns:
@@ -93,7 +93,7 @@ def quantise_convolutions(graph: Path, result: Path, inputs: Sequence[Path]) -> 
 
     Args:
         graph: in float32, with one output (B, C, h, w).
-        result: where it goes.
+        result: the file to write.
         inputs: as in :func:`quantise_products`.
     """
     inputs = inputs[:: max(1, len(inputs) // _RUNS)]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ def in_floats(quantised: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _weight(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -> _Floats:
+def _weight(node: onnx.NodeProto, constants: dict[str, NDArray[Any]]) -> _Floats:
     """Return the weight that a DQ node makes of codes and of a scale for each channel."""
     codes, scales = (constants[name] for name in node.input[:2])
     axis = next((each.i for each in node.attribute if each.name == "axis"), 1)
