@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new frame costs as clip or memory grow, and what a further query or camera costs.
+"""What a new frame costs as clip or memory grow, what a further query or camera costs, and int8.
 
 ``python benchmarks/frame_cost.py`` exports the default architecture (random weights: the time does
 not depend on them) at several clip lengths, and with memories of several lengths, and times the
-ONNX graphs on one thread. Every row is also given as a ratio to a clip of 8 frames in the same
-run: the ratio is the result, milliseconds are this machine's.
+ONNX graphs on one thread, some of them in int8 as well. Every row is also given as a ratio to a
+clip of 8 frames in the same run: the ratio is the result, milliseconds are this machine's.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ from vljepa_ros.model.export.graphs import (
     predictor_graph,
     x_encoder_graph,
 )
+from vljepa_ros.model.export.int8_graphs import quantise_convolutions, quantise_products
 from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.presets import DEFAULT
 from vljepa_ros.model.vljepa import VLJepaModel
+from vljepa_ros.runtime.onnx_session import session_options
 
 CLIPS = (4, 8, 16, 32, 64)
 MEMORIES = (8, 16, 32, 64)
 QUERIES = (1, 4, 10)
 NATURAL = 8  # tokens of "What is the robot doing?"
 CAMERAS = (1, 2, 4)  # which ask four queries, as the default model does
+PRECISIONS = ("float32", "int8")
 ROUNDS = 15
 
 Job = Callable[[], object]
@@ -69,6 +72,15 @@ def main() -> None:
     for count in CAMERAS:
         row = f"{count:18} {times['trunk', 8, count]:9.2f} {times['cameras', 8, count]:8.2f}"
         print(f"{row} {tick[count] / (count * tick[1]):7.2f}")
+    print("\nnew frame, four queries  ms and its ratio to float32 padded: float32, int8")
+    print(f"{'clip, padded':23} {tick[1]:9.2f}  1.00")
+    for name in ("trunk alone", "clip", "memory", "one token"):
+        columns = (
+            f"{total:9.2f} {total / tick[1]:5.2f}"
+            for kind in PRECISIONS
+            for total in [sum(times[f"{part} in {kind}", 8, 4] for part in {"trunk alone", name})]
+        )
+        print(f"{name:23} " + " ".join(columns))
 
 
 def _sized(frames: int, *, memory: bool, pool_query: bool = False) -> ModelConfig:
@@ -83,7 +95,9 @@ def _sized(frames: int, *, memory: bool, pool_query: bool = False) -> ModelConfi
 
 
 def _jobs(folder: Path) -> dict[Key, Job]:
-    graphs, trunk = _Graphs(folder), _session(frame_encoder_graph(FrameEncoder(), DEFAULT), folder)
+    graph = frame_encoder_graph(FrameEncoder(), DEFAULT)
+    graphs, trunk = _Graphs(folder), _session(graph, folder)
+    int8_trunk = _session(graph, folder, quantise_convolutions)
     jobs: dict[Key, Job] = {("trunk", 8, count): _trunk(trunk, count) for count in CAMERAS}
     padded = DEFAULT.predictor.max_query_tokens
     for frames in CLIPS:
@@ -98,6 +112,14 @@ def _jobs(folder: Path) -> dict[Key, Job]:
         jobs["padded", 8, count] = graphs.job(memory, count, padded)
         jobs["natural", 8, count] = graphs.job(memory, count, NATURAL)
         jobs["one token", 8, count] = graphs.job(pooled, count, NATURAL)
+    whole = {"clip": DEFAULT, "memory": memory, "one token": pooled}
+    for kind in PRECISIONS:
+        made = graphs if kind == "float32" else _Graphs(folder, int8=True)
+        jobs[f"trunk alone in {kind}", 8, 4] = _trunk(
+            trunk if kind == "float32" else int8_trunk, 1
+        )
+        for name, config in whole.items():
+            jobs[f"{name} in {kind}", 8, 4] = made.job(config, 4, NATURAL)
     return jobs
 
 
@@ -116,8 +138,9 @@ def _trunk(session: onnxruntime.InferenceSession, cameras: int) -> Job:
 class _Graphs:
     """Graphs of models with random weights, each exported once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, int8: bool = False) -> None:
         self._folder = folder
+        self._quantise = quantise_products if int8 else None
         self._x_encoders: dict[tuple[XEncoderConfig, int], _XEncoder] = {}
         self._predictors: dict[tuple[PredictorConfig, int], onnxruntime.InferenceSession] = {}
 
@@ -140,14 +163,16 @@ class _Graphs:
         if key not in self._x_encoders:
             graph = x_encoder_graph(VLJepaModel(config))
             inputs = {name: value.numpy()[:1] for name, value in graph.inputs.items()}
-            self._x_encoders[key] = _XEncoder(_session(graph, self._folder), inputs)
+            self._x_encoders[key] = _XEncoder(
+                _session(graph, self._folder, self._quantise), inputs
+            )
         return self._x_encoders[key]
 
     def _predictor(self, config: ModelConfig) -> onnxruntime.InferenceSession:
         key = config.predictor, config.visual_tokens
         if key not in self._predictors:
             graph = predictor_graph(VLJepaModel(config))
-            self._predictors[key] = _session(graph, self._folder)
+            self._predictors[key] = _session(graph, self._folder, self._quantise)
         return self._predictors[key]
 
 
@@ -162,13 +187,19 @@ def _interleaved(jobs: dict[Key, Job]) -> dict[Key, float]:
     return {key: statistics.median(values[1:]) for key, values in samples.items()}
 
 
-def _session(graph: Graph, folder: Path) -> onnxruntime.InferenceSession:
-    write_graph(graph, folder / "graph.onnx")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    path = str(folder / "graph.onnx")
-    return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+def _session(
+    graph: Graph, folder: Path, quantise: Callable[..., object] | None = None
+) -> onnxruntime.InferenceSession:
+    file = folder / "graph.onnx"
+    write_graph(graph, file)
+    if quantise is not None:
+        feed, plain = folder / "feed.npz", file
+        np.savez(feed, **{name: value.numpy()[:1] for name, value in graph.inputs.items()})
+        file = folder / "int8.onnx"
+        quantise(plain, file, [feed])
+    return onnxruntime.InferenceSession(
+        str(file), session_options(1), providers=["CPUExecutionProvider"]
+    )
 
 
 if __name__ == "__main__":

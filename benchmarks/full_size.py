@@ -28,7 +28,7 @@ import onnxruntime
 import psutil
 import rclpy
 import torch
-from node_cost import RECORDING, Counter, end
+from node_cost import RECORDING, EmbeddingCounter, end
 from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -113,7 +113,7 @@ def _node(folder: Path) -> None:
     began = time.monotonic()
     started = [subprocess.Popen([sys.executable, *embedder])]
     try:
-        with Counter("/embedder/embedding") as counter:
+        with EmbeddingCounter("/embedder/embedding") as counter:
             started.append(subprocess.Popen([sys.executable, *replay, "-p", "loop:=true"]))
             counter.wait_for(1, timeout_s=600)
         seconds = time.monotonic() - began

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU time per published embedding: the embedder, the bare model calls, and two other nodes.
+"""CPU time per published embedding: the embedder, what it calls, and two other nodes.
 
-All of them answer the default model's four queries about every clip, or pretend to.
+All of them answer the default model's four queries about every clip, or pretend to. VLJEPA_BUNDLE
+names another bundle.
 
 ``scripts/with_env.sh .venv python benchmarks/node_cost.py`` (after ``make train-venv`` and
 ``.venv/bin/pip install psutil``) replays the shipped recording at 10 Hz over loopback
-DDS to the embedder, to ``plain_node.py`` and to ``empty_node.py``, and makes the embedder's ONNX
-Runtime calls on the same clips at the same pace, in turn for several rounds. It prints each round,
-the medians, the ratios of the medians, and the nodes' resident memory.
+DDS to the embedder, to ``plain_node.py`` and to ``empty_node.py``, and makes the embedder's calls
+on the same frames at the same pace, in turn for several rounds. It prints each round, the medians,
+the ratios of the medians to ONNX Runtime's calls alone, and the nodes' resident memory.
 """
 
 from __future__ import annotations
@@ -17,23 +18,30 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import av
-import numpy as np
 import psutil
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from vljepa_msgs.msg import Embedding
+from vljepa_ros.runtime.clip_embedder import ClipEmbedder, Frame
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.stream.clip_window import ClipWindow
 from vljepa_ros.stream.preprocess import fit_frame
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "demo" / "recording.mp4"
 RATE_HZ = 10.0
+BARE = "bare calls"
+FRAME_ENCODER, OTHER_GRAPHS = "  frame encoder", "  X-Encoder, Predictor"
+LIBRARY, PREPROCESSING = "rest of the library", "preprocessing"
+PARTS = (FRAME_ENCODER, OTHER_GRAPHS, LIBRARY, PREPROCESSING)
+_T = TypeVar("_T")
 NODES = {
     "embedder": ["-m", "vljepa_ros.nodes.embedder"],
     "plain torch node": [str(ROOT / "benchmarks" / "plain_node.py")],
@@ -53,10 +61,13 @@ def main() -> None:
     parser.add_argument("--embeddings", type=int, default=600, help="per measurement")
     args = parser.parse_args()
     rclpy.init()
-    results: dict[str, list[float]] = {"bare calls": [], **{name: [] for name in NODES}}
+    results: dict[str, list[float]] = {name: [] for name in (BARE, *PARTS, *NODES)}
     resident_mb = {}
     for _ in range(args.rounds):
-        results["bare calls"].append(bare_calls(args.embeddings))
+        parts = library_cost(args.embeddings)
+        results[BARE].append(parts[FRAME_ENCODER] + parts[OTHER_GRAPHS])
+        for part, cpu_ms in parts.items():
+            results[part].append(cpu_ms)
         for name in NODES:
             cpu_ms, resident_mb[name] = node_cost(name, args.embeddings)
             results[name].append(cpu_ms)
@@ -64,43 +75,49 @@ def main() -> None:
     print(f"{'CPU ms per embedding':22} {'median':>8} {'/ bare calls':>13}   rounds")
     for name, values in results.items():
         rounds = " ".join(f"{value:.1f}" for value in values)
-        ratio = medians[name] / medians["bare calls"]
+        ratio = medians[name] / medians[BARE]
         print(f"{name:22} {medians[name]:8.2f} {ratio:13.2f}   {rounds}")
     share = medians["embedder"] / medians["plain torch node"]
     print(f"the embedder takes {share:.2f} of the plain node's time")
     print("resident MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in resident_mb.items()))
 
 
-def bare_calls(count: int) -> float:
-    """Return CPU milliseconds of the model calls alone per embedding, at the camera's pace."""
+def library_cost(count: int) -> dict[str, float]:
+    """Return CPU milliseconds per embedding of what the node calls, at the camera's pace."""
     model = VLJepa.load(threads=1)
-    size, clip = model.bundle.frame, model.bundle.clip
-    window = ClipWindow(clip.frames, clip.rate_hz)
-    queries = [model.encode_query(text) for text in model.bundle.queries.values()]
-    tokens, mask = (np.stack([getattr(q, part) for q in queries]) for part in ("tokens", "mask"))
-    spent, done = 0.0, 0
+    embedder = ClipEmbedder(model, list(model.bundle.queries))
+    spent: Counter[str] = Counter()
+    model.backend.encode_frames = _timed(model.backend.encode_frames, spent, FRAME_ENCODER)
+    model.backend.follow = _timed(model.backend.follow, spent, OTHER_GRAPHS)
+    fit = _timed(fit_frame, spent, PREPROCESSING)
+    add = _timed(embedder.add, spent, LIBRARY)
+    size, done = model.bundle.frame, 0
     with av.open(str(RECORDING)) as video:
-        for i, frame in enumerate(video.decode(video=0)):
-            small = fit_frame(
-                frame.to_ndarray(format="rgb24"), height=size.height, width=size.width
-            )
-            start = time.process_time()
-            (features,) = model.backend.encode_frames(small[None])
-            spent += time.process_time() - start
-            window.push(round(i / RATE_HZ * 1e9), features)
-            if (cut := window.clip()) is None:
-                spent = 0.0
-                continue
-            features = np.stack(cut.frames)[None]
-            start = time.process_time()
-            model.backend.embed(features, tokens, mask)
-            spent += time.process_time() - start
-            done += len(queries)
+        for i, picture in enumerate(video.decode(video=0)):
+            image = fit(picture.to_ndarray(format="rgb24"), height=size.height, width=size.width)
+            found = add({"": Frame(round(i / RATE_HZ * 1e9), "", image, restart=False)})
+            done += sum(len(each.vectors) for each in found.values())
+            if not found:
+                spent.clear()
             if done >= count:
                 break
             time.sleep(1 / RATE_HZ)  # the pace of the camera: idle cores run slower and colder
     model.close()
-    return spent / done * 1e3
+    spent[LIBRARY] -= spent[FRAME_ENCODER] + spent[OTHER_GRAPHS]
+    return {part: spent[part] / done * 1e3 for part in PARTS}
+
+
+def _timed(call: Callable[..., _T], spent: Counter[str], part: str) -> Callable[..., _T]:
+    """Return the call, which adds its CPU seconds to ``spent``."""
+
+    def timed(*args: object, **kwargs: object) -> _T:
+        start = time.process_time()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            spent[part] += time.process_time() - start
+
+    return timed
 
 
 def node_cost(name: str, count: int) -> tuple[float, float]:
@@ -108,7 +125,7 @@ def node_cost(name: str, count: int) -> tuple[float, float]:
     replay = ["-m", "vljepa_ros.nodes.replay", "--ros-args", "-p", f"source:={RECORDING}"]
     started = [subprocess.Popen([sys.executable, *NODES[name]])]
     try:
-        with Counter(TOPICS[name]) as counter:
+        with EmbeddingCounter(TOPICS[name]) as counter:
             started.append(subprocess.Popen([sys.executable, *replay, "-p", "loop:=true"]))
             counter.wait_for(5)
             process = psutil.Process(started[0].pid)
@@ -131,7 +148,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait(1.0)
 
 
-class Counter:
+class EmbeddingCounter:
     """Counts the messages of an embedding topic."""
 
     def __init__(self, topic: str) -> None:
@@ -141,7 +158,7 @@ class Counter:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
 
-    def __enter__(self) -> Counter:
+    def __enter__(self) -> EmbeddingCounter:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from vljepa_ros.model.checkpoints.tensors import CheckpointError
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.further_bundle import write_further
+from vljepa_ros.model.export.precision import LowPrecision, lower_precision
 from vljepa_ros.model.from_bundle import agreement, config_of, graph_weights, model_from_bundle
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import Bundle
@@ -84,6 +86,21 @@ def test_weights_of_a_tower_in_int8_stay(model: VLJepaModel, base: Bundle) -> No
     state = {name: value + 1 for name, value in model.y_encoder.state_dict().items()}
     with pytest.raises(CheckpointError, match="stored as int8"):
         weights.write(state)
+
+
+def test_what_comes_of_a_bundle_in_int8_is_in_int8(base: Bundle, tmp_path: Path) -> None:
+    clip = Reference.from_bundle(base).clip
+    copy = Path(shutil.copytree(base.root, tmp_path / "int8"))
+    lowered = lower_precision(Bundle.load(copy), clip[None], LowPrecision("int8"))
+    model = model_from_bundle(lowered)
+    runtime = VLJepa.load(lowered.root)
+    assert 0.99 < agreement(model, runtime).clip < 0.99999, "its weights were rounded"
+    runtime.close()
+    found = write(model, lowered, tmp_path / "mine")
+    assert found == Bundle.load(found.root)
+    assert found.precision == "int8"
+    assert found.cpu_graphs == lowered.cpu_graphs == {"frame_encoder": "frame_encoder.int8.onnx"}
+    VLJepa.load(found.root).close()  # compares the graphs with the reference
 
 
 def test_a_bundle_needs_a_clip_to_be_compared_on(

@@ -85,13 +85,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("fp32", *PRECISIONS),
         default="fp32",
-        help="of the visual graphs, for TensorRT; default: %(default)s",
+        help="of the visual graphs: int8 for CPUs and TensorRT, fp16 and fp8 for TensorRT; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--modelopt-python",
         type=Path,
         default=Path(sys.executable),
-        help="the Python that has nvidia-modelopt, which lowers the precision",
+        help="the Python that has nvidia-modelopt, which makes fp16 and fp8",
     )
     parser.add_argument(
         "--video",

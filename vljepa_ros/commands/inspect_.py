@@ -86,7 +86,11 @@ def _precision(bundle: Bundle) -> str:
     if bundle.lowered is None:
         return bundle.precision
     tool, cosine = bundle.lowered.tool, bundle.lowered.cosine
-    return f"{bundle.precision} by {tool}, cosine with fp32 at least {cosine:g}"
+    graphs = ", ".join(
+        f"{graph} {precision}{' (int8 on a CPU)' if graph in bundle.cpu_graphs else ''}"
+        for graph, precision in bundle.lowered.graphs.items()
+    )
+    return f"{bundle.precision} by {tool}, cosine with fp32 at least {cosine:g}: {graphs}"
 
 
 def _checkpoint(path: Path) -> Iterator[str]:

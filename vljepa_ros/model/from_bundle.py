@@ -20,13 +20,14 @@ from vljepa_ros.model.checkpoints.tensors import CheckpointError
 from vljepa_ros.model.config import ConfigError, ModelConfig
 from vljepa_ros.model.directory import CONFIG
 from vljepa_ros.model.export.graphs import Graph, predictor_graph, x_encoder_graph, y_encoder_graph
+from vljepa_ros.model.export.int8_to_floats import in_floats
 from vljepa_ros.model.graph_weights import GraphWeights
 from vljepa_ros.model.normalise import normalised
 from vljepa_ros.model.presets import PRESETS
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.reference import Reference
+from vljepa_ros.runtime.reference import LIMITS, Reference
 from vljepa_ros.runtime.text_encoder import load_tokenizer
 from vljepa_ros.stream.vectors import unit
 
@@ -138,7 +139,8 @@ def agreement(model: VLJepaModel, runtime: VLJepa) -> RebuiltAgreement:
     found = RebuiltAgreement(
         _least(seen, reference.embeddings), _least(said, phrases.embeddings[some])
     )
-    if not min(found.clip, found.texts) >= SAME:  # also if it is not a number
+    least = SAME if runtime.bundle.precision == "fp32" else LIMITS["int8"].cosine
+    if not (found.clip >= least and found.texts >= SAME):  # also if one is not a number
         raise CheckpointError(
             f"the model that was rebuilt from {runtime.bundle.root} does not compute what the "
             f"bundle does (cosine {found.clip:.4f} for clips, {found.texts:.4f} for texts)"
@@ -163,10 +165,10 @@ def _least(found: NDArray[np.float32], true: NDArray[np.float32]) -> float:
 
 
 def _check_whole(bundle: Bundle) -> None:
-    if bundle.precision != "fp32":
+    if bundle.precision not in ("fp32", "int8"):
         raise CheckpointError(
             f"{bundle.root} holds {bundle.precision} weights, which cannot be trained: take the "
-            "bundle in fp32 that it was made from"
+            "bundle in fp32 or int8 that it was made from"
         )
     if "y_encoder" not in bundle.graphs:
         raise CheckpointError(
@@ -186,8 +188,10 @@ def _check_whole(bundle: Bundle) -> None:
 
 
 def stored_graph(bundle: Bundle, name: str) -> onnx.ModelProto:
-    """Read a graph of a bundle, with its weights."""
+    """Read a graph of a bundle, with its weights in float32."""
     file = bundle.graphs[name]
     if bundle.holds_weights_of(file):
-        return onnx.load(bundle.root / file)
-    return onnx.load_from_string(bundle.read(file))
+        stored = onnx.load(bundle.root / file)
+    else:
+        stored = onnx.load_from_string(bundle.read(file))
+    return in_floats(stored) if bundle.precision == "int8" else stored

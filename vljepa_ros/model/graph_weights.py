@@ -58,6 +58,7 @@ class GraphWeights:
         self._part = part
         self._tensors = {one.name: one for one in stored.graph.initializer}
         self._slots = self._found(graph)
+        self._content = _content_of(stored)
 
     def read(self) -> dict[str, Tensor]:
         """Return the weight of each parameter."""
@@ -66,7 +67,7 @@ class GraphWeights:
             value = self._value(slot.constant)
             weights[name] = torch.tensor(value.T if slot.turned else value, dtype=torch.float32)
         if _TUBELETS in weights:
-            weights[_TUBELETS] = _unfolded(self._part.embedding, weights[_TUBELETS])
+            weights[_TUBELETS] = self._unfolded(weights[_TUBELETS])
         return weights
 
     def write(self, state: Mapping[str, Tensor]) -> None:
@@ -83,7 +84,7 @@ class GraphWeights:
             if slot.constant not in self._tensors:
                 raise CheckpointError(f"{name} is stored as int8 and cannot become another")
             if name == _TUBELETS:
-                value = _folded(self._part.embedding, value)
+                value = self._folded(value)
             array = np.ascontiguousarray((value.T if slot.turned else value).numpy())
             stored = numpy_helper.from_array(array, slot.constant)
             self._tensors[slot.constant].CopyFrom(stored)
@@ -120,6 +121,20 @@ class GraphWeights:
                 return _Slot(prefix + name)
         raise CheckpointError(f"a graph has no constant {name}")
 
+    def _unfolded(self, factor: Tensor) -> Tensor:
+        """Turn the product (width, content) of weight and motion basis back into the weight."""
+        embedding = self._part.embedding
+        places = [self._content.index(axis) for axis in "dcthw"]
+        sizes = dict(zip("dcthw", embedding.weight.shape, strict=True))
+        folded = factor.reshape([sizes[axis] for axis in self._content]).permute(places)
+        back = torch.linalg.inv(embedding.basis.double())
+        return torch.einsum("dcthw,tk->dckhw", folded.double(), back).float()
+
+    def _folded(self, weight: Tensor) -> Tensor:
+        """Return the product (width, content) of a weight and the motion basis."""
+        basis = self._part.embedding.basis
+        return torch.einsum(f"dckhw,kt->{self._content}", weight, basis).flatten(1)
+
     def _holds(self, name: str) -> bool:
         return name in self._tensors or name + _CODES in self._tensors
 
@@ -152,6 +167,15 @@ def _products(part: nn.Module, graph: Graph) -> Iterator[str]:
     yield from order
 
 
+def _content_of(stored: onnx.ModelProto) -> str:
+    """Return the order of the axes of the tubelets' weight: width, then a tubelet's content.
+
+    Older bundles have the channels first, and cut patches with one copy along eight axes.
+    """
+    axes = [len(attribute.ints) for node in stored.graph.node for attribute in node.attribute]
+    return "dcthw" if 8 in axes else "dhwtc"
+
+
 def _int8_products(stored: onnx.ModelProto) -> dict[str, str]:
     """Return the names of the constants that products of codes and scales stand for."""
     codes = {
@@ -164,15 +188,3 @@ def _int8_products(stored: onnx.ModelProto) -> dict[str, str]:
         for node in stored.graph.node
         if node.op_type == "Mul" and node.input[0] in codes
     }
-
-
-def _unfolded(embedding: nn.Module, factor: Tensor) -> Tensor:
-    """Turn the product (width, content) of weight and motion basis back into the weight."""
-    folded = factor.reshape(embedding.weight.shape).double()
-    back = torch.linalg.inv(embedding.basis.double())
-    return torch.einsum("dcthw,tk->dckhw", folded, back).float()
-
-
-def _folded(embedding: nn.Module, weight: Tensor) -> Tensor:
-    """Return the product (width, content) of a weight and the motion basis."""
-    return torch.einsum("dckhw,kt->dcthw", weight, embedding.basis).flatten(1)

@@ -128,10 +128,17 @@ class QueryFiles:
 
 @dataclass(frozen=True)
 class Lowered:
-    """What lowered the precision of the visual graphs, and the least cosine to float32."""
+    """How the precision of the visual graphs was lowered.
+
+    Attributes:
+        tool: what did it.
+        cosine: the least one to embeddings in float32.
+        graphs: precision by name of a graph, as TensorRT takes it.
+    """
 
     tool: str
     cosine: float
+    graphs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,8 @@ class Bundle:
         queries: question by name.
         graphs: file by name of a graph. Without ``frame_encoder`` the X-Encoder takes frames as
             they are. Without ``y_encoder`` texts cannot be embedded.
+        cpu_graphs: file by name of the graphs that have another form, in int8, for ONNX Runtime on
+            a CPU (:mod:`vljepa_ros.model.export.int8_graphs`).
         tokenizer: file of the Y-Encoder's; None without one.
         words: file with the words of ``y_decoder`` (:mod:`.text_decoder`); None without one.
         query_tokens: files with tokens of queries; None if the Y-Encoder gives them.
@@ -184,6 +193,7 @@ class Bundle:
     stream_rate_hz: float
     queries: Mapping[str, str]
     graphs: Mapping[str, str]
+    cpu_graphs: Mapping[str, str]
     tokenizer: str | None
     words: str | None
     query_tokens: QueryFiles | None
@@ -381,6 +391,7 @@ def _bundle_from(root: Path, reader: FieldReader) -> Bundle:
         stream_rate_hz=reader.positive("stream_rate_hz"),
         queries=reader.texts("queries"),
         graphs=graphs,
+        cpu_graphs=reader.optional("cpu_graphs", reader.texts, {}),
         tokenizer=reader.text("tokenizer") if "y_encoder" in graphs else None,
         words=reader.text("words") if "y_decoder" in graphs else None,
         query_tokens=_query_files(reader.section("query_tokens")),
@@ -441,7 +452,8 @@ def _lowered(reader: FieldReader) -> Lowered | None:
     if "lowered" not in reader.names():
         return None
     section = reader.section("lowered")
-    return Lowered(section.text("tool"), section.positive("cosine"))
+    graphs = section.optional("graphs", section.texts, {})
+    return Lowered(section.text("tool"), section.positive("cosine"), graphs)
 
 
 def _file_entries(root: Path, section: FieldReader) -> dict[str, FileEntry]:
@@ -474,6 +486,8 @@ def _check_graphs(bundle: Bundle) -> None:
             f"graphs: expected {', '.join(GRAPHS)} and perhaps {', '.join(OPTIONAL_GRAPHS)}; "
             f"found {', '.join(bundle.graphs)}"
         )
+    if not set(bundle.cpu_graphs) <= found:
+        raise FieldError(f"cpu_graphs: {', '.join(bundle.cpu_graphs)} are not all in graphs")
     if bundle.query_tokens is None and "y_encoder" not in found:
         raise FieldError("query_tokens come from a y_encoder, but graphs has none")
     if not bundle.queries:
@@ -488,7 +502,8 @@ def _check_references(bundle: Bundle) -> None:
 
 
 def _used_files(bundle: Bundle) -> Iterator[str]:
-    yield from (*bundle.graphs.values(), bundle.phrases.texts, bundle.phrases.embeddings)
+    yield from (*bundle.graphs.values(), *bundle.cpu_graphs.values())
+    yield from (bundle.phrases.texts, bundle.phrases.embeddings)
     yield bundle.reference
     if bundle.tokenizer is not None:
         yield bundle.tokenizer

@@ -53,9 +53,9 @@ class OnnxGraph:
         """
         self.name = graph
         self._outputs = [*_expected_outputs(bundle, graph)]
-        file = bundle.graphs[graph]
+        file = bundle.cpu_graphs.get(graph, bundle.graphs[graph])
         by_path = bundle.holds_weights_of(file)
-        model = str(graph_path(bundle, graph)) if by_path else bundle.read(file)
+        model = str(graph_path(bundle, file)) if by_path else bundle.read(file)
         try:
             session = ort.InferenceSession(
                 model,
@@ -67,7 +67,7 @@ class OnnxGraph:
             cause = f"ONNX Runtime {ort.__version__} cannot load it ({_first_line(error)})"
             remedy = "export the bundle again, or install a newer onnxruntime"
             raise BundleError(bundle.root / file, cause, remedy) from error
-        _check_interface(bundle, graph, session)
+        _check_interface(bundle, graph, file, session)
         self._session: ort.InferenceSession | None = session
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -115,13 +115,12 @@ def session_options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def graph_path(bundle: Bundle, graph: str) -> Path:
-    """Return a graph's real path, so that links (colcon) lead to its weights as well.
+def graph_path(bundle: Bundle, file: str) -> Path:
+    """Return the real path of a graph's file, so that links (colcon) lead to its weights as well.
 
     Raises:
         BundleError: its weights lie in another folder than the graph.
     """
-    file = bundle.graphs[graph]
     path = (bundle.root / file).resolve()
     if bundle.holds_weights_of(file):
         weights = (bundle.root / (file + EXTERNAL)).resolve()
@@ -148,14 +147,14 @@ def _expected_outputs(bundle: Bundle, graph: str) -> tuple[str, ...]:
     return (*_OUTPUTS[graph], "token_states") if gives_queries else _OUTPUTS[graph]
 
 
-def _check_interface(bundle: Bundle, graph: str, session: ort.InferenceSession) -> None:
+def _check_interface(bundle: Bundle, graph: str, file: str, session: ort.InferenceSession) -> None:
     inputs = {node.name: node.type for node in session.get_inputs()}
     outputs = {node.name for node in session.get_outputs()}
     takes, gives = _expected_inputs(bundle, graph), _expected_outputs(bundle, graph)
     if inputs == takes and outputs >= set(gives):
         return
     raise BundleError(
-        bundle.root / bundle.graphs[graph],
+        bundle.root / file,
         f"as {graph} it must take {takes} and give {gives}, "
         f"but it takes {inputs} and gives {tuple(sorted(outputs))}",
         "export the bundle again",

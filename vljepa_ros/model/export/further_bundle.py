@@ -2,16 +2,19 @@
 """A model that was trained further as a bundle, out of the one that it was rebuilt from.
 
 Graphs whose layers are the same get other numbers, which takes a second. Those with other layers
-are exported anew. The frozen trunk is copied. Every graph is compared with torch.
+are exported anew. The frozen trunk is copied. Every graph is compared with torch. If the base is
+in int8, so is what comes of it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,12 +29,15 @@ from vljepa_ros.model.export.export_bundle import space_id
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.export.parity import Parity
+from vljepa_ros.model.export.precision import LowPrecision, lower_precision
 from vljepa_ros.model.export.stored_trunk import StoredTrunk
 from vljepa_ros.model.from_bundle import PARTS, config_of, graph_weights
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
 
-_OF_THE_BASE = ("y_decoder", "words", "known_clips", "calibration")
+_log = logging.getLogger(__name__)
+
+_OF_THE_BASE = ("y_decoder", "words", "known_clips", "calibration", "lowered", "cpu_graphs")
 """What is true of the base alone: its decoder reads another space."""
 
 
@@ -77,7 +83,8 @@ def write_further(
     if base.query_tokens is not None:
         known = {name: texts.query(text).numpy() for name, text in queries.items()}
         np.savez(out / base.query_tokens.known, **known)
-    return write_manifest(out, {**_kept(fields), **_about(model, contents, parity)})
+    bundle = write_manifest(out, {**_kept(fields), **_about(model, contents, parity)})
+    return _lowered(bundle, clips) if base.precision == "int8" else bundle
 
 
 def _write_graphs(model: VLJepaModel, base: Bundle, out: Path) -> None:
@@ -144,7 +151,21 @@ def _about(model: VLJepaModel, contents: Contents, parity: Parity) -> dict[str, 
         "queries": dict(contents.queries),
         "licences": dict(contents.licences),
         "parity": parity.errors,
+        "precision": "fp32",
     }
+
+
+def _lowered(bundle: Bundle, clips: NDArray[np.uint8]) -> Bundle:
+    """Lower a bundle to int8, unless that loses too much."""
+    with TemporaryDirectory(dir=bundle.root.parent) as work:
+        copy = Bundle.announced(shutil.copytree(bundle.root, Path(work) / "bundle"))
+        try:
+            lower_precision(copy, clips, LowPrecision("int8"))
+        except ExportError as error:
+            _log.warning("the bundle stays in float32: %s", error)
+            return bundle
+        shutil.copytree(copy.root, bundle.root, dirs_exist_ok=True)
+    return Bundle.load(bundle.root)
 
 
 def _write_json(path: Path, values: Any) -> None:

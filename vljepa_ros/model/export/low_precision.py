@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program that lowers the precision of one graph; it needs nvidia-modelopt.
+"""The program that lowers one graph to fp16 or fp8; it needs nvidia-modelopt.
 
 modelopt wants other versions of onnx and ONNX Runtime than the export has, so this file is a
 program of its own, imports nothing else of this package, and no torch:
@@ -26,12 +26,12 @@ FP32_OPERATORS = (*_REDUCTIONS, "LayerNormalization", "Pow", "Reciprocal", "Soft
 _PRODUCTS = ("Conv", "Gemm", "MatMul", "Mul")
 
 _QUANTISED = ("Gemm", "MatMul")
-"""Convolutions stay in half precision: in int8 those of the default trunk lose most of all."""
+"""Convolutions stay in half precision: of the default model those of the trunk lose most."""
 
 LARGEST = 8192.0
 """Nodes with values above this, an eighth of float16's largest, stay in float32."""
 
-_OPSET = {"fp16": 18, "int8": 19, "fp8": 19}  # 19 is the first with half-precision scales
+_OPSET = {"fp16": 18, "fp8": 19}  # 19 is the first with half-precision scales
 _EXTERNAL_BYTES = 512 << 20  # as in onnx_file.py
 
 
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--inputs", type=Path, required=True, help="folder of npz files")
     args = parser.parse_args()
     save(_halve(args.graph, args.inputs, _OPSET[args.precision]), args.result)
-    if args.precision != "fp16":
-        _quantise(args.result, args.inputs, args.precision)
+    if args.precision == "fp8":
+        _quantise(args.result, args.inputs)
     print(version("nvidia-modelopt"))
 
 
@@ -66,7 +66,7 @@ def _halve(graph: Path, inputs: Path, opset: int) -> onnx.ModelProto:
     )
 
 
-def _quantise(graph: Path, inputs: Path, precision: str) -> None:
+def _quantise(graph: Path, inputs: Path) -> None:
     """Put Q/DQ pairs around all products of matrices but the first; ranges are the largest values.
 
     The first ones see what another graph or a tokenizer gave, whose channels differ most.
@@ -80,7 +80,7 @@ def _quantise(graph: Path, inputs: Path, precision: str) -> None:
     result = graph.with_name(f"quantised_{graph.name}")
     quantize(
         str(graph),
-        quantize_mode=precision,
+        quantize_mode="fp8",
         calibration_data={n: np.concatenate([b[n] for b in batches]) for n in batches[0].files},
         calibration_method="max",  # entropy cuts off what few values say
         calibration_eps=["cpu"],

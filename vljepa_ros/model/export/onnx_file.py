@@ -42,6 +42,7 @@ def write_graph(graph: Graph, path: Path, *, int8: bool = False) -> None:
     """
     model = _to_onnx(graph)
     fold_constants(model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
+    _divide_by_roots(model.graph)
     RemoveUnusedNodesPass()(model)
     NameFixPass()(model)  # an inner value may be called what an output was asked to be called
     ClearMetadataAndDocStringPass()(model)
@@ -51,6 +52,19 @@ def write_graph(graph: Graph, path: Path, *, int8: bool = False) -> None:
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values())
     beside = f"{path.name}.data" if weights > EXTERNAL_BYTES else None
     ir.save(model, path, external_data=beside)
+
+
+def _divide_by_roots(graph: ir.Graph) -> None:
+    """Write ``x * (1 / root)`` as ``x / root``: ONNX Runtime runs such an RMS norm as one node."""
+    for node in list(graph):
+        if node.op_type != "Mul":
+            continue
+        for value, inverse in (node.inputs, reversed(node.inputs)):
+            source = inverse.producer()
+            if source is not None and source.op_type == "Reciprocal":
+                divided = ir.node("Div", [value, source.inputs[0]])
+                graph.insert_before(node, divided)
+                node.outputs[0].replace_all_uses_with(divided.outputs[0])
 
 
 def _to_onnx(graph: Graph) -> ir.Model:

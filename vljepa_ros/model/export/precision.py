@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The visual graphs of a bundle in fp16, int8 or fp8, for TensorRT.
+"""The visual graphs of a bundle in int8, for CPUs and TensorRT, or in fp16 or fp8, for TensorRT.
 
 Precision lies in the graphs and not in flags of a builder, which TensorRT 11 dropped. The
 Y-Encoder stays in float32: EmbeddingGemma does not survive float16, and texts are rare. What comes
@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ from numpy.typing import NDArray
 
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.half_rounding import round_halves, value_types
+from vljepa_ros.model.export.int8_graphs import (
+    TOOL,
+    quantise_convolutions,
+    quantise_products,
+)
 from vljepa_ros.model.export.low_precision import FP32_OPERATORS
 from vljepa_ros.runtime.backend import ONNXRUNTIME, StreamOutputs
 from vljepa_ros.runtime.bundle import EXTERNAL, MANIFEST, Bundle, write_manifest
@@ -44,10 +50,10 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LowPrecision:
-    """One of PRECISIONS, and the Python that has nvidia-modelopt."""
+    """One of PRECISIONS, and the Python that has nvidia-modelopt, which int8 does not need."""
 
     precision: str
-    python: Path
+    python: Path = Path(sys.executable)
 
 
 def lower_precision(bundle: Bundle, clips: NDArray[np.uint8], wanted: LowPrecision) -> Bundle:
@@ -67,12 +73,11 @@ def lower_precision(bundle: Bundle, clips: NDArray[np.uint8], wanted: LowPrecisi
     with TemporaryDirectory(dir=bundle.root.parent) as work:
         inputs = Path(work) / "inputs"
         _write_inputs(model, clips, inputs)
-        for graph in GRAPHS:
-            if graph in bundle.graphs:
-                tool = _convert(bundle, graph, wanted, inputs)
-    fields = _fields(bundle) | {"precision": wanted.precision}
+        fields = _fields(bundle) | {"precision": wanted.precision}
+        lower = _lower_to_int8 if wanted.precision == "int8" else _lower_by_modelopt
+        lowered, fields["cpu_graphs"] = lower(bundle, wanted, inputs)
     cosine = _compare(write_manifest(bundle.root, fields), clips, true)
-    fields["lowered"] = {"tool": tool, "cosine": round(cosine, 6)}
+    fields["lowered"] = {**lowered, "cosine": round(cosine, 6)}
     return write_manifest(bundle.root, fields)
 
 
@@ -146,6 +151,38 @@ class _WatchedXEncoder:
         return rest
 
 
+def _lower_to_int8(
+    bundle: Bundle, wanted: LowPrecision, inputs: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what was done, and the files of the graphs that have another form for CPUs."""
+    precisions, cpu_graphs = {}, {}
+    for graph in _visual_graphs(bundle):
+        feeds = sorted((inputs / graph).glob("*.npz"))
+        file = bundle.root / bundle.graphs[graph]
+        result = inputs / file.name
+        precisions[graph] = "fp32"
+        if quantise_products(file, result, feeds):
+            _replace(file, result)
+            precisions[graph] = "int8"
+        elif graph == "frame_encoder":
+            cpu_graphs[graph] = f"{graph}.int8.onnx"
+            quantise_convolutions(file, bundle.root / cpu_graphs[graph], feeds)
+    return {"tool": TOOL, "graphs": precisions}, cpu_graphs
+
+
+def _lower_by_modelopt(
+    bundle: Bundle, wanted: LowPrecision, inputs: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what was done; no graph has another form for CPUs."""
+    tools = {graph: _convert(bundle, graph, wanted, inputs) for graph in _visual_graphs(bundle)}
+    precisions = dict.fromkeys(tools, wanted.precision)
+    return {"tool": tools["x_encoder"], "graphs": precisions}, {}
+
+
+def _visual_graphs(bundle: Bundle) -> list[str]:
+    return [graph for graph in GRAPHS if graph in bundle.graphs]
+
+
 def _convert(bundle: Bundle, graph: str, wanted: LowPrecision, inputs: Path) -> str:
     """Put the converted graph in the place of the graph; return what converted it."""
     file = bundle.root / bundle.graphs[graph]
@@ -157,12 +194,17 @@ def _convert(bundle: Bundle, graph: str, wanted: LowPrecision, inputs: Path) -> 
                 shutil.copyfile(each, source.with_name(each.name))  # modelopt writes into it
         version = _run(wanted, source, result, inputs / graph)
         _check_types(result)
-        for old in (file, file.with_name(file.name + EXTERNAL)):
-            old.unlink(missing_ok=True)
-        for new in (result, result.with_name(file.name + EXTERNAL)):
-            if new.exists():
-                new.rename(file.with_name(new.name))
+        _replace(file, result)
     return f"nvidia-modelopt {version}"
+
+
+def _replace(file: Path, result: Path) -> None:
+    """Put a graph, which has the same name, and its weights in the place of another."""
+    for old in (file, file.with_name(file.name + EXTERNAL)):
+        old.unlink(missing_ok=True)
+    for new in (result, result.with_name(file.name + EXTERNAL)):
+        if new.exists():
+            new.rename(file.with_name(new.name))
 
 
 def _run(wanted: LowPrecision, source: Path, result: Path, inputs: Path) -> str:
@@ -218,6 +260,8 @@ def _compare(bundle: Bundle, clips: NDArray[np.uint8], true: list[_Floats]) -> f
 
 def _rounding(bundle: Bundle) -> VLJepa:
     """Load a copy of the bundle that rounds on the CPU as it will on a GPU."""
+    if bundle.precision == "int8":  # nothing in it is float16
+        return VLJepa.load(bundle.root, backend=ONNXRUNTIME)
     with TemporaryDirectory(dir=bundle.root.parent) as work:
         copy = Path(work) / "bundle"
         shutil.copytree(bundle.root, copy, copy_function=os.link)

@@ -122,7 +122,7 @@ class _Builds:
         built = build_plan(
             self.library,
             self.gpu,
-            graph_path(self.bundle, graph),
+            graph_path(self.bundle, self.bundle.graphs[graph]),
             identity.clips,
             identity.queries,
             self.store.timing_cache(identity),

@@ -38,7 +38,7 @@ def quantize(
     use_external_data_format: bool,
 ) -> None:
     """Put Q/DQ pairs around products whose ranges are those of the data."""
-    assert quantize_mode in ("int8", "fp8")
+    assert quantize_mode == "fp8"
     assert calibration_method == "max"
     model = onnx.load(onnx_path)
     model.opset_import[0].version = 19  # the first with scales in half precision
@@ -58,15 +58,13 @@ def quantize(
             for node in model.graph.node
             if any(re.search(pattern, node.name) for pattern in nodes_to_exclude)
         ],
-        per_channel=quantize_mode == "int8",
         extra_options=options,
         activation_type=ort.QuantType.QInt8,
         weight_type=ort.QuantType.QInt8,
     )
-    if quantize_mode == "fp8":
-        quantised = onnx.load(output_path)
-        _make_fp8(quantised.graph)
-        onnx.save(quantised, output_path)
+    quantised = onnx.load(output_path)
+    _make_fp8(quantised.graph)
+    onnx.save(quantised, output_path)
 
 
 def _make_fp8(graph: onnx.GraphProto) -> None:
