@@ -37,7 +37,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _measure_costs(args, results)
-        _train_all(args, results, Material(args.data, args.split, scale), wanted)
+        _train_all(args, results, scale, wanted)
     except KeyboardInterrupt:
         print("stopped; the same command continues")
     print(tables(results, args.only))
@@ -62,12 +62,15 @@ def _measure_costs(args: argparse.Namespace, results: Results) -> None:
 def _train_all(
     args: argparse.Namespace,
     results: Results,
-    material: Material,
+    scale: Scale,
     wanted: Sequence[tuple[str, int]],
 ) -> None:
     """Train what has not seen all its clips, and say how long it will take."""
     torch.set_num_threads(args.threads)
-    left = [run for run in wanted if missing(results, [run], material.scale.clips)]
+    left = [run for run in wanted if missing(results, [run], scale.clips)]
+    if not left:
+        return
+    material = Material.read(args.data, args.split, scale)
     began = time.monotonic()
     for number, (contestant, seed) in enumerate(left, start=1):
         if not train(contestant, seed, material, results, args.work):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ from vljepa_ros.recipes.default_model.episodes import (
     clip_indices,
     load_episodes,
 )
-from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+
+Features = Callable[[StoredEpisode], NDArray[np.float16]]
+"""The trunk's features (F, C, h, w) of an episode's frames."""
 
 
 class Clips:
@@ -31,9 +33,9 @@ class Clips:
     """
 
     def __init__(
-        self, episodes: Sequence[StoredEpisode], features: EpisodeFeatures, wordings: Wordings
+        self, episodes: Sequence[StoredEpisode], features: Features, wordings: Wordings
     ) -> None:
-        """Read the features; what is not kept on the disk yet is computed."""
+        """Read the features of all episodes."""
         of_episodes = [features(episode) for episode in episodes]
         self._features = np.concatenate(of_episodes)
         lengths = [len(each) for each in of_episodes]

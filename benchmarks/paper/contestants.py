@@ -38,9 +38,7 @@ class Recipe:
     """
 
     config: ModelConfig = COMPARED
-    make: Callable[[ModelConfig, Vocabulary], VLJepaModel] = lambda config, words: VLJepaModel(
-        config
-    )
+    make: Callable[[ModelConfig, Vocabulary], VLJepaModel] = lambda config, _: VLJepaModel(config)
     asked: tuple[bool, ...] = (True,)
     loss: tuple[tuple[str, Any], ...] = ()
 
@@ -62,14 +60,12 @@ _NO_SPREADING = (("loss", "sigreg"), ("sigreg_predicted", 0.0), ("sigreg_text", 
 RECIPES = {
     OURS: Recipe(),
     TOKENS: Recipe(make=TokenModel),
-    FRAMES: Recipe(
-        frame_config(COMPARED), lambda config, words: FrameModel(config), asked=(False,)
-    ),
+    FRAMES: Recipe(frame_config(COMPARED), lambda config, _: FrameModel(config), asked=(False,)),
     BASE: Recipe(asked=(False,)),
     BOTH_STAGES: Recipe(asked=(False, True)),
     JOINT: Recipe(_predictor(joint=True)),
     "and the answer is pooled over both": Recipe(_predictor(joint=True, pool_visual=True)),
-    "causal mask": Recipe(_predictor(joint=True), lambda config, words: causal_model(config)),
+    "causal mask": Recipe(_predictor(joint=True), lambda config, _: causal_model(config)),
     "cosine loss": Recipe(loss=_NO_SPREADING),
     "SIGReg": Recipe(loss=(("loss", "sigreg"),)),
     "text encoder's rate 0.05": _text_rate(0.05),

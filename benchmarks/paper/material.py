@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What teaches and tests all contestants; each part is read when it is needed first."""
+"""What teaches and tests all contestants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.paper.clips import Clips, read_episodes
+from benchmarks.paper.clips import Clips, Features, read_episodes
 from benchmarks.paper.contestants import COMPARED
 from benchmarks.paper.wordings import Wordings
 from vljepa_ros.model.checkpoints.minilm import load_minilm
@@ -48,27 +48,26 @@ class Scale:
 
 
 class Material:
-    """Episodes, sentences and the language model."""
+    """Clips, sentences and the language model."""
 
-    def __init__(self, data: Path, split: str, scale: Scale) -> None:
-        """Take the folder of the recipe's data, and the split that tests."""
-        self._data, self._split, self.scale = data, split, scale
+    def __init__(
+        self,
+        taught: Sequence[StoredEpisode],
+        tested: Sequence[StoredEpisode],
+        features: Features,
+        scale: Scale,
+    ) -> None:
+        """Take the episodes that teach and those that test, and where their features are."""
+        self.scale = scale
+        self.wordings = Wordings.of(taught)
+        self.taught = Clips(taught, features, self.wordings)
+        self.tested = Clips(tested, features, self.wordings)
 
-    @cached_property
-    def wordings(self) -> Wordings:
-        """Labels and sentences."""
-        return Wordings.of(self._taught)
-
-    @cached_property
-    def taught(self) -> Clips:
-        """The clips that teach."""
-        return Clips(self._taught, self._features, self.wordings)
-
-    @cached_property
-    def tested(self) -> Clips:
-        """The clips that test."""
-        episodes = read_episodes(self._data, self._split, self.scale.episodes)
-        return Clips(episodes, self._features, self.wordings)
+    @staticmethod
+    def read(data: Path, split: str, scale: Scale) -> Material:
+        """Read the recipe's data; features that are not kept there yet are computed."""
+        episodes = (read_episodes(data, each, scale.episodes) for each in ("train", split))
+        return Material(*episodes, EpisodeFeatures(data), scale)
 
     @cached_property
     def text(self) -> FrozenText:
@@ -93,14 +92,6 @@ class Material:
     @cached_property
     def _tokenize(self) -> Tokenize:
         return Tokenize(self._tokenizer, COMPARED.y_encoder.max_tokens)
-
-    @cached_property
-    def _taught(self) -> list[StoredEpisode]:
-        return read_episodes(self._data, "train", self.scale.episodes)
-
-    @cached_property
-    def _features(self) -> EpisodeFeatures:
-        return EpisodeFeatures(self._data)
 
     @cached_property
     def _language(self) -> VLJepaModel:

@@ -7,7 +7,7 @@ things, and its thing with other verbs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,9 +83,6 @@ class Wordings:
             for name in QUERY_NAMES
         ]
         return np.array(of_queries).T
-
-
-Encode = Callable[[Sequence[str]], object]
 
 
 def _some(sentences: list[str]) -> list[str]:
