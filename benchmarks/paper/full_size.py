@@ -54,12 +54,12 @@ def compare(folder: Path, config: ModelConfig = PAPER) -> dict[str, Figures]:
     """Return the cost of one clip and query; exported graphs stay in ``folder``."""
     export(folder, config)
     encoders: dict[str, Callable[[], Job]] = {
-        "X-Encoder, ours": partial(_our_encoder, folder, config),
+        "X-Encoder, ours": partial(our_encoder, folder, config),
         "X-Encoder, transformers with SDPA": partial(_their_encoder, config, compiled=False),
         "X-Encoder, torch.compile": partial(_their_encoder, config, compiled=True),
     }
     predictors: dict[str, Callable[[], Job]] = {
-        "Predictor, ours": partial(_our_predictor, folder, config),
+        "Predictor, ours": partial(our_predictor, folder, config),
         "Predictor, transformers with SDPA": partial(_their_predictor, config, compiled=False),
         "Predictor, torch.compile": partial(_their_predictor, config, compiled=True),
     }
@@ -99,7 +99,8 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), session_options(1), ["CPUExecutionProvider"])
 
 
-def _our_encoder(folder: Path, config: ModelConfig) -> Job:
+def our_encoder(folder: Path, config: ModelConfig) -> Job:
+    """Return a run of our X-Encoder on a clip."""
     session = _session(folder / "x_encoder.onnx")
     side = config.frame_pixels
     random = np.random.default_rng(0)
@@ -107,7 +108,8 @@ def _our_encoder(folder: Path, config: ModelConfig) -> Job:
     return lambda: session.run(None, {"frames": clip})
 
 
-def _our_predictor(folder: Path, config: ModelConfig) -> Job:
+def our_predictor(folder: Path, config: ModelConfig) -> Job:
+    """Return a run of our Predictor for a query."""
     session = _session(folder / "predictor.onnx")
     visual, query = _tokens(config)
     feed = {

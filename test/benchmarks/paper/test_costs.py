@@ -5,15 +5,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
-import torch
 
-from benchmarks.paper.costs import Contestant, costs
-from benchmarks.paper.full_size import QUERY_TOKENS, LlamaPredictor
-from benchmarks.paper.on_the_stream import ours
-from vljepa_ros.model.config import PredictorConfig, XEncoderConfig
-from vljepa_ros.model.presets import PAPER
+torch = pytest.importorskip("torch", reason="what is compared runs in torch")
+for package in ("transformers", "onnxscript", "psutil"):
+    pytest.importorskip(package, reason=f"the comparison needs {package} (make train-venv)")
+
+from benchmarks.paper.costs import Contestant, costs  # noqa: E402
+from benchmarks.paper.full_size import (  # noqa: E402
+    QUERY_TOKENS,
+    LlamaPredictor,
+    export,
+    our_encoder,
+    our_predictor,
+)
+from benchmarks.paper.on_the_stream import QUESTIONS, clip_in_torch, ours  # noqa: E402
+from vljepa_ros.model.config import PredictorConfig, XEncoderConfig  # noqa: E402
+from vljepa_ros.model.presets import PAPER  # noqa: E402
 
 TINY = replace(
     PAPER,
@@ -53,6 +63,20 @@ def test_the_shipped_bundle_answers_every_query_of_every_camera(
 ) -> None:
     answers = ours(cameras, queries)()
     assert len(answers) == cameras * queries and all(answers)
+
+
+def test_clip_answers_all_questions_from_one_frame() -> None:
+    answers = clip_in_torch()()
+    assert len(answers) == QUESTIONS and min(answers) >= 0
+
+
+def test_graphs_are_exported_once_and_run(tmp_path: Path) -> None:
+    export(tmp_path, TINY)
+    written = (tmp_path / "x_encoder.onnx").stat().st_mtime_ns
+    export(tmp_path, TINY)
+    assert (tmp_path / "x_encoder.onnx").stat().st_mtime_ns == written
+    assert our_encoder(tmp_path, TINY)()[0].shape == (1, TINY.visual_tokens, 64)
+    assert our_predictor(tmp_path, TINY)()[0].shape == (1, 1, TINY.embedding)
 
 
 def test_the_other_predictor_sees_the_query_from_every_token() -> None:
