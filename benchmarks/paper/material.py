@@ -35,7 +35,7 @@ class Scale:
         tested: clips that test, at most.
     """
 
-    steps: int = 1000
+    steps: int = 600
     batch: int = 64
     points: int = 10
     episodes: int = 1000

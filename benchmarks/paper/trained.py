@@ -14,6 +14,7 @@ from benchmarks.paper.comparisons import TRAINED
 from benchmarks.paper.contestants import RECIPES, Recipe
 from benchmarks.paper.frame_model import FrameModel
 from benchmarks.paper.material import Material
+from benchmarks.paper.report import missing
 from benchmarks.paper.results import Result, Results
 from benchmarks.paper.tasks import Answering, EmbeddingAnswers, TokenAnswers, measure
 from benchmarks.paper.token_model import TokenModel
@@ -40,9 +41,10 @@ def train(contestant: str, seed: int, material: Material, results: Results, fold
     load_minilm(model)
     stages = len(recipe.asked)
     for number, asked in enumerate(recipe.asked):
-        stage = _stage(recipe, number, material)
+        before, after = (material.scale.steps * n // stages for n in (number, number + 1))
+        stage = _stage(recipe, number, after - before, material.scale.batch)
         questions = Questions(material.text, asked=asked)
-        points = Points(contestant, seed, material, results, questions, number * stage.steps)
+        points = Points(contestant, seed, material, results, questions, before)
         trainer = MeasuredTrainer(
             model,
             stage,
@@ -62,15 +64,17 @@ def train(contestant: str, seed: int, material: Material, results: Results, fold
         )
         if not trainer.run():
             return False
+    if missing(results, [(contestant, seed)], material.scale.clips):  # stopped at the last step
+        points.steps = stage.steps
+        points(model)
     return True
 
 
-def _stage(recipe: Recipe, number: int, material: Material) -> Stage:
-    steps = material.scale.steps // len(recipe.asked)
+def _stage(recipe: Recipe, number: int, steps: int, batch: int) -> Stage:
     return Stage(
         name=f"stage-{number}",
         steps=steps,
-        batch=material.scale.batch,
+        batch=batch,
         learning_rate=1.2e-3,
         schedule="cosine",
         warmup=min(100, steps // 10),

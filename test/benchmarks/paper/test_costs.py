@@ -70,6 +70,7 @@ def test_clip_answers_all_questions_from_one_frame() -> None:
     assert len(answers) == QUESTIONS and min(answers) >= 0
 
 
+@pytest.mark.slow
 def test_graphs_are_exported_once_and_run(tmp_path: Path) -> None:
     export(tmp_path, TINY)
     written = (tmp_path / "x_encoder.onnx").stat().st_mtime_ns

@@ -224,3 +224,6 @@ def test_a_contestant_is_trained_measured_and_not_trained_again(
     before = (tmp_path / "results.json").read_bytes()
     assert train(contestant, 0, material, results, tmp_path)
     assert (tmp_path / "results.json").read_bytes() == before
+    lost = Results(tmp_path / "lost.json")  # as if it was stopped before the last measurement
+    assert train(contestant, 0, material, lost, tmp_path)
+    assert [one.clips for one in lost] == [8]
