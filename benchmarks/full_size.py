@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -24,26 +23,28 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import psutil
 import rclpy
-import torch
+from full_size_work import (
+    PRODUCT_GFLOP,
+    in_turn,
+    onnx_product,
+    predictor_gflop,
+    torch_product,
+    x_encoder_gflop,
+)
 from node_cost import RECORDING, EmbeddingCounter, end
-from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.presets import PAPER
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.onnx_session import OnnxGraph, session_options
+from vljepa_ros.runtime.onnx_session import OnnxGraph
 
 THREADS = 2
 QUERY_TOKENS = 32
 QUERIES = {"scene": "What is happening in the video?"}
 PHRASES = {"scene": ["a robot opens a drawer", "a robot is not moving", "a hand holds a cup"]}
-PRODUCT = (2048, 1024, 4096)  # rows, inner, columns: the shape of a ViT-L layer
-ROUNDS = 3
 
 
 def main() -> None:
@@ -137,73 +138,16 @@ def _speed(bundle: Bundle) -> None:
         "query_tokens": rng.normal(size=(1, QUERY_TOKENS, c.predictor.query_width)).astype("f4"),
         "query_mask": np.ones((1, QUERY_TOKENS), bool),
     }
-    product = 2e-9 * np.prod(PRODUCT, dtype=float)
     jobs: dict[str, tuple[float, Callable[[], object]]] = {
-        "product in torch": (product, _torch_product()),
-        "product in ONNX Runtime": (product, _onnx_product()),
-        "X-Encoder": (_encoder_gflop(c), lambda: encoder.run({"frames": clip})),
-        "Predictor, one query": (_predictor_gflop(c), lambda: predictor.run(feed)),
+        "product in torch": (PRODUCT_GFLOP, torch_product(THREADS)),
+        "product in ONNX Runtime": (PRODUCT_GFLOP, onnx_product(THREADS)),
+        "X-Encoder": (x_encoder_gflop(c), lambda: encoder.run({"frames": clip})),
+        "Predictor, one query": (predictor_gflop(c, QUERY_TOKENS), lambda: predictor.run(feed)),
     }
     print(f"{'on 2 threads':25} {'GFLOP':>6} {'wall s':>8} {'CPU s':>8} {'GFLOP per CPU s':>16}")
-    for name, (wall, cpu) in _in_turn({name: job for name, (_, job) in jobs.items()}).items():
+    for name, (wall, cpu) in in_turn({name: job for name, (_, job) in jobs.items()}).items():
         gflop = jobs[name][0]
         print(f"{name:25} {gflop:6.0f} {wall:8.2f} {cpu:8.2f} {gflop / cpu:16.1f}")
-
-
-def _in_turn(jobs: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
-    """Return the median wall and CPU seconds of each job."""
-    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in jobs}
-    for _ in range(ROUNDS):
-        for name, job in jobs.items():
-            wall, cpu = time.monotonic(), time.process_time()
-            job()
-            samples[name].append((time.monotonic() - wall, time.process_time() - cpu))
-    return {
-        name: (statistics.median(w for w, _ in each), statistics.median(c for _, c in each))
-        for name, each in samples.items()
-    }
-
-
-def _torch_product() -> Callable[[], object]:
-    torch.set_num_threads(THREADS)
-    rows, inner, columns = PRODUCT
-    a, b = torch.randn(rows, inner), torch.randn(inner, columns)
-    return lambda: a @ b
-
-
-def _onnx_product() -> Callable[[], object]:
-    rows, inner, columns = PRODUCT
-    weight = np.random.default_rng(0).normal(size=(inner, columns)).astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["a", "b"], ["c"])],
-        "product",
-        [helper.make_tensor_value_info("a", TensorProto.FLOAT, [rows, inner])],
-        [helper.make_tensor_value_info("c", TensorProto.FLOAT, [rows, columns])],
-        [onnx.numpy_helper.from_array(weight, "b")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), session_options(THREADS), ["CPUExecutionProvider"]
-    )
-    a = np.random.default_rng(1).normal(size=(rows, inner)).astype(np.float32)
-    return lambda: session.run(None, {"a": a})
-
-
-def _encoder_gflop(config: ModelConfig) -> float:
-    x, n = config.x_encoder, config.visual_tokens
-    weights = 4 * x.width**2 + 2 * x.width * x.mlp
-    content = x.channels * x.tubelet * x.patch**2
-    products = n * (x.depth * (weights + 2 * n * x.width) + content * x.width)
-    return 2e-9 * products
-
-
-def _predictor_gflop(config: ModelConfig) -> float:
-    p, n = config.predictor, config.visual_tokens
-    length = n + QUERY_TOKENS
-    weights = 2 * p.width**2 + 2 * p.width * p.kv_heads * p.head_width + 3 * p.width * p.mlp
-    inputs = n * config.x_encoder.width + QUERY_TOKENS * p.query_width
-    products = length * p.depth * (weights + 2 * length * p.width) + inputs * p.width
-    return 2e-9 * products
 
 
 if __name__ == "__main__":
