@@ -51,7 +51,7 @@ LICENCES = {
     "frame_encoder": "EfficientNet-Lite0, ImageNet weights, Apache-2.0",
     "x_encoder": "Apache-2.0 (trained by this repository)",
     "predictor": "Apache-2.0 (trained by this repository)",
-    "y_encoder": "all-MiniLM-L6-v2, Apache-2.0, adapted on text by this repository, with its linear head",
+    "y_encoder": "all-MiniLM-L6-v2, Apache-2.0, adapted here, with a linear head of ours",
     "y_decoder": "Apache-2.0 (trained by this repository)",
     "data": "Meta-World and robosuite (MIT) rendered by MuJoCo (Apache-2.0); DROID (CC BY 4.0)",
 }
