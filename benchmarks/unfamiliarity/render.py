@@ -22,7 +22,10 @@ from benchmarks.unfamiliarity.footage import OTHER_TASKS
 from vljepa_ros.files import new_file
 from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, JPEG_QUALITY
 from vljepa_ros.recipes.default_model.simulation.episode import Simulator
-from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME, SimulatedTask
+from vljepa_ros.recipes.default_model.simulation.simulated_tasks import (
+    FIRST_TASKS,
+    SimulatedTask,
+)
 
 _SEED = 71_000  # of the first episode of each task
 
@@ -40,9 +43,9 @@ def main() -> None:
 
 
 def unseen_environments() -> list[str]:
-    """Return the names of Meta-World's tasks that the recipe leaves out, without version."""
-    names = (name.removesuffix("-v3") for name in ALL_V3_ENVIRONMENTS)
-    return sorted(name for name in names if name not in BY_NAME)
+    """Return the names of Meta-World's tasks that the shipped model has not seen, no version."""
+    names = {name.removesuffix("-v3") for name in ALL_V3_ENVIRONMENTS}
+    return sorted(names - {task.env for task in FIRST_TASKS})
 
 
 def _render(folder: Path, env: str, count: int) -> None:
