@@ -83,7 +83,7 @@ class Material:
 
     def embedded(self, sentences: Sequence[str]) -> Tensor:
         """Return sentences (C, text width) as the frozen tower sees them."""
-        return torch.stack([self.text.sentence(each) for each in sentences])
+        return torch.stack([self.text.states(each).mean(0) for each in sentences])
 
     def cut(self, sentences: Sequence[str]) -> Tokens:
         """Return the token numbers (C, L) of sentences, for a tower that learns."""

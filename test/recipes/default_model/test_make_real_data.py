@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 from vljepa_ros.recipes.default_model import make_real_data
 from vljepa_ros.recipes.default_model.episodes import DROID, load_episodes
-from vljepa_ros.recipes.default_model.make_recording import write_video
 
 
 @pytest.fixture
@@ -19,8 +19,11 @@ def clips(tmp_path):
     folder = tmp_path / "droid"
     (folder / "clips").mkdir(parents=True)
     for name in ("0000.mp4", "0001.mp4"):
-        frames = [np.full((36, 64, 3), 8 * i, np.uint8) for i in range(30)]
-        write_video(frames, folder / "clips" / name)
+        file = str(folder / "clips" / name)
+        video = cv2.VideoWriter(file, cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (64, 36))
+        for number in range(30):
+            video.write(np.full((36, 64, 3), 8 * number, np.uint8))
+        video.release()
     (folder / "clips.csv").write_text(
         "clip,text,site\n0000.mp4,Put the pot  upright.,5030472d\n0001.mp4,Fold it,36906660\n"
     )
