@@ -309,7 +309,7 @@ class StateEventDetector:
         if stream.newest is None:
             return False
         newest_ns = stream.newest.stamp_ns
-        begins_anew = newest_ns < window_start_ns and stream.looks_back
+        begins_anew = stream.looks_back and newest_ns < window_start_ns <= stamp_ns
         if begins_anew or stamp_ns < newest_ns:
             return True
         return 0 < self.silence_s < (stamp_ns - newest_ns) / _NS
