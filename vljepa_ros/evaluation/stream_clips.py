@@ -95,7 +95,6 @@ def _clips(source: Source, model: VLJepa) -> Iterator[tuple[float, float, Featur
         if admission.resets:
             window.clear()
         window.push(frame.stamp_ns, np.asarray(model.encode_frame(rgb_pixels(frame))))
-        clip = window.clip() if bundle.memory is None else window.so_far()
-        if clip is not None:
+        if (clip := bundle.clip_in(window)) is not None:
             start, end = ((ns - first_ns) / _NS for ns in (clip.start_ns, clip.end_ns))
             yield start, end, clip.frames

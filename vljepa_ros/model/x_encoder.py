@@ -126,10 +126,10 @@ class XEncoder(nn.Module):
         )
         return Rotary(*(torch.from_numpy(t).to(clip.device) for t in (cos, sin)))
 
-    def encode(self, x: Tensor, rotary: Rotary, mask: Tensor | None = None) -> Tensor:
-        """Turn patches (B, N, width) into visual tokens; ``mask`` is that of a block."""
+    def encode(self, x: Tensor, rotary: Rotary) -> Tensor:
+        """Turn patches (B, N, width) into visual tokens."""
         for block in self.blocks:
-            x = block(x, rotary, mask)
+            x = block(x, rotary)
         return self.norm(x)
 
     def with_evidence(self, tokens: Tensor, clip: Tensor) -> Tensor:

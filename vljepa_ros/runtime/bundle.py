@@ -38,6 +38,7 @@ from vljepa_ros.runtime.bundle_files import (
 )
 from vljepa_ros.runtime.bundle_files import BundleError as BundleError
 from vljepa_ros.shipped import places
+from vljepa_ros.stream.clip_window import Clip, ClipWindow
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -262,6 +263,13 @@ class Bundle:
             BundleError: as :meth:`read`, or it is no JSON.
         """
         return _json(self.root / name, self.read(name), EXPORT_AGAIN)
+
+    def clip_in(self, window: ClipWindow) -> Clip | None:
+        """Return the newest clip in a window that is not empty, as the model sees it.
+
+        That is a whole clip, or None as long as there is none; with a memory what it holds so far.
+        """
+        return window.clip() if self.memory is None else window.so_far()
 
     def holds_weights_of(self, name: str) -> bool:
         """Whether the weights of the graph file ``name`` lie in a file beside it."""

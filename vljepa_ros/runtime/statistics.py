@@ -81,8 +81,7 @@ def cut_clips(
         window.push(stamp_ns, image)
         if stamp_ns < due_ns:
             continue
-        clip = window.clip() if bundle.memory is None else window.so_far()
-        if clip is not None:
+        if (clip := bundle.clip_in(window)) is not None:
             due_ns = stamp_ns + round(every_s * 1e9)
             yield LabelledClip(recording, clip.frames, answers_of(index))
 
