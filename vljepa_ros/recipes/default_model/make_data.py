@@ -18,11 +18,7 @@ from tqdm import tqdm
 
 from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, write_episode
 from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE
-from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import (
-    ARMS,
-    SCENES,
-    robosuite_name,
-)
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ARM_SCENES, ROBOSUITE_TASKS
 from vljepa_ros.recipes.default_model.simulation.robot_recorder import RobotRecorder
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import FIRST_TASKS, TASKS
 from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_seed
@@ -93,10 +89,10 @@ def missing(out: Path, family: str, counts: dict[str, int]) -> list[Job]:
 
 def _names(family: str, split: str) -> list[str]:
     """Return the names of the tasks that a split shows."""
+    wide = SPLITS[split].wide
     if family == METAWORLD:
-        return [task.env for task in (TASKS if SPLITS[split].wide else FIRST_TASKS)]
-    arms = itertools.product(ARMS, SCENES)
-    return [robosuite_name(arm, task) for arm, task in arms if SPLITS[split].wide]
+        return [task.env for task in (TASKS if wide else FIRST_TASKS)]
+    return list(ROBOSUITE_TASKS) if wide else []
 
 
 _recorder: tuple[tuple[str, int, bool], RobotRecorder] | None = None
@@ -129,8 +125,7 @@ def _new_recorder(family: str, number: int, wide: bool) -> RobotRecorder:
         return Simulator(TASKS[number], *size, wide=wide)
     from vljepa_ros.recipes.default_model.simulation.robosuite_robot import RobosuiteRobot
 
-    arm, task = list(itertools.product(ARMS, SCENES))[number]
-    return RobosuiteRobot(arm, task, *size)
+    return RobosuiteRobot(*ARM_SCENES[number], *size)
 
 
 if __name__ == "__main__":
