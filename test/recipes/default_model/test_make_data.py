@@ -14,6 +14,7 @@ pytest.importorskip("mujoco", reason="episodes are rendered where mujoco is inst
 from vljepa_ros.recipes.default_model.make_data import missing
 from vljepa_ros.recipes.default_model.simulation import cameras
 from vljepa_ros.recipes.default_model.simulation.labels import Signals
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ARM_SCENES, ARMS
 from vljepa_ros.recipes.default_model.simulation.scenery import draw_texture
 from vljepa_ros.recipes.default_model.simulation.sensors import WildSensor
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import (
@@ -71,6 +72,16 @@ def test_only_wide_splits_have_the_later_tasks(tmp_path):
     assert sum(job.split == "test" for job in jobs) == 2 * len(FIRST_TASKS)
     assert sum(job.split == "val_wide" for job in jobs) == 2 * len(TASKS)
     assert {job.split for job in missing(tmp_path, ROBOSUITE, counts)} == {"val_wide"}
+
+
+def test_robosuites_arms_and_scenes_keep_their_seeds(tmp_path):
+    jobs = missing(tmp_path, ROBOSUITE, {"train": 1})
+    assert [ARM_SCENES[job.task][0] for job in jobs[::2]] == list(ARMS)
+    assert [job.path.name for job in jobs[:3]] == [
+        "robosuite-lift-panda_0000.npz",
+        "robosuite-stack-panda_0000.npz",
+        "robosuite-lift-ur5e_0000.npz",
+    ]
 
 
 def test_what_is_there_is_not_rendered_again(tmp_path):
