@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from benchmarks.teach.fetch_labels import FetchSignals, label_frames
 from benchmarks.teach.fetch_script import OPEN, TABLE_Z, FetchScript
-from vljepa_ros.recipes.default_model.episode_file import write_episode
+from vljepa_ros.recipes.default_model.episode_file import read_frames, write_episode
 
 PIXELS = 160
 STEPS_PER_FRAME = 5  # of 0.04 s: five frames a second
@@ -157,13 +157,11 @@ def load_fetch_episode(path: Path) -> FetchEpisode:
 
     Raises:
         OSError: the file cannot be read.
+        ValueError: a frame of the file is no JPEG.
     """
     with np.load(path) as data:
-        starts = np.concatenate([[0], data["ends"][:-1]])
-        coded = [data["jpeg"][a:b] for a, b in zip(starts, data["ends"], strict=True)]
         signals = FetchSignals(**{name: data[name] for name in FetchSignals.__dataclass_fields__})
-    frames = [cv2.imdecode(one, cv2.IMREAD_COLOR)[..., ::-1] for one in coded]
-    return FetchEpisode(signals.stamps_s, np.stack(frames), label_frames(signals))
+    return FetchEpisode(signals.stamps_s, read_frames(path), label_frames(signals))
 
 
 def render_episodes(out: Path, count: int) -> list[Path]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vljepa_ros.recipes.default_model.episode_file import write_episode
+from vljepa_ros.recipes.default_model.episode_file import read_frames, write_episode
 from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE, load_episodes
 
 pytest.importorskip("mujoco", reason="episodes are rendered where mujoco is installed")
@@ -107,6 +107,19 @@ def test_sensors_and_textures_come_from_the_seed():
     assert not np.array_equal(seen[0], seen[1])
     one, same, other = (draw_texture(np.random.default_rng(seed), 16) for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_frames_are_read_as_they_were_written(tmp_path):
+    frames = [np.full((8, 8, 3), (value, 120, 240 - value), np.uint8) for value in (0, 80, 240)]
+    write_episode(tmp_path / "whole.npz", frames, {})
+    assert read_frames(tmp_path / "whole.npz") == pytest.approx(np.stack(frames), abs=4)
+
+
+def test_a_file_with_broken_frames_says_how_many(tmp_path):
+    jpeg = np.zeros(20, np.uint8)
+    np.savez(tmp_path / "broken.npz", jpeg=jpeg, ends=[10, 20])
+    with pytest.raises(ValueError, match="broken.npz: 2 frames are no JPEG"):
+        read_frames(tmp_path / "broken.npz")
 
 
 def test_a_robosuite_episode_is_labelled_by_its_signals(tmp_path):

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.recipes.default_model.episode_file import read_frames
 from vljepa_ros.recipes.default_model.simulation.labels import Signals, label_episode
 from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ROBOSUITE_TASKS
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
@@ -45,15 +45,7 @@ class StoredEpisode:
         Raises:
             ValueError: a frame of the file is no JPEG.
         """
-        with np.load(self.path) as data:
-            starts = np.concatenate([[0], data["ends"][:-1]])
-            jpeg = data["jpeg"]
-            encoded = [jpeg[a:b] for a, b in zip(starts, data["ends"], strict=True)]
-        decoded = [cv2.imdecode(jpeg_frame, cv2.IMREAD_COLOR) for jpeg_frame in encoded]
-        frames = [frame[..., ::-1] for frame in decoded if frame is not None]
-        if len(frames) < len(encoded):
-            raise ValueError(f"{self.path}: {len(encoded) - len(frames)} frames are no JPEG")
-        return np.stack(frames).astype(np.uint8, copy=False)
+        return read_frames(self.path)
 
 
 def load_episodes(folder: Path, split: str) -> list[StoredEpisode]:
