@@ -11,8 +11,11 @@ from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE, load
 
 pytest.importorskip("mujoco", reason="episodes are rendered where mujoco is installed")
 
+import mujoco
+
 from vljepa_ros.recipes.default_model.make_data import missing
 from vljepa_ros.recipes.default_model.simulation import cameras
+from vljepa_ros.recipes.default_model.simulation.coarse_meshes import coarsen_meshes
 from vljepa_ros.recipes.default_model.simulation.labels import Signals
 from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ARM_SCENES, ARMS
 from vljepa_ros.recipes.default_model.simulation.scenery import draw_texture
@@ -107,6 +110,24 @@ def test_sensors_and_textures_come_from_the_seed():
     assert not np.array_equal(seen[0], seen[1])
     one, same, other = (draw_texture(np.random.default_rng(seed), 16) for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_only_meshes_that_nothing_can_touch_become_coarse():
+    points = np.random.default_rng(0).normal(size=(400, 3))
+    points *= 0.02 / np.linalg.norm(points, axis=1, keepdims=True)
+    vertices = " ".join(map(str, points.ravel()))
+    model = mujoco.MjModel.from_xml_string(
+        f"""<mujoco><asset><mesh name="seen" vertex="{vertices}"/>
+        <mesh name="touched" vertex="{vertices}"/></asset><worldbody>
+        <geom type="mesh" mesh="seen" contype="0" conaffinity="0"/>
+        <geom type="mesh" mesh="touched"/></worldbody></mujoco>"""
+    )
+    before = model.mesh_facenum.copy()
+    coarsen_meshes(model)
+    assert 0 < model.mesh_facenum[0] < 0.7 * before[0] and model.mesh_facenum[1] == before[1]
+    start = model.mesh_faceadr[0]
+    seen = model.mesh_face[start : start + model.mesh_facenum[0]]
+    assert all(len(set(corners)) == 3 for corners in seen.tolist())
 
 
 def test_frames_are_read_as_they_were_written(tmp_path):

@@ -23,7 +23,7 @@ from vljepa_ros.recipes.default_model.simulation.robot_recorder import RobotReco
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import FIRST_TASKS, TASKS
 from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_seed
 
-_ROBOSUITE_SEEDS = 1000  # the first task number of robosuite's episodes
+_ROBOSUITE_SEEDS = 1000  # the task number of robosuite's first task in a seed
 
 PER_TASK = {
     "train": 100, "val": 10, "test": 10, "side": 4, "val_paced": 10, "test_paced": 10,
@@ -107,7 +107,7 @@ def _render(job: Job) -> None:
 
 
 def _recorder_of(job: Job) -> RobotRecorder:
-    """Return this process's recorder, made anew if the one before showed something else."""
+    """Return this process's recorder; a new one if the last one was made for another scene."""
     global _recorder
     if _recorder is None or _recorder[0] != job.scene:
         if _recorder is not None:

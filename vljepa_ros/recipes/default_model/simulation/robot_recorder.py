@@ -180,7 +180,7 @@ class RobotRecorder(ABC):
         return episode
 
     def close(self) -> None:
-        """Free the renderer; OSMesa draws garbage when two contexts live in one process."""
+        """Free the renderer; OSMesa draws garbage if two contexts live in one process."""
         self._renderer.close()
 
     @abstractmethod
