@@ -27,13 +27,12 @@ from tqdm import tqdm
 
 from benchmarks.teach.fetch_labels import FetchSignals, label_frames
 from benchmarks.teach.fetch_script import OPEN, TABLE_Z, FetchScript
-from vljepa_ros.files import new_file
+from vljepa_ros.recipes.default_model.episode_file import read_frames, write_episode
 
 PIXELS = 160
 STEPS_PER_FRAME = 5  # of 0.04 s: five frames a second
 _STEP_S = 0.04
 _SETTLING_STEPS = 15
-_JPEG_QUALITY = 92
 _HOLDS_M = 0.03  # fingers that are nearer than that have no block between them
 
 
@@ -158,13 +157,11 @@ def load_fetch_episode(path: Path) -> FetchEpisode:
 
     Raises:
         OSError: the file cannot be read.
+        ValueError: a frame of the file is no JPEG.
     """
     with np.load(path) as data:
-        starts = np.concatenate([[0], data["ends"][:-1]])
-        coded = [data["jpeg"][a:b] for a, b in zip(starts, data["ends"], strict=True)]
         signals = FetchSignals(**{name: data[name] for name in FetchSignals.__dataclass_fields__})
-    frames = [cv2.imdecode(one, cv2.IMREAD_COLOR)[..., ::-1] for one in coded]
-    return FetchEpisode(signals.stamps_s, np.stack(frames), label_frames(signals))
+    return FetchEpisode(signals.stamps_s, read_frames(path), label_frames(signals))
 
 
 def render_episodes(out: Path, count: int) -> list[Path]:
@@ -175,16 +172,9 @@ def render_episodes(out: Path, count: int) -> list[Path]:
     simulator = FetchSimulator() if missing else None
     for seed in tqdm(missing, "episodes"):
         assert simulator is not None
-        _store(paths[seed], *simulator.play(seed))
+        frames, signals = simulator.play(seed)
+        write_episode(paths[seed], list(frames), vars(signals))
     return paths
-
-
-def _store(path: Path, frames: NDArray[np.uint8], signals: FetchSignals) -> None:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    coded = [cv2.imencode(".jpg", frame[..., ::-1], quality)[1].ravel() for frame in frames]
-    ends = np.cumsum([len(one) for one in coded])
-    with new_file(path) as stream:
-        np.savez(stream, jpeg=np.concatenate(coded), ends=ends, **vars(signals))
 
 
 def main() -> None:

@@ -4,23 +4,22 @@
 ``python -m benchmarks.unfamiliarity.render --out data``
 
 Cameras, light and noise are the recipe's. Nothing here has labels. One file an episode, written
-whole or not at all, as ``make_data`` writes them but for the signals.
+whole or not at all, as ``make_data`` writes them, without the signals.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-import cv2
-import numpy as np
+os.environ.setdefault("MUJOCO_GL", "osmesa")  # before MuJoCo is imported: draw without a display
+
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.unfamiliarity.footage import OTHER_TASKS
-from vljepa_ros.files import new_file
-from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, JPEG_QUALITY
+from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, write_episode
 from vljepa_ros.recipes.default_model.simulation.episode import Simulator
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import (
     FIRST_TASKS,
@@ -57,16 +56,8 @@ def _render(folder: Path, env: str, count: int) -> None:
     task = SimulatedTask(env, goal="", target="", tool="hand")
     simulator = Simulator(task, FRAME_PIXELS, FRAME_PIXELS)
     for index, file in missing.items():
-        _write(file, simulator.run(_SEED + index).frames)
+        write_episode(file, simulator.run(_SEED + index).frames, {})
     simulator.close()
-
-
-def _write(file: Path, frames: list[NDArray[np.uint8]]) -> None:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    jpegs = [cv2.imencode(".jpg", f[..., ::-1], quality)[1].ravel() for f in frames]
-    with new_file(file) as stream:
-        ends = np.cumsum([len(jpeg) for jpeg in jpegs])
-        np.savez(stream, jpeg=np.concatenate(jpegs), ends=ends)
 
 
 if __name__ == "__main__":

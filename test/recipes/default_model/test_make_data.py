@@ -6,14 +6,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vljepa_ros.recipes.default_model.episode_file import write_episode
+from vljepa_ros.recipes.default_model.episode_file import read_frames, write_episode
 from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE, load_episodes
 
 pytest.importorskip("mujoco", reason="episodes are rendered where mujoco is installed")
 
+import mujoco
+
 from vljepa_ros.recipes.default_model.make_data import missing
 from vljepa_ros.recipes.default_model.simulation import cameras
+from vljepa_ros.recipes.default_model.simulation.coarse_meshes import coarsen_meshes
 from vljepa_ros.recipes.default_model.simulation.labels import Signals
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ARM_SCENES, ARMS
 from vljepa_ros.recipes.default_model.simulation.scenery import draw_texture
 from vljepa_ros.recipes.default_model.simulation.sensors import WildSensor
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import (
@@ -73,6 +77,16 @@ def test_only_wide_splits_have_the_later_tasks(tmp_path):
     assert {job.split for job in missing(tmp_path, ROBOSUITE, counts)} == {"val_wide"}
 
 
+def test_robosuites_arms_and_scenes_keep_their_seeds(tmp_path):
+    jobs = missing(tmp_path, ROBOSUITE, {"train": 1})
+    assert [ARM_SCENES[job.task][0] for job in jobs[::2]] == list(ARMS)
+    assert [job.path.name for job in jobs[:3]] == [
+        "robosuite-lift-panda_0000.npz",
+        "robosuite-stack-panda_0000.npz",
+        "robosuite-lift-ur5e_0000.npz",
+    ]
+
+
 def test_what_is_there_is_not_rendered_again(tmp_path):
     jobs = missing(tmp_path, METAWORLD, {"train": 1})
     jobs[0].path.touch()
@@ -96,6 +110,37 @@ def test_sensors_and_textures_come_from_the_seed():
     assert not np.array_equal(seen[0], seen[1])
     one, same, other = (draw_texture(np.random.default_rng(seed), 16) for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_only_meshes_that_nothing_can_touch_become_coarse():
+    points = np.random.default_rng(0).normal(size=(400, 3))
+    points *= 0.02 / np.linalg.norm(points, axis=1, keepdims=True)
+    vertices = " ".join(map(str, points.ravel()))
+    model = mujoco.MjModel.from_xml_string(
+        f"""<mujoco><asset><mesh name="seen" vertex="{vertices}"/>
+        <mesh name="touched" vertex="{vertices}"/></asset><worldbody>
+        <geom type="mesh" mesh="seen" contype="0" conaffinity="0"/>
+        <geom type="mesh" mesh="touched"/></worldbody></mujoco>"""
+    )
+    before = model.mesh_facenum.copy()
+    coarsen_meshes(model)
+    assert 0 < model.mesh_facenum[0] < 0.7 * before[0] and model.mesh_facenum[1] == before[1]
+    start = model.mesh_faceadr[0]
+    seen = model.mesh_face[start : start + model.mesh_facenum[0]]
+    assert all(len(set(corners)) == 3 for corners in seen.tolist())
+
+
+def test_frames_are_read_as_they_were_written(tmp_path):
+    frames = [np.full((8, 8, 3), (value, 120, 240 - value), np.uint8) for value in (0, 80, 240)]
+    write_episode(tmp_path / "whole.npz", frames, {})
+    assert read_frames(tmp_path / "whole.npz") == pytest.approx(np.stack(frames), abs=4)
+
+
+def test_a_file_with_broken_frames_says_how_many(tmp_path):
+    jpeg = np.zeros(20, np.uint8)
+    np.savez(tmp_path / "broken.npz", jpeg=jpeg, ends=[10, 20])
+    with pytest.raises(ValueError, match="broken.npz: 2 frames are no JPEG"):
+        read_frames(tmp_path / "broken.npz")
 
 
 def test_a_robosuite_episode_is_labelled_by_its_signals(tmp_path):

@@ -29,6 +29,7 @@ from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, goal_o
         ("holds:nothing", Meaning("holds nothing", ())),
         ("carry:the peg|the hole", Meaning("carry", ("the peg", "the hole"))),
         ("rest:", Meaning("rest", ())),
+        ("act:pulls the lever round", Meaning("act", ("pulls the lever round",))),
         ("act:dances with the lamp", Meaning("act", ("dances with the lamp",))),
         ("task:dancing", Meaning("task", ("dancing",))),
         ("said:open: the drawer", Meaning("said", ("open: the drawer",))),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an episode is written: JPEG frames, and what is known about them."""
+"""The file of an episode: JPEG frames, and what is known about them."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ def write_episode(
     ends = np.cumsum([len(jpeg) for jpeg in jpegs])
     with new_file(path) as stream:
         np.savez(stream, jpeg=np.concatenate(jpegs), ends=ends, **known)
+
+
+def read_frames(path: Path) -> NDArray[np.uint8]:
+    """Return the frames (F, H, W, 3) of an episode, RGB.
+
+    Raises:
+        ValueError: a frame of the file is no JPEG.
+    """
+    with np.load(path) as data:
+        jpegs = np.split(data["jpeg"], data["ends"][:-1])
+    decoded = [cv2.imdecode(jpeg, cv2.IMREAD_COLOR) for jpeg in jpegs]
+    frames = [frame[..., ::-1] for frame in decoded if frame is not None]
+    if len(frames) < len(jpegs):
+        raise ValueError(f"{path}: {len(jpegs) - len(frames)} frames are no JPEG")
+    return np.stack(frames).astype(np.uint8, copy=False)

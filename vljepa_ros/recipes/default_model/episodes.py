@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.recipes.default_model.episode_file import read_frames
 from vljepa_ros.recipes.default_model.simulation.labels import Signals, label_episode
 from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ROBOSUITE_TASKS
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
@@ -45,15 +45,7 @@ class StoredEpisode:
         Raises:
             ValueError: a frame of the file is no JPEG.
         """
-        with np.load(self.path) as data:
-            starts = np.concatenate([[0], data["ends"][:-1]])
-            jpeg = data["jpeg"]
-            encoded = [jpeg[a:b] for a, b in zip(starts, data["ends"], strict=True)]
-        decoded = [cv2.imdecode(jpeg_frame, cv2.IMREAD_COLOR) for jpeg_frame in encoded]
-        frames = [frame[..., ::-1] for frame in decoded if frame is not None]
-        if len(frames) < len(encoded):
-            raise ValueError(f"{self.path}: {len(encoded) - len(frames)} frames are no JPEG")
-        return np.stack(frames).astype(np.uint8, copy=False)
+        return read_frames(self.path)
 
 
 def load_episodes(folder: Path, split: str) -> list[StoredEpisode]:
@@ -72,7 +64,7 @@ def _load(path: Path) -> StoredEpisode:
     name = path.stem.rpartition("_")[0]
     with np.load(path) as data:
         if "instruction" in data:
-            labels = instruction_labels(str(data["instruction"]), len(data["ends"]))
+            labels = _instruction_labels(str(data["instruction"]), len(data["ends"]))
             return StoredEpisode(path, name, labels, DROID)
         signals = Signals(**{field: data[field] for field in Signals.__dataclass_fields__})
     if name in ROBOSUITE_TASKS:
@@ -80,7 +72,7 @@ def _load(path: Path) -> StoredEpisode:
     return StoredEpisode(path, name, label_episode(BY_NAME[name], signals), METAWORLD)
 
 
-def instruction_labels(instruction: str, frames: int) -> dict[str, list[str | None]]:
+def _instruction_labels(instruction: str, frames: int) -> dict[str, list[str | None]]:
     """Return the labels of a clip of which only the instruction is known."""
     unknown: list[str | None] = [None] * frames
     return {query: unknown for query in QUERY_NAMES} | {"task": [f"said:{instruction}"] * frames}

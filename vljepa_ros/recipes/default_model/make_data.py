@@ -18,16 +18,12 @@ from tqdm import tqdm
 
 from vljepa_ros.recipes.default_model.episode_file import FRAME_PIXELS, write_episode
 from vljepa_ros.recipes.default_model.episodes import METAWORLD, ROBOSUITE
-from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import (
-    ARMS,
-    SCENES,
-    robosuite_name,
-)
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import ARM_SCENES, ROBOSUITE_TASKS
 from vljepa_ros.recipes.default_model.simulation.robot_recorder import RobotRecorder
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import FIRST_TASKS, TASKS
 from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_seed
 
-_ROBOSUITE_SEEDS = 1000  # the first task number of robosuite's episodes
+_ROBOSUITE_SEEDS = 1000  # the task number of robosuite's first task in a seed
 
 PER_TASK = {
     "train": 100, "val": 10, "test": 10, "side": 4, "val_paced": 10, "test_paced": 10,
@@ -93,10 +89,10 @@ def missing(out: Path, family: str, counts: dict[str, int]) -> list[Job]:
 
 def _names(family: str, split: str) -> list[str]:
     """Return the names of the tasks that a split shows."""
+    wide = SPLITS[split].wide
     if family == METAWORLD:
-        return [task.env for task in (TASKS if SPLITS[split].wide else FIRST_TASKS)]
-    arms = itertools.product(ARMS, SCENES)
-    return [robosuite_name(arm, task) for arm, task in arms if SPLITS[split].wide]
+        return [task.env for task in (TASKS if wide else FIRST_TASKS)]
+    return list(ROBOSUITE_TASKS) if wide else []
 
 
 _recorder: tuple[tuple[str, int, bool], RobotRecorder] | None = None
@@ -111,7 +107,7 @@ def _render(job: Job) -> None:
 
 
 def _recorder_of(job: Job) -> RobotRecorder:
-    """Return this process's recorder, made anew if the one before showed something else."""
+    """Return this process's recorder; a new one if the last one was made for another scene."""
     global _recorder
     if _recorder is None or _recorder[0] != job.scene:
         if _recorder is not None:
@@ -129,8 +125,7 @@ def _new_recorder(family: str, number: int, wide: bool) -> RobotRecorder:
         return Simulator(TASKS[number], *size, wide=wide)
     from vljepa_ros.recipes.default_model.simulation.robosuite_robot import RobosuiteRobot
 
-    arm, task = list(itertools.product(ARMS, SCENES))[number]
-    return RobosuiteRobot(arm, task, *size)
+    return RobosuiteRobot(*ARM_SCENES[number], *size)
 
 
 if __name__ == "__main__":

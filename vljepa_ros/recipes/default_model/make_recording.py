@@ -24,7 +24,7 @@ from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.episode import Simulator
 from vljepa_ros.recipes.default_model.simulation.labels import label_episode
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import BY_NAME
-from vljepa_ros.recipes.default_model.simulation.splits import SPLITS
+from vljepa_ros.recipes.default_model.simulation.splits import episode_seed
 
 HEIGHT, WIDTH = 360, 480
 TASKS = (
@@ -55,8 +55,7 @@ def main() -> None:
     for index, name in enumerate(TASKS):
         start = len(frames) / FRAME_RATE_HZ
         simulator = Simulator(BY_NAME[name], HEIGHT, WIDTH)
-        seed = int(np.random.SeedSequence([SPLITS["demo"].number, index]).generate_state(1)[0])
-        episode = simulator.run(seed)
+        episode = simulator.run(episode_seed("demo", index, 0))
         simulator.close()
         frames += episode.frames
         for query, values in label_episode(BY_NAME[name], episode.signals()).items():

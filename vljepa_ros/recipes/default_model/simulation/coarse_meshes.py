@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fewer triangles for what is only looked at: they are most of a small picture's cost.
+"""Fewer triangles for meshes that are only seen: triangles are most of a small picture's cost.
 
 Vertices of one cell of a grid become one, and triangles that this makes flat are left out.
 """
@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 CELL_M = 0.006  # about a pixel of a frame
-FEW = 200  # triangles; so small a mesh is left as it is
+FEW = 200  # triangles; a mesh with no more is left as it is
 
 
 def coarsen_meshes(model: mujoco.MjModel) -> None:

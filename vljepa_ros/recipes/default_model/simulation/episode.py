@@ -16,9 +16,15 @@ from vljepa_ros.recipes.default_model.simulation.robot_recorder import (
     Action,
     Dwell,
     Parts,
+    Pause,
     RobotRecorder,
 )
-from vljepa_ros.recipes.default_model.simulation.scenery import Scenery, TableTop, furnish
+from vljepa_ros.recipes.default_model.simulation.scenery import (
+    Scenery,
+    TableTop,
+    furnish,
+    tint_things,
+)
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
 MAX_WORK_STEPS = 240
@@ -51,7 +57,6 @@ class Simulator(RobotRecorder):
         env.max_path_length = 10_000
         self.env = env
         super().__init__(task, env.model, env.data, (height, width))
-        self.wide = wide
         self._policy = _expert(task.env)
         self._option.geomgroup[:] = [1, 1, 1, 0, 0, 0]
         self._colours = (env.model.mat_rgba.copy(), env.model.geom_rgba.copy())
@@ -89,8 +94,7 @@ class Simulator(RobotRecorder):
             if rng.random() < (0.06 if self.task.tool else 0.12)
             else np.zeros(2)
         )
-        pause_at = int(rng.integers(10, 100)) if dwell.mean_s or rng.random() < 0.35 else -1
-        pause_steps = self.steps_per_frame * int(rng.integers(10, 40)) + dwell.steps()
+        pause = Pause.draw(rng, dwell, 10, 100)
         after = int(rng.integers(4, 16))
         succeeded = 0
         for i in range(MAX_WORK_STEPS):
@@ -99,9 +103,7 @@ class Simulator(RobotRecorder):
             action = np.clip(self._policy.get_action(seen), -1, 1)
             action[:3] = action[:3] * speed + rng.normal(0, noise, 3)
             yield action
-            if i == pause_at:
-                for _ in range(pause_steps):
-                    yield np.array([0.0, 0.0, 0.0, action[3]])
+            yield from pause.after(i, action[3])
             succeeded += self._success
             if succeeded > after:
                 return
@@ -132,19 +134,14 @@ class Simulator(RobotRecorder):
 
     def _draw_looks(self, rng: np.random.Generator) -> None:
         super()._draw_looks(rng)
-        if not self.wide:
+        if not self._scenery:
             self._tint(rng)
 
     def _tint(self, rng: np.random.Generator) -> None:
         """Draw tints and light; objects keep their hue, the room may take any."""
         model = self.env.model
         model.mat_rgba[:], model.geom_rgba[:] = self._colours
-        bare = np.flatnonzero(model.geom_matid < 0)  # a tinted geom would hide its material
-        for colours, which in ((model.mat_rgba, slice(None)), (model.geom_rgba, bare)):
-            tint = rng.uniform(0.75, 1.1, (len(colours), 1)) * rng.uniform(
-                0.9, 1.05, (len(colours), 3)
-            )
-            colours[which, :3] *= tint[which]
+        tint_things(model, rng, brightness=(0.75, 1.1), hue=(0.9, 1.05))
         room = [
             i
             for i in range(model.nmat)

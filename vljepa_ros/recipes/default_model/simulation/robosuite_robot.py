@@ -21,6 +21,7 @@ from vljepa_ros.recipes.default_model.simulation.robot_recorder import (
     Action,
     Dwell,
     Parts,
+    Pause,
     RobotRecorder,
 )
 from vljepa_ros.recipes.default_model.simulation.scenery import Scenery, TableTop, furnish
@@ -67,7 +68,6 @@ class RobosuiteRobot(RobotRecorder):
         model = self.env.sim.model._model
         coarsen_meshes(model)
         super().__init__(task, model, self.env.sim.data._data, (height, width))
-        self.arm, self.wide = arm, True
         self._robot = self.env.robots[0]
         self._gripper = self._robot.gripper["right"]
         self._parts = self._find_parts()
@@ -104,8 +104,7 @@ class RobosuiteRobot(RobotRecorder):
     def _work(self, rng: np.random.Generator, dwell: Dwell) -> Iterator[Action]:
         speed, noise = rng.uniform(0.4, 0.9), rng.uniform(0, 0.06)
         miss = np.append(rng.normal(0, 0.03, 2), 0) if rng.random() < 0.12 else np.zeros(3)
-        pause_at = int(rng.integers(5, 60)) if dwell.mean_s or rng.random() < 0.35 else -1
-        pause_steps = int(rng.integers(10, 40)) + dwell.steps()
+        pause = Pause.draw(rng, dwell, 5, 60)
         steps = 0
         for waypoint in self._script(rng, miss):
             for step in range(waypoint.most):
@@ -115,9 +114,7 @@ class RobosuiteRobot(RobotRecorder):
                 pull = np.clip(way / _REACH_M, -1, 1) * speed + rng.normal(0, noise, 3)
                 yield np.append(pull, waypoint.grip)
                 steps += 1
-                if steps == pause_at:
-                    for _ in range(pause_steps):
-                        yield np.array([0, 0, 0, waypoint.grip])
+                yield from pause.after(steps, waypoint.grip)
 
     def _script(self, rng: np.random.Generator, miss: NDArray[np.float64]) -> Iterator[Waypoint]:
         yield from self._pick(rng, miss)

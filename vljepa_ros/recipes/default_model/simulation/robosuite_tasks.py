@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
 ARMS = ("Panda", "UR5e", "IIWA", "Kinova3", "Sawyer")
@@ -28,10 +30,10 @@ SCENES: tuple[SimulatedTask, ...] = (
 )
 """``env`` is robosuite's name of the scene."""
 
+ARM_SCENES = tuple(product(ARMS, SCENES))
+"""A pair's place in here is part of its episodes' seeds."""
 
-def robosuite_name(arm: str, scene: SimulatedTask) -> str:
-    """Return the name of an arm's episodes of a scene."""
-    return f"robosuite-{scene.env.lower()}-{arm.lower()}"
-
-
-ROBOSUITE_TASKS = {robosuite_name(arm, scene): scene for arm in ARMS for scene in SCENES}
+ROBOSUITE_TASKS = {
+    f"robosuite-{scene.env.lower()}-{arm.lower()}": scene for arm, scene in ARM_SCENES
+}
+"""The scenes by the names of their episodes, in the order of :data:`ARM_SCENES`."""

@@ -12,19 +12,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import cv2
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.recipes.default_model.simulation.cameras import CameraDraw, View, near_side
 from vljepa_ros.recipes.default_model.simulation.labels import Signals
 from vljepa_ros.recipes.default_model.simulation.scenery import Scenery
 from vljepa_ros.recipes.default_model.simulation.sensors import MildSensor, WildSensor
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
 
-FRAME_RATE_HZ = 10  # of the video, which shows 20 frames a second of simulated time
 _STILL = 2e-4  # rad or m; a scene that moved less looks the same
 _SCREEN = (480, 640)  # the smallest off-screen buffer
 Action = NDArray[np.float64]
@@ -33,7 +34,10 @@ Action = NDArray[np.float64]
 
 @dataclass
 class Episode:
-    """Frames (H, W, 3) uint8 RGB at 10 per second of video, and what the simulator knew."""
+    """Frames (H, W, 3) uint8 RGB, and what the simulator knew.
+
+    The video has 10 frames a second and shows 20 a second of simulated time.
+    """
 
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
     rows: list[dict[str, object]] = field(default_factory=list)
@@ -65,6 +69,36 @@ class Dwell:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A stop in the middle of the work.
+
+    Attributes:
+        step: number of the control step that it follows; -1 is never.
+        length: in control steps.
+    """
+
+    step: int
+    length: int
+
+    @staticmethod
+    def draw(rng: np.random.Generator, dwell: Dwell, first: int, end: int) -> Pause:
+        """Draw a pause after a step from ``first`` to before ``end``; most episodes have none."""
+        paused = dwell.mean_s or rng.random() < 0.35
+        step = int(rng.integers(first, end)) if paused else -1
+        return Pause(step, dwell.steps_per_frame * int(rng.integers(10, 40)) + dwell.steps())
+
+    def after(self, step: int, grip: float) -> Iterator[Action]:
+        """Yield the actions of the pause if it follows this control step."""
+        if step == self.step:
+            yield from still(self.length, grip)
+
+
+def still(steps: int, grip: float) -> Iterator[Action]:
+    """Yield so many actions that keep the hand in its place."""
+    return repeat(np.array([0.0, 0.0, 0.0, grip]), steps)
+
+
+@dataclass(frozen=True)
 class Parts:
     """What is measured in a scene.
 
@@ -86,7 +120,6 @@ class RobotRecorder(ABC):
 
     Attributes:
         task: what the robot does.
-        wide: whether every episode has a room, a robot's colour and a sensor of any kind.
         steps_per_frame: control steps of one frame.
     """
 
@@ -101,7 +134,7 @@ class RobotRecorder(ABC):
         size: tuple[int, int],
     ) -> None:
         """Take a simulated scene, and the size of its frames (height, width)."""
-        self.task, self.wide = task, False
+        self.task = task
         self._model, self._data = model, data
         self._size = height, width = size
         model.vis.quality.offsamples = 0
@@ -147,7 +180,7 @@ class RobotRecorder(ABC):
         return episode
 
     def close(self) -> None:
-        """Free the renderer; OSMesa draws garbage when two contexts live in one process."""
+        """Free the renderer; OSMesa draws garbage if two contexts live in one process."""
         self._renderer.close()
 
     @abstractmethod
@@ -182,22 +215,16 @@ class RobotRecorder(ABC):
     def _actions(self, rng: np.random.Generator, dwell: Dwell) -> Iterator[Action]:
         """Yield control actions: wait, work with a pause, then hold, retreat or stop."""
         per_frame = self.steps_per_frame
-        still = np.array([0.0, 0.0, 0.0, -1.0])
-        for _ in range(per_frame * int(rng.integers(2, 14)) + dwell.steps()):
-            yield still
+        yield from still(per_frame * int(rng.integers(2, 14)) + dwell.steps(), -1.0)
         yield from self._work(rng, dwell)
         ending = rng.choice(["hold", "retreat", "stop"], p=[0.3, 0.5, 0.2])
         grip = self._grip()
         if ending == "retreat":
             away = self._withdrawal(rng)
-            for _ in range(per_frame * 2):
-                yield still  # let go first
-            for _ in range(int(rng.integers(20, 40)) * per_frame // 4):
-                yield away
+            yield from still(per_frame * 2, -1.0)  # let go first
+            yield from repeat(away, int(rng.integers(20, 40)) * per_frame // 4)
             grip = -1.0
-        rest = np.array([0.0, 0.0, 0.0, grip])
-        for _ in range(per_frame * int(rng.integers(4, 15)) + dwell.steps()):
-            yield rest
+        yield from still(per_frame * int(rng.integers(4, 15)) + dwell.steps(), grip)
 
     @abstractmethod
     def _withdrawal(self, rng: np.random.Generator) -> Action:

@@ -111,23 +111,15 @@ class Scenery:
         """Change the model to a new room and send its textures to the renderer's context."""
         for name, values in self._first.items():
             getattr(self._model, name)[:] = values
-        self._tint(rng)
+        tint_things(self._model, rng, brightness=(0.6, 1.3), hue=(0.8, 1.15))
+        for colours in (self._model.mat_rgba, self._model.geom_rgba):
+            np.clip(colours, 0, 1, out=colours)
         self._paint_robot(rng)
         for surface in _SURFACES:
             self._paper(surface, rng, context)
         self._raise_walls(rng)
         self._scatter(rng)
         self._light(rng)
-
-    def _tint(self, rng: np.random.Generator) -> None:
-        """Shift every colour a little; a thing keeps its hue."""
-        model = self._model
-        bare = np.flatnonzero(model.geom_matid < 0)  # a tinted geom would hide its material
-        for colours, which in ((model.mat_rgba, slice(None)), (model.geom_rgba, bare)):
-            tint = rng.uniform(0.6, 1.3, (len(colours), 1)) * rng.uniform(
-                0.8, 1.15, (len(colours), 3)
-            )
-            colours[which, :3] = np.clip(colours[which, :3] * tint[which], 0, 1)
 
     def _paint_robot(self, rng: np.random.Generator) -> None:
         if rng.random() < 0.4:
@@ -193,6 +185,27 @@ class Scenery:
         model.light_dir[:] += rng.normal(0, 0.4, model.light_dir.shape)
         model.light_dir[:] /= np.linalg.norm(model.light_dir, axis=1, keepdims=True) + 1e-9
         model.light_pos[:] += rng.normal(0, 0.3, model.light_pos.shape)
+
+
+def tint_things(
+    model: mujoco.MjModel,
+    rng: np.random.Generator,
+    brightness: tuple[float, float],
+    hue: tuple[float, float],
+) -> None:
+    """Shift every colour a little.
+
+    Args:
+        model: its colours change, and may leave the range from 0 to 1.
+        rng: of the draws.
+        brightness: range of the factor of all three channels of a colour.
+        hue: range of the factor of each channel.
+    """
+    bare = np.flatnonzero(model.geom_matid < 0)  # a tinted geom would hide its material
+    for colours, which in ((model.mat_rgba, slice(None)), (model.geom_rgba, bare)):
+        count = len(colours)
+        tint = rng.uniform(*brightness, (count, 1)) * rng.uniform(*hue, (count, 3))
+        colours[which, :3] *= tint[which]
 
 
 def _paint(rng: np.random.Generator) -> NDArray[np.float64]:
