@@ -19,15 +19,9 @@ from support.tiny_training import STAGE, TINY, MadeUpBatches, tiny_model  # noqa
 from vljepa_ros.training.checkpoint import ResumeError, write_checkpoint  # noqa: E402
 from vljepa_ros.training.trainer import Trainer, TrainingError  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 AVERAGED = replace(STAGE, average_decay=0.5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def trainer(out, stage=STAGE, batches=None, config=TINY, **settings):

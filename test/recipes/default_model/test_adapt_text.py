@@ -29,16 +29,10 @@ from vljepa_ros.recipes.default_model.simulation.meanings import meaning_of  # n
 from vljepa_ros.shipped import shipped  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LABELS = ("approach:the cup", "approach:the lid", "retreat:the cup", "rest:", "said:wipe the pan")
 STAGE = replace(adapt_text.STAGE, steps=20, batch=6, learning_rate=1e-2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def adaptation() -> TextAdaptation:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("tqdm", reason="the recipe needs tqdm (make train-venv)")
 
 from vljepa_ros.recipes.default_model.add_statistics import clips_of
+from vljepa_ros.recipes.default_model.episode_file import write_episode
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.bundle import Bundle
@@ -23,9 +23,8 @@ def test_clips_end_every_four_frames_and_carry_the_phrase_of_their_newest_one(
     default_bundle: Path, tmp_path: Path
 ) -> None:
     bundle = Bundle.load(default_bundle)
-    _, jpeg = cv2.imencode(".jpg", np.full((160, 160, 3), 90, np.uint8))
-    ends = np.arange(1, FRAMES + 1) * jpeg.size
-    np.savez(tmp_path / "hammer_0000.npz", jpeg=np.tile(jpeg.ravel(), FRAMES), ends=ends)
+    grey = np.full((160, 160, 3), 90, np.uint8)
+    write_episode(tmp_path / "hammer_0000.npz", [grey] * FRAMES, {})
     labels = {name: ["task:pressing the button"] * FRAMES for name in QUERY_NAMES}
     episode = StoredEpisode(tmp_path / "hammer_0000.npz", "hammer", labels)
     clips = list(clips_of(bundle, [episode]))

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +23,7 @@ from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
 from vljepa_ros.recipes.default_model import train_y_decoder  # noqa: E402
 from vljepa_ros.recipes.default_model.accuracy import Accuracy  # noqa: E402
 from vljepa_ros.recipes.default_model.captions import Captions  # noqa: E402
+from vljepa_ros.recipes.default_model.episode_file import write_episode  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import (  # noqa: E402
     QUERY_NAMES,
     StoredEpisode,
@@ -31,10 +31,13 @@ from vljepa_ros.recipes.default_model.episodes import (  # noqa: E402
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
 from vljepa_ros.recipes.default_model.label_set import LabelSet  # noqa: E402
+from vljepa_ros.recipes.default_model.simulation.labels import Signals  # noqa: E402
 from vljepa_ros.recipes.default_model.stream_batches import StreamBatches  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.recipes.default_model.train_model import Recipe  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 FRAMES = 12
 SMALL = replace(
@@ -48,23 +51,17 @@ STAGE = Stage(name="tiny", steps=10, batch=4, frames=10, learning_rate=3e-3, pre
 ONE_STEP = replace(STAGE, steps=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Two tasks in two splits, with random features instead of pictures."""
     folder = tmp_path_factory.mktemp("data")
     rng, features = np.random.default_rng(0), EpisodeFeatures(folder)
+    black = [np.zeros((8, 8, 3), np.uint8)] * FRAMES
     for split in ("train", "val"):
         (folder / split).mkdir()
         for task, moves in (("drawer-open_0000", 0.0), ("dial-turn_0000", 1.0)):
-            write_episode(folder / split / f"{task}.npz", moves)
+            signals = vars(still_or_moving(moves))
+            write_episode(folder / split / f"{task}.npz", black, signals)
         for episode in load_episodes(folder, split):
             moves = float(episode.task == "dial-turn")
             seen = rng.normal(moves, 1, (FRAMES, 112, 10, 10)).astype(np.float16)
@@ -72,21 +69,17 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def write_episode(path: Path, moves: float) -> None:
-    """An episode whose hand moves or does not; the pictures are black."""
-    jpeg = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].ravel()
+def still_or_moving(moves: float) -> Signals:
+    """Signals of a hand that moves or does not."""
     hand = np.zeros((FRAMES, 3), np.float32)
     hand[:, 0] = np.arange(FRAMES) * 0.02 * moves
-    np.savez(
-        path,
-        jpeg=np.tile(jpeg, FRAMES),
-        ends=np.arange(1, FRAMES + 1) * len(jpeg),
-        seed=0,
+    never = np.zeros(FRAMES, bool)
+    return Signals(
         hand=hand,
         gripper=np.ones(FRAMES, np.float32),
-        grasp=np.zeros(FRAMES, bool),
-        touch=np.zeros(FRAMES, bool),
-        success=np.zeros(FRAMES, bool),
+        grasp=never,
+        touch=never,
+        success=never,
         tool=np.zeros((FRAMES, 3), np.float32),
         gap=np.full(FRAMES, 0.3, np.float32),
         progress=np.zeros(FRAMES, np.float32),

@@ -20,14 +20,7 @@ from vljepa_ros.recipes.default_model.simulation import language  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.shipped import shipped  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 LABELS = LabelSet(
     {
