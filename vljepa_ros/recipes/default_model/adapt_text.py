@@ -44,6 +44,7 @@ from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meanin
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
 from vljepa_ros.training.interrupts import Interrupts
+from vljepa_ros.training.optimiser import set_rate, set_weights
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.tokenize import Tokenize
 
@@ -124,8 +125,7 @@ class TextAdaptation:
 
     def step(self, step: int) -> float:
         """Adapt once, and return the loss."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._stage.rate(step)
+        set_rate(self._optimiser, self._stage.rate(step))
         loss = self._loss(np.random.default_rng([0, step]))
         self._optimiser.zero_grad()
         loss.backward()
@@ -138,9 +138,7 @@ class TextAdaptation:
         state = read_checkpoint(path, self._stage, set(self._weights))
         if state is None:
             return 0
-        with torch.no_grad():
-            for name, weight in self._weights.items():
-                weight.copy_(state["weights"][name])
+        set_weights(self._weights, state["weights"])
         self._optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])
 
