@@ -37,7 +37,7 @@ from vljepa_ros.recipes.default_model.evaluate_words import (
     combinations_table,
     wordings_table,
 )
-from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.label_set import LabelSet, is_instruction
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterfactual_labels
 from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meaning_of
@@ -120,7 +120,7 @@ class TextAdaptation:
             self._weights.values(), stage.learning_rate, weight_decay=stage.weight_decay
         )
         self._labels = ConfusableLabels(labels)
-        ordinary = [language.canonical(x) for x in labels if x.startswith("said:")]
+        ordinary = [language.canonical(x) for x in labels if is_instruction(x)]
         self._ordinary = ordinary + [each for of in language.QUERIES.values() for each in of]
 
     def step(self, step: int) -> float:
@@ -172,7 +172,7 @@ class ConfusableLabels:
 
     def __init__(self, labels: Sequence[str]) -> None:
         """Take the labels; counterfactual ones are added."""
-        own = [label for label in labels if not label.startswith("said:")]
+        own = [label for label in labels if not is_instruction(label)]
         self._all = own * REAL + counterfactual_labels(own)
         self._near: dict[tuple[str, str], list[str]] = defaultdict(list)
         for label in dict.fromkeys(self._all):
