@@ -165,9 +165,9 @@ class LightTrainer:
         random = np.random.default_rng([settings.seed, self._step])
         numbers = random.choice(len(self._clips), settings.batch, p=self._shares)
         clip = torch.from_numpy(self._noisy(self._clips.features(numbers), random))
-        tokens, dropped = self._tokens(clip, random)
+        tokens, kept = self._tokens(clip, random)
         visual = torch.cat([tokens, self._evidence[numbers][:, None]], 1)
-        loss = self._loss(text_logits(self._model, self._texts, visual, dropped), numbers)
+        loss = self._loss(text_logits(self._model, self._texts, visual, kept), numbers)
         set_rate(self._optimiser, self._rate())
         self._optimiser.zero_grad()
         loss.backward()
@@ -179,9 +179,9 @@ class LightTrainer:
     def _tokens(
         self, clip: Tensor, random: np.random.Generator
     ) -> tuple[Tensor, TokenMask | None]:
-        """Return the visual tokens of clips without their evidence, and which ones these are.
+        """Return the visual tokens of clips without their evidence, and which ones stay.
 
-        A memory needs all of its tokens.
+        None is all: a model with a memory needs all of its tokens.
         """
         x = self._model.x_encoder
         if x.config.memory is not None:
@@ -304,10 +304,10 @@ def answers(model: VLJepaModel, texts: TaughtTexts, clips: TaughtClips) -> NDArr
 
 
 def text_logits(
-    model: VLJepaModel, texts: TaughtTexts, visual: Tensor, dropped: TokenMask | None = None
+    model: VLJepaModel, texts: TaughtTexts, visual: Tensor, kept: TokenMask | None = None
 ) -> list[Tensor]:
     """Return for each query the logits of its texts (B, texts), as a robot has them."""
-    found = model.predictor(visual, texts.tokens[None], texts.mask[None], dropped)
+    found = model.predictor(visual, texts.tokens[None], texts.mask[None], kept)
     scale = float(model.scale.detach())
     return [
         scale * found[:, query] @ own.T

@@ -59,9 +59,9 @@ STAGE = Stage(
     precision="fp32",
 )
 TEMPERATURE = 0.05
-KEPT = 16  # ordinary sentences of a step
-KEEP = 4.0  # weight of their distance from where they were
-REAL = 4  # how many times as often a label is drawn as a counterfactual one
+ORDINARY = 16  # ordinary sentences of a step, which should stay in their places
+ORDINARY_WEIGHT = 4.0  # of their distance from these places in the loss
+REAL_REPEATS = 4  # a label is drawn so many times as often as a counterfactual one
 SAVE_EVERY = 20  # steps
 
 
@@ -155,16 +155,17 @@ class TextAdaptation:
     def _loss(self, rng: np.random.Generator) -> Tensor:
         labels = self._labels.draw(rng, self._stage.batch)
         pairs = np.array([rng.choice(language.training_paraphrases(label), 2) for label in labels])
-        kept = rng.choice(self._ordinary, KEPT).tolist()
-        sentences = self._y_encoder.sentence(*self._tokenizer([*pairs.T.ravel().tolist(), *kept]))
+        ordinary = rng.choice(self._ordinary, ORDINARY).tolist()
+        said = [*pairs.T.ravel().tolist(), *ordinary]
+        sentences = self._y_encoder.sentence(*self._tokenizer(said))
         first, second = normalize(sentences[: 2 * len(labels)], dim=-1).chunk(2)
         logits = first @ second.T / TEMPERATURE
         right = torch.arange(len(labels))
         with torch.no_grad():
-            before = self._before.sentence(*self._tokenizer(kept))
-        moved = 1 - cosine_similarity(sentences[-KEPT:], before)
+            before = self._before.sentence(*self._tokenizer(ordinary))
+        moved = 1 - cosine_similarity(sentences[-ORDINARY:], before)
         apart = (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
-        return apart + KEEP * moved.mean()
+        return apart + ORDINARY_WEIGHT * moved.mean()
 
 
 class ConfusableLabels:
@@ -173,7 +174,7 @@ class ConfusableLabels:
     def __init__(self, labels: Sequence[str]) -> None:
         """Take the labels; counterfactual ones are added."""
         own = [label for label in labels if not is_instruction(label)]
-        self._all = own * REAL + counterfactual_labels(own)
+        self._all = own * REAL_REPEATS + counterfactual_labels(own)
         self._near: dict[tuple[str, str], list[str]] = defaultdict(list)
         for label in dict.fromkeys(self._all):
             for key in _keys(meaning_of(label)):

@@ -16,7 +16,7 @@ from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.recordings.sample import DESCRIBE
 
-WORDINGS = 8  # of a caption whose labels have many
+WORDINGS = 8  # that are drawn for each caption; some are alike if its labels have few
 
 Labels = tuple[str, ...]
 

@@ -26,8 +26,8 @@ from vljepa_ros.recipes.default_model.texts import FrozenText
 
 TEXT_NOISE = 0.15
 NEGATIVES = 16  # candidates of a step for each query that mean no label
-WORDINGS = 40  # of a label; more of them lie between these
-WORDINGS_OF_OTHERS = 6
+WORDINGS = 40  # of a label, at most; mixes fill the space between them
+WORDINGS_OF_OTHERS = 6  # of what means no label, at most
 
 
 class Sentences:
