@@ -20,13 +20,15 @@ from vljepa_ros.model.checkpoints.minilm import load_minilm  # noqa: E402
 from vljepa_ros.model.directory import load_model, open_directory  # noqa: E402
 from vljepa_ros.model.presets import DEFAULT_STREAMING  # noqa: E402
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
-from vljepa_ros.recipes.default_model import train_y_decoder  # noqa: E402
+from vljepa_ros.recipes.default_model import drawn_streams, train_y_decoder  # noqa: E402
 from vljepa_ros.recipes.default_model.accuracy import Accuracy  # noqa: E402
 from vljepa_ros.recipes.default_model.captions import Captions  # noqa: E402
 from vljepa_ros.recipes.default_model.episode_file import write_episode  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import (  # noqa: E402
+    DROID,
     QUERY_NAMES,
     StoredEpisode,
+    instruction_labels,
     load_episodes,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
@@ -34,7 +36,7 @@ from vljepa_ros.recipes.default_model.label_set import LabelSet  # noqa: E402
 from vljepa_ros.recipes.default_model.simulation.labels import Signals  # noqa: E402
 from vljepa_ros.recipes.default_model.stream_batches import StreamBatches  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
-from vljepa_ros.recipes.default_model.train_model import Recipe  # noqa: E402
+from vljepa_ros.recipes.default_model.train_model import Recipe, _phrases  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -123,17 +125,18 @@ def test_a_step_is_always_the_same_and_no_other_step_or_seed_is(recipe):
     assert not torch.equal(once.visual, seeded.visual)
 
 
-def test_every_asked_frame_has_its_own_labels(recipe):
-    lesson = recipe._questions()
-    batch = batches_of(recipe, lesson).batch(0, 0, 1)
-    frames, targets = recipe._frames.features, batch.targets.unflatten(0, (STAGE.batch, -1))
-    assert batch.streams.asked.shape == (STAGE.batch, STAGE.frames // 4)
-    for visual, asked, of_stream in zip(batch.visual, batch.streams.asked, targets, strict=True):
-        for frame, target in zip(visual[asked], of_stream, strict=True):
-            map_ = frame[0].numpy().astype(np.float16)
-            same = (frames[:, 0] == map_) | (frames[:, 0] == map_[:, ::-1])
-            (row,) = np.flatnonzero(same.all((1, 2)))
-            assert target.tolist() == lesson.targets[row].tolist()
+def test_every_asked_frame_has_its_own_labels_also_in_a_mirror(recipe, monkeypatch):
+    lesson, frames = recipe._questions(), recipe._frames.features[:, 0]
+    for mirrored, seen in ((0.0, frames), (1.0, frames[..., ::-1])):
+        monkeypatch.setattr(drawn_streams, "MIRRORED", mirrored)
+        batch = batches_of(recipe, lesson).batch(0, 0, 1)
+        targets, streams = batch.targets.unflatten(0, (STAGE.batch, -1)), batch.streams
+        assert streams.asked.shape == (STAGE.batch, STAGE.frames // 4)
+        for visual, asked, of_stream in zip(batch.visual, streams.asked, targets, strict=True):
+            for frame, target in zip(visual[asked], of_stream, strict=True):
+                same = seen == frame[0].numpy().astype(np.float16)
+                (row,) = np.flatnonzero(same.all((1, 2)))
+                assert target.tolist() == lesson.targets[row].tolist()
 
 
 def test_a_caption_says_all_that_is_labelled_and_no_more(text):
@@ -185,6 +188,13 @@ def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, recipe,
     decoder = open_directory(tmp_path / "model").decoder
     assert decoder is not None and {" dial", " drawer", " robot's"} < set(decoder.words)
     assert not {" manipulator", " hand"} & set(decoder.words), "held-out subjects"
+
+
+def test_what_is_said_of_a_real_clip_is_no_phrase(data):
+    simulated = load_episodes(data, "train")
+    real = StoredEpisode(Path("x"), "x", instruction_labels("wipe the pan", 2), DROID)
+    phrases = _phrases([*simulated, real])
+    assert phrases == _phrases(simulated) and "the robot is turning the dial" in phrases["task"]
 
 
 def test_what_is_left_out_is_counted():
