@@ -202,6 +202,13 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
         trainer(tmp_path, replace(STAGE, micro_batches=3))
 
 
+def test_a_candidate_of_another_group_is_no_negative(tmp_path):
+    run, batch = trainer(tmp_path), MadeUpBatches(shared=True).batch(0, 0, 1)
+    alone = replace(batch, groups=torch.arange(len(batch.keys)))
+    assert run.loss(0, batch) > 0.1
+    assert run.loss(0, alone).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_a_checkpoint_of_another_stage_or_model_is_refused(tmp_path):
     trainer(tmp_path).run()
     with pytest.raises(ResumeError, match="learning_rate 0.003, and the stage now has 0.1"):
