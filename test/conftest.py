@@ -68,6 +68,17 @@ def default_bundle() -> Path:
     return _DEFAULT_BUNDLE
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: sums come out the same, and tests side by side do not wait."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     """A hub that huggingface_hub takes for the real one; it reads 1 kB at a time, never waits."""

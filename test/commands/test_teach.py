@@ -76,19 +76,32 @@ def test_a_place_that_is_taken_is_refused_before_anything_is_computed(
     assert "recordings" in capsys.readouterr().err
 
 
+def teach_short(tmp_path: Path, bundle: Path) -> int:
+    """Teach two recordings of half a second."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name, colour in (("a", "red"), ("b", "blue")):
+        write_video(folder / f"{name}.mp4", [colour] * 5)
+    file = labels(tmp_path, ["a,,,it is red", "b,,,it is blue"])
+    return teach(file, folder, tmp_path / "mine", bundle)
+
+
 def test_recordings_shorter_than_a_clip_are_refused_before_anything_is_learned(
     tmp_path: Path, default_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "recordings"
-    for name, colour in (("a", "red"), ("b", "blue")):
-        folder.mkdir(exist_ok=True)
-        write_video(folder / f"{name}.mp4", [colour] * 5)
-    file = labels(tmp_path, ["a,,,it is red", "b,,,it is blue"])
-    assert teach(file, folder, tmp_path / "mine", default_bundle) == 1
+    assert teach_short(tmp_path, default_bundle) == 1
     assert "the longest recording lasts 0.4 s, and a clip of the model 1.4 s" in (
         capsys.readouterr().err
     )
     assert not (tmp_path / "mine").exists()
+
+
+def test_recordings_may_be_shorter_than_a_memory(
+    tmp_path: Path, streaming_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teach_short(tmp_path, streaming_bundle) == 1
+    said = capsys.readouterr().err
+    assert "does not say its dimensions" in said, "the next thing that is checked"
 
 
 def test_a_stop_before_anything_is_learned_writes_no_bundle(

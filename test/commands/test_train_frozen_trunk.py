@@ -34,6 +34,8 @@ from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIG = replace(
     TINY_DEFAULT,
     predictor=replace(TINY_DEFAULT.predictor, depth=1),
@@ -76,14 +78,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "stages.json").write_text(json.dumps([STAGE]))
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

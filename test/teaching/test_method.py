@@ -136,7 +136,7 @@ def teach(model: VLJepaModel, tmp_path: Path) -> Teach:
         settings = given.get("settings", SETTINGS)
         assert isinstance(settings, FitSettings)
         return fit(
-            model,
+            given.get("model", model),
             taught or lessons("a", "b", "c"),
             held_out or lessons(),
             given.get("runtime", Blocks()),
@@ -287,21 +287,28 @@ def test_a_model_without_a_frozen_trunk_is_refused(tmp_path: Path) -> None:
         fit(whole, lessons("a"), lessons(), Blocks(), tmp_path, lambda done: None, Event())
 
 
-@pytest.mark.parametrize("steps", [0, 4])
-def test_a_model_that_sees_streams_is_taught_as_well(tmp_path: Path, steps: int) -> None:
+@pytest.fixture
+def stream() -> VLJepaModel:
+    """A model with a memory."""
     memory = MemoryConfig(dense=1, summaries=CONFIG.clip_frames)
     x_encoder = replace(CONFIG.x_encoder, rotary="interleaved", memory=memory)
-    stream = VLJepaModel(replace(CONFIG, x_encoder=x_encoder)).eval()
-    held_out = lessons("d") if steps else lessons()
-    fitted = fit(
-        stream,
-        lessons("a", "b", "c"),
-        held_out,
-        Blocks(),
-        tmp_path,
-        lambda done: None,
-        Event(),
-        replace(SETTINGS, steps=steps),
-    )
+    return VLJepaModel(replace(CONFIG, x_encoder=x_encoder)).eval()
+
+
+@pytest.mark.parametrize("steps", [0, 4])
+def test_a_model_that_sees_streams_is_taught_as_well(
+    teach: Teach, stream: VLJepaModel, steps: int
+) -> None:
+    settings = replace(SETTINGS, steps=steps, rate_hz=1.0)  # a memory keeps its own rate
+    fitted = teach(held_out=lessons("d") if steps else None, model=stream, settings=settings)
     assert fitted.model.config.clip_rate_hz == CONFIG.clip_rate_hz
     assert answers(fitted, lessons("x", "y")) > 0.8
+
+
+def test_a_memory_learns_from_all_of_its_tokens(teach: Teach, stream: VLJepaModel) -> None:
+    some, whole = (
+        teach(held_out=lessons("d"), model=stream, settings=replace(SETTINGS, kept_tokens=share))
+        for share in (0.25, 1.0)
+    )
+    assert any("loss" in look for look in some.history)
+    assert some.history == whole.history

@@ -19,15 +19,9 @@ from support.tiny_training import STAGE, TINY, MadeUpBatches, tiny_model  # noqa
 from vljepa_ros.training.checkpoint import ResumeError, write_checkpoint  # noqa: E402
 from vljepa_ros.training.trainer import Trainer, TrainingError  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 AVERAGED = replace(STAGE, average_decay=0.5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def trainer(out, stage=STAGE, batches=None, config=TINY, **settings):
@@ -206,6 +200,13 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
     assert run.stage.batch == 8
     with pytest.raises(Exception, match="has no equal micro_batches"):
         trainer(tmp_path, replace(STAGE, micro_batches=3))
+
+
+def test_a_candidate_of_another_group_is_no_negative(tmp_path):
+    run, batch = trainer(tmp_path), MadeUpBatches(shared=True).batch(0, 0, 1)
+    alone = replace(batch, groups=torch.arange(len(batch.keys)))
+    assert run.loss(0, batch) > 0.1
+    assert run.loss(0, alone).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_checkpoint_of_another_stage_or_model_is_refused(tmp_path):

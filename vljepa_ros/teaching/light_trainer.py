@@ -27,7 +27,7 @@ from vljepa_ros.teaching.fit_settings import FitSettings
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import UNLABELLED
 from vljepa_ros.training.checkpoint import write_checkpoint
-from vljepa_ros.training.optimiser import ExponentialAverage
+from vljepa_ros.training.optimiser import ExponentialAverage, set_rate, set_weights
 
 _WARMUP = 20
 _LAST_RATE = 0.02  # share of the learning rate at the end
@@ -165,11 +165,10 @@ class LightTrainer:
         random = np.random.default_rng([settings.seed, self._step])
         numbers = random.choice(len(self._clips), settings.batch, p=self._shares)
         clip = torch.from_numpy(self._noisy(self._clips.features(numbers), random))
-        tokens, dropped = self._tokens(clip, random)
+        tokens, kept = self._tokens(clip, random)
         visual = torch.cat([tokens, self._evidence[numbers][:, None]], 1)
-        loss = self._loss(text_logits(self._model, self._texts, visual, dropped), numbers)
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate()
+        loss = self._loss(text_logits(self._model, self._texts, visual, kept), numbers)
+        set_rate(self._optimiser, self._rate())
         self._optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
@@ -180,9 +179,9 @@ class LightTrainer:
     def _tokens(
         self, clip: Tensor, random: np.random.Generator
     ) -> tuple[Tensor, TokenMask | None]:
-        """Return the visual tokens of clips without their evidence, and which ones these are.
+        """Return the visual tokens of clips without their evidence, and which ones stay.
 
-        A memory needs all of its tokens.
+        None is all: a model with a memory needs all of its tokens.
         """
         x = self._model.x_encoder
         if x.config.memory is not None:
@@ -261,9 +260,7 @@ class LightTrainer:
         self._save(checkpoint)
         if not self._best:
             _alone(self._model)
-        with torch.no_grad():
-            for name, value in (self._best or self._first).items():
-                self._trained[name].copy_(value)
+        set_weights(self._trained, self._best or self._first)
 
     def _save(self, checkpoint: Path) -> None:
         state = {
@@ -284,9 +281,7 @@ class LightTrainer:
         if not checkpoint.exists():
             return
         state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        with torch.no_grad():
-            for name, one in self._trained.items():
-                one.copy_(state["weights"][name])
+        set_weights(self._trained, state["weights"])
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._step, self._ended = int(state["step"]), bool(state["ended"])
@@ -309,10 +304,10 @@ def answers(model: VLJepaModel, texts: TaughtTexts, clips: TaughtClips) -> NDArr
 
 
 def text_logits(
-    model: VLJepaModel, texts: TaughtTexts, visual: Tensor, dropped: TokenMask | None = None
+    model: VLJepaModel, texts: TaughtTexts, visual: Tensor, kept: TokenMask | None = None
 ) -> list[Tensor]:
     """Return for each query the logits of its texts (B, texts), as a robot has them."""
-    found = model.predictor(visual, texts.tokens[None], texts.mask[None], dropped)
+    found = model.predictor(visual, texts.tokens[None], texts.mask[None], kept)
     scale = float(model.scale.detach())
     return [
         scale * found[:, query] @ own.T

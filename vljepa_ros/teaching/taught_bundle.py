@@ -58,20 +58,20 @@ def write_taught(
 def first_clips(lessons: Lessons, config: ModelConfig) -> Iterator[NDArray[np.uint8]]:
     """Yield the first clip (T, H, W, 3) of each recording that is long enough for one.
 
-    In a memory, nothing moved before the first image.
+    For a model with a memory every recording is: its first image stands for those before it.
     """
     for recording in lessons.recordings:
         window = ClipWindow(config.clip_frames, config.clip_rate_hz)
+        clip = None
         for stamp, frame in zip(recording.stamps_s, recording.frames, strict=True):
             window.push(round(stamp * _NS) + _NS, np.asarray(frame))
             if (clip := window.clip()) is not None:
-                yield np.stack(clip.frames)
                 break
-        else:
-            if config.x_encoder.memory is not None:
-                frames = window.so_far().frames
-                missing = config.clip_frames - len(frames)
-                yield np.stack([*[frames[0]] * missing, *frames])
+        if clip is None and config.x_encoder.memory is not None:
+            clip = window.so_far()
+        if clip is not None:
+            missing = config.clip_frames - len(clip.frames)
+            yield np.stack([clip.frames[0]] * missing + [*clip.frames])
 
 
 def sealed(root: Path, **changes: Any) -> Bundle:

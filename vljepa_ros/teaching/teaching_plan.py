@@ -176,7 +176,7 @@ def _material(plan: TeachingPlan, bundle: Bundle, watch: Watch, stop: Event) -> 
     lessons = make_lessons(
         rows, questions, seen, plan.work / "frames", group_by(plan.group), decoded
     )
-    if bundle.memory is None:  # which may be shorter
+    if bundle.memory is None:  # a recording may be shorter than a memory
         _check_length(lessons, bundle.clip)
     lessons, copies = copies_together(lessons)
     measured = len({row.footage for row in own})

@@ -53,9 +53,16 @@ def make_optimiser(
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate; the tower's is its factor of that."""
+    """Set the learning rate; that of a group with a factor is the factor times it."""
     for group in optimiser.param_groups:
-        group["lr"] = rate * group["factor"]
+        group["lr"] = rate * group.get("factor", 1.0)
+
+
+@torch.no_grad()
+def set_weights(weights: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    """Give weights the values of the same names."""
+    for name, weight in weights.items():
+        weight.copy_(values[name])
 
 
 class ExponentialAverage:

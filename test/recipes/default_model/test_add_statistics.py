@@ -5,32 +5,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("tqdm", reason="the recipe needs tqdm (make train-venv)")
 
 from vljepa_ros.recipes.default_model.add_statistics import clips_of
-from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
+from vljepa_ros.recipes.default_model.episode_file import write_episode
+from vljepa_ros.recipes.default_model.episodes import (
+    DROID,
+    METAWORLD,
+    QUERY_NAMES,
+    StoredEpisode,
+    instruction_labels,
+)
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.bundle import Bundle
 
 FRAMES = 24
 
 
+def written(folder: Path, labels: dict[str, list[str | None]], family: str) -> StoredEpisode:
+    """An episode of grey frames."""
+    path = folder / "hammer_0000.npz"
+    write_episode(path, [np.full((160, 160, 3), 90, np.uint8)] * FRAMES, {})
+    return StoredEpisode(path, "hammer", labels, family)
+
+
 def test_clips_end_every_four_frames_and_carry_the_phrase_of_their_newest_one(
     default_bundle: Path, tmp_path: Path
 ) -> None:
     bundle = Bundle.load(default_bundle)
-    _, jpeg = cv2.imencode(".jpg", np.full((160, 160, 3), 90, np.uint8))
-    ends = np.arange(1, FRAMES + 1) * jpeg.size
-    np.savez(tmp_path / "hammer_0000.npz", jpeg=np.tile(jpeg.ravel(), FRAMES), ends=ends)
     labels = {name: ["task:pressing the button"] * FRAMES for name in QUERY_NAMES}
-    episode = StoredEpisode(tmp_path / "hammer_0000.npz", "hammer", labels)
+    episode = written(tmp_path, labels, METAWORLD)
     clips = list(clips_of(bundle, [episode]))
     assert len(clips) == 3, "14 frames make the first clip, and 4 more each next one"
     assert clips[0].recording == f"{tmp_path.name}/hammer_0000"
     assert set(clips[0].answers) == set(bundle.queries)
     assert set(clips[0].answers.values()) == {language.canonical("task:pressing the button")}
     assert clips[0].images[4] is clips[1].images[2], "so no frame is encoded twice"
+
+
+def test_a_real_clip_is_known_but_what_is_said_of_it_is_no_answer(
+    default_bundle: Path, tmp_path: Path
+) -> None:
+    episode = written(tmp_path, instruction_labels("wipe the pan", FRAMES), DROID)
+    clips = list(clips_of(Bundle.load(default_bundle), [episode]))
+    assert clips and not any(clip.answers for clip in clips)

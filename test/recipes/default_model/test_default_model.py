@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -21,20 +20,26 @@ from vljepa_ros.model.checkpoints.minilm import load_minilm  # noqa: E402
 from vljepa_ros.model.directory import load_model, open_directory  # noqa: E402
 from vljepa_ros.model.presets import DEFAULT_STREAMING  # noqa: E402
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
-from vljepa_ros.recipes.default_model import train_y_decoder  # noqa: E402
+from vljepa_ros.recipes.default_model import drawn_streams, train_y_decoder  # noqa: E402
 from vljepa_ros.recipes.default_model.accuracy import Accuracy  # noqa: E402
 from vljepa_ros.recipes.default_model.captions import Captions  # noqa: E402
+from vljepa_ros.recipes.default_model.episode_file import write_episode  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import (  # noqa: E402
+    DROID,
     QUERY_NAMES,
     StoredEpisode,
+    instruction_labels,
     load_episodes,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
 from vljepa_ros.recipes.default_model.label_set import LabelSet  # noqa: E402
+from vljepa_ros.recipes.default_model.simulation.labels import Signals  # noqa: E402
 from vljepa_ros.recipes.default_model.stream_batches import StreamBatches  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
-from vljepa_ros.recipes.default_model.train_model import Recipe  # noqa: E402
+from vljepa_ros.recipes.default_model.train_model import Recipe, _phrases  # noqa: E402
 from vljepa_ros.training.stage import Stage  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 FRAMES = 12
 SMALL = replace(
@@ -48,23 +53,17 @@ STAGE = Stage(name="tiny", steps=10, batch=4, frames=10, learning_rate=3e-3, pre
 ONE_STEP = replace(STAGE, steps=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Two tasks in two splits, with random features instead of pictures."""
     folder = tmp_path_factory.mktemp("data")
     rng, features = np.random.default_rng(0), EpisodeFeatures(folder)
+    black = [np.zeros((8, 8, 3), np.uint8)] * FRAMES
     for split in ("train", "val"):
         (folder / split).mkdir()
         for task, moves in (("drawer-open_0000", 0.0), ("dial-turn_0000", 1.0)):
-            write_episode(folder / split / f"{task}.npz", moves)
+            signals = vars(still_or_moving(moves))
+            write_episode(folder / split / f"{task}.npz", black, signals)
         for episode in load_episodes(folder, split):
             moves = float(episode.task == "dial-turn")
             seen = rng.normal(moves, 1, (FRAMES, 112, 10, 10)).astype(np.float16)
@@ -72,21 +71,17 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def write_episode(path: Path, moves: float) -> None:
-    """An episode whose hand moves or does not; the pictures are black."""
-    jpeg = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].ravel()
+def still_or_moving(moves: float) -> Signals:
+    """Signals of a hand that moves or does not."""
     hand = np.zeros((FRAMES, 3), np.float32)
     hand[:, 0] = np.arange(FRAMES) * 0.02 * moves
-    np.savez(
-        path,
-        jpeg=np.tile(jpeg, FRAMES),
-        ends=np.arange(1, FRAMES + 1) * len(jpeg),
-        seed=0,
+    never = np.zeros(FRAMES, bool)
+    return Signals(
         hand=hand,
         gripper=np.ones(FRAMES, np.float32),
-        grasp=np.zeros(FRAMES, bool),
-        touch=np.zeros(FRAMES, bool),
-        success=np.zeros(FRAMES, bool),
+        grasp=never,
+        touch=never,
+        success=never,
         tool=np.zeros((FRAMES, 3), np.float32),
         gap=np.full(FRAMES, 0.3, np.float32),
         progress=np.zeros(FRAMES, np.float32),
@@ -130,17 +125,18 @@ def test_a_step_is_always_the_same_and_no_other_step_or_seed_is(recipe):
     assert not torch.equal(once.visual, seeded.visual)
 
 
-def test_every_asked_frame_has_its_own_labels(recipe):
-    lesson = recipe._questions()
-    batch = batches_of(recipe, lesson).batch(0, 0, 1)
-    frames, targets = recipe._frames.features, batch.targets.unflatten(0, (STAGE.batch, -1))
-    assert batch.streams.asked.shape == (STAGE.batch, STAGE.frames // 4)
-    for visual, asked, of_stream in zip(batch.visual, batch.streams.asked, targets, strict=True):
-        for frame, target in zip(visual[asked], of_stream, strict=True):
-            map_ = frame[0].numpy().astype(np.float16)
-            same = (frames[:, 0] == map_) | (frames[:, 0] == map_[:, ::-1])
-            (row,) = np.flatnonzero(same.all((1, 2)))
-            assert target.tolist() == lesson.targets[row].tolist()
+def test_every_asked_frame_has_its_own_labels_also_in_a_mirror(recipe, monkeypatch):
+    lesson, frames = recipe._questions(), recipe._frames.features[:, 0]
+    for mirrored, seen in ((0.0, frames), (1.0, frames[..., ::-1])):
+        monkeypatch.setattr(drawn_streams, "MIRRORED", mirrored)
+        batch = batches_of(recipe, lesson).batch(0, 0, 1)
+        targets, streams = batch.targets.unflatten(0, (STAGE.batch, -1)), batch.streams
+        assert streams.asked.shape == (STAGE.batch, STAGE.frames // 4)
+        for visual, asked, of_stream in zip(batch.visual, streams.asked, targets, strict=True):
+            for frame, target in zip(visual[asked], of_stream, strict=True):
+                same = seen == frame[0].numpy().astype(np.float16)
+                (row,) = np.flatnonzero(same.all((1, 2)))
+                assert target.tolist() == lesson.targets[row].tolist()
 
 
 def test_a_caption_says_all_that_is_labelled_and_no_more(text):
@@ -192,6 +188,13 @@ def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, recipe,
     decoder = open_directory(tmp_path / "model").decoder
     assert decoder is not None and {" dial", " drawer", " robot's"} < set(decoder.words)
     assert not {" manipulator", " hand"} & set(decoder.words), "held-out subjects"
+
+
+def test_what_is_said_of_a_real_clip_is_no_phrase(data):
+    simulated = load_episodes(data, "train")
+    real = StoredEpisode(Path("x"), "x", instruction_labels("wipe the pan", 2), DROID)
+    phrases = _phrases([*simulated, real])
+    assert phrases == _phrases(simulated) and "the robot is turning the dial" in phrases["task"]
 
 
 def test_what_is_left_out_is_counted():

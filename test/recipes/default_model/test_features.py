@@ -14,6 +14,7 @@ import pytest
 for package in ("torch", "onnxscript", "efficientnet_lite_pytorch"):
     pytest.importorskip(package, reason=f"training needs {package} (make train-venv)")
 
+from vljepa_ros.recipes.default_model.episode_file import write_episode  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import StoredEpisode  # noqa: E402
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures  # noqa: E402
 from vljepa_ros.runtime.bundle import default_bundle_path  # noqa: E402
@@ -25,19 +26,17 @@ FRAMES = 3
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    write_episode(folder, seed=0)
+    write_pictures(folder, seed=0)
     return folder
 
 
-def write_episode(data: Path, seed: int) -> None:
+def write_pictures(data: Path, seed: int) -> None:
     """Write an episode of pictures of the model's size, without the simulator's signals."""
     rng = np.random.default_rng(seed)
     coarse = [rng.integers(0, 256, (10, 10, 3), np.uint8) for _ in range(FRAMES)]
     pictures = [cv2.resize(image, (160, 160)) for image in coarse]
-    jpegs = [cv2.imencode(".jpg", picture)[1].ravel() for picture in pictures]
-    ends = np.cumsum([len(jpeg) for jpeg in jpegs])
     (data / "val").mkdir(exist_ok=True)
-    np.savez(episode(data).path, jpeg=np.concatenate(jpegs), ends=ends)
+    write_episode(episode(data).path, pictures, {})
 
 
 def episode(data: Path) -> StoredEpisode:
@@ -65,6 +64,6 @@ def test_an_episode_that_was_rendered_again_is_encoded_again(data: Path, tmp_pat
     again = shutil.copytree(data, tmp_path / "again")
     first = EpisodeFeatures(again)(episode(again))
     before = episode(again).path.stat()
-    write_episode(again, seed=1)
+    write_pictures(again, seed=1)
     os.utime(episode(again).path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     assert not np.array_equal(EpisodeFeatures(again)(episode(again)), first)

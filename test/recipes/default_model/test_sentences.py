@@ -13,6 +13,7 @@ pytest.importorskip("transformers", reason="training needs transformers (make tr
 
 from vljepa_ros.model.presets import DEFAULT  # noqa: E402
 from vljepa_ros.model.y_encoder import YEncoder  # noqa: E402
+from vljepa_ros.recipes.default_model import sentences as sentences_module  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES  # noqa: E402
 from vljepa_ros.recipes.default_model.label_set import LabelSet  # noqa: E402
 from vljepa_ros.recipes.default_model.sentences import NEGATIVES, Sentences  # noqa: E402
@@ -20,14 +21,7 @@ from vljepa_ros.recipes.default_model.simulation import language  # noqa: E402
 from vljepa_ros.recipes.default_model.texts import FrozenText  # noqa: E402
 from vljepa_ros.shipped import shipped  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 LABELS = LabelSet(
     {
@@ -76,11 +70,14 @@ def test_a_step_has_other_sentences_than_the_next(sentences):
     assert (first - second).norm(dim=-1).min() > 0
 
 
-def test_the_canonical_sentences_are_those_of_the_labels(sentences, text):
+def test_the_first_wording_of_each_label_is_the_canonical_one(text, monkeypatch):
+    monkeypatch.setattr(sentences_module, "WORDINGS", 1)
+    monkeypatch.setattr(sentences_module, "TEXT_NOISE", 0.0)
     said = [language.canonical(label) for label in LABELS.all()]
     vectors = text.sentences(said)
     wanted = torch.nn.functional.normalize(torch.stack([vectors[s] for s in said]), dim=-1)
-    assert torch.allclose(sentences.canonical(), wanted)
+    candidates = Sentences(LABELS, text).sample(np.random.default_rng(0))
+    assert torch.allclose(candidates[: len(said)], wanted)
 
 
 def test_texts_of_several_lengths_have_the_states_that_each_has_alone(text):

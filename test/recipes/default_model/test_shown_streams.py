@@ -35,3 +35,15 @@ def test_every_frame_is_answered_as_on_a_robot(kind: str, request: pytest.Fixtur
             same += 1
             np.testing.assert_allclose(found[number][0], seen.vectors["colour"], atol=1e-6)
     assert same >= len(COLOURS) - model.bundle.clip.frames + 1
+
+
+def test_in_the_clips_of_the_first_frames_nothing_moved_before(default_bundle: Path) -> None:
+    model = VLJepa.load(default_bundle, threads=1)
+    if model.bundle.memory is not None:
+        pytest.skip("the bundle in engines/default has a memory, which is empty at first")
+    asked = [model.bundle.queries["action"]]
+    images = [np.full((160, 160, 3), grey, np.uint8) for grey in (20, 120, 220)]
+    frames = [model.encode_frame(image) for image in images]
+    before = [frames[0]] * (model.bundle.clip.frames - len(frames))
+    found = list(shown(model, frames, asked))
+    np.testing.assert_array_equal(found[2], model.embed([*before, *frames], asked))

@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vljepa_ros.model.vljepa import Tokens, VLJepaModel
+from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
 from vljepa_ros.recipes.default_model.frame_set import Features
+from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
-from vljepa_ros.recipes.default_model.whole_streams import answers, frames_of_stream
+from vljepa_ros.recipes.default_model.whole_streams import answers
 
 EVERY = 3  # one frame of so many is asked
 
@@ -25,7 +26,7 @@ class _Question(NamedTuple):
     """A query to one group, its labels, and their canonical sentences (labels, width)."""
 
     number: int
-    labels: list[str]
+    labels: Sequence[str]
     sentences: Tensor
 
 
@@ -44,17 +45,11 @@ class Accuracy:
     ) -> None:
         """Take the episodes and what they are asked, in the order of QUERY_NAMES."""
         self._episodes, self._features = episodes, features
-        self._queries = Tokens(
-            *(torch.stack(x) for x in zip(*map(text.query, queries), strict=True))
-        )
-        self._questions = {
-            group: [
-                self._question(number, group, text)
-                for number, name in enumerate(QUERY_NAMES)
-                if self._labels(group, name)
-            ]
-            for group in sorted({_group(episode) for episode in episodes})
-        }
+        self._queries = text.queries(queries)
+        groups: dict[str, list[StoredEpisode]] = defaultdict(list)
+        for episode in episodes:
+            groups[_group(episode)].append(episode)
+        self._questions = {group: _questions(of, text) for group, of in groups.items()}
 
     def __call__(self, model: VLJepaModel) -> dict[str, float]:
         """Measure a model."""
@@ -68,15 +63,13 @@ class Accuracy:
         }
 
     def _hits(self, model: VLJepaModel, episode: StoredEpisode) -> dict[str, NDArray[np.bool_]]:
-        frames = frames_of_stream(len(episode), model.config.clip_rate_hz)
-        stream = torch.from_numpy(self._features(episode)[frames]).float()
-        embeddings = answers(model, stream, self._queries, EVERY)
+        frames, embeddings = answers(model, episode, self._features, self._queries, EVERY)
         hits = {}
         for question in self._questions[_group(episode)]:
             name = QUERY_NAMES[question.number]
             bank = model.y_encoder.project(question.sentences)
             best = (embeddings[:, question.number] @ bank.T).argmax(-1)
-            wanted = [episode.labels[name][frame] for frame in frames[::EVERY]]
+            wanted = [episode.labels[name][frame] for frame in frames]
             hits[f"{_group(episode)} {name}"] = np.array(
                 [
                     question.labels[row] == label
@@ -87,15 +80,14 @@ class Accuracy:
             )
         return hits
 
-    def _labels(self, group: str, name: str) -> list[str]:
-        found = {x for e in self._episodes if _group(e) == group for x in e.labels[name]}
-        return sorted(label for label in found if label is not None)
 
-    def _question(self, number: int, group: str, text: FrozenText) -> _Question:
-        labels = self._labels(group, QUERY_NAMES[number])
-        canonical = [language.canonical(label) for label in labels]
-        vectors = text.sentences(canonical)
-        return _Question(number, labels, torch.stack([vectors[each] for each in canonical]))
+def _questions(episodes: Sequence[StoredEpisode], text: FrozenText) -> list[_Question]:
+    """Return the queries that have an answer in some episodes."""
+    return [
+        _Question(number, labels, text.unit_sentences([language.canonical(x) for x in labels]))
+        for number, labels in enumerate(LabelSet.of(episodes).labels.values())
+        if labels
+    ]
 
 
 def _group(episode: StoredEpisode) -> str:

@@ -37,13 +37,14 @@ from vljepa_ros.recipes.default_model.evaluate_words import (
     combinations_table,
     wordings_table,
 )
-from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.label_set import LabelSet, is_instruction
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterfactual_labels
 from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meaning_of
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
 from vljepa_ros.training.interrupts import Interrupts
+from vljepa_ros.training.optimiser import set_rate, set_weights
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.tokenize import Tokenize
 
@@ -58,9 +59,9 @@ STAGE = Stage(
     precision="fp32",
 )
 TEMPERATURE = 0.05
-KEPT = 16  # ordinary sentences of a step
-KEEP = 4.0  # weight of their distance from where they were
-REAL = 4  # how many times as often a label is drawn as a counterfactual one
+ORDINARY = 16  # ordinary sentences of a step, which should stay in their places
+ORDINARY_WEIGHT = 4.0  # of their distance from these places in the loss
+REAL_REPEATS = 4  # a label is drawn so many times as often as a counterfactual one
 SAVE_EVERY = 20  # steps
 
 
@@ -119,13 +120,12 @@ class TextAdaptation:
             self._weights.values(), stage.learning_rate, weight_decay=stage.weight_decay
         )
         self._labels = ConfusableLabels(labels)
-        ordinary = [language.canonical(x) for x in labels if x.startswith("said:")]
+        ordinary = [language.canonical(x) for x in labels if is_instruction(x)]
         self._ordinary = ordinary + [each for of in language.QUERIES.values() for each in of]
 
     def step(self, step: int) -> float:
         """Adapt once, and return the loss."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._stage.rate(step)
+        set_rate(self._optimiser, self._stage.rate(step))
         loss = self._loss(np.random.default_rng([0, step]))
         self._optimiser.zero_grad()
         loss.backward()
@@ -138,9 +138,7 @@ class TextAdaptation:
         state = read_checkpoint(path, self._stage, set(self._weights))
         if state is None:
             return 0
-        with torch.no_grad():
-            for name, weight in self._weights.items():
-                weight.copy_(state["weights"][name])
+        set_weights(self._weights, state["weights"])
         self._optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])
 
@@ -157,16 +155,17 @@ class TextAdaptation:
     def _loss(self, rng: np.random.Generator) -> Tensor:
         labels = self._labels.draw(rng, self._stage.batch)
         pairs = np.array([rng.choice(language.training_paraphrases(label), 2) for label in labels])
-        kept = rng.choice(self._ordinary, KEPT).tolist()
-        sentences = self._y_encoder.sentence(*self._tokenizer([*pairs.T.ravel().tolist(), *kept]))
+        ordinary = rng.choice(self._ordinary, ORDINARY).tolist()
+        said = [*pairs.T.ravel().tolist(), *ordinary]
+        sentences = self._y_encoder.sentence(*self._tokenizer(said))
         first, second = normalize(sentences[: 2 * len(labels)], dim=-1).chunk(2)
         logits = first @ second.T / TEMPERATURE
         right = torch.arange(len(labels))
         with torch.no_grad():
-            before = self._before.sentence(*self._tokenizer(kept))
-        moved = 1 - cosine_similarity(sentences[-KEPT:], before)
+            before = self._before.sentence(*self._tokenizer(ordinary))
+        moved = 1 - cosine_similarity(sentences[-ORDINARY:], before)
         apart = (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2
-        return apart + KEEP * moved.mean()
+        return apart + ORDINARY_WEIGHT * moved.mean()
 
 
 class ConfusableLabels:
@@ -174,8 +173,8 @@ class ConfusableLabels:
 
     def __init__(self, labels: Sequence[str]) -> None:
         """Take the labels; counterfactual ones are added."""
-        own = [label for label in labels if not label.startswith("said:")]
-        self._all = own * REAL + counterfactual_labels(own)
+        own = [label for label in labels if not is_instruction(label)]
+        self._all = own * REAL_REPEATS + counterfactual_labels(own)
         self._near: dict[tuple[str, str], list[str]] = defaultdict(list)
         for label in dict.fromkeys(self._all):
             for key in _keys(meaning_of(label)):

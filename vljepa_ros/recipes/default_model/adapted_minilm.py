@@ -12,6 +12,7 @@ from vljepa_ros.model.checkpoints.minilm import load_minilm
 from vljepa_ros.model.int8 import round_to_int8
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_encoder import YEncoder
+from vljepa_ros.training.optimiser import set_weights
 
 FILE = "adapted_text.pt"
 LAYERS = 2  # the last ones; the others and the table of words stay
@@ -33,9 +34,7 @@ def load_adapted_minilm(model: VLJepaModel, out: Path | None) -> Path:
         state = torch.load(out / FILE, map_location="cpu", weights_only=True)
         if state["step"] < state["stage"]["steps"]:
             raise ValueError(f"{out / FILE} was stopped early; run adapt_text again to finish it")
-        with torch.no_grad():
-            for name, weight in last_layers(model.y_encoder).items():
-                weight.copy_(state["weights"][name])
+        set_weights(last_layers(model.y_encoder), state["weights"])
     round_to_int8(model.y_encoder.tower)
     return tokenizer
 

@@ -3,10 +3,10 @@
 
 ``python -m vljepa_ros.recipes.default_model.add_statistics --data data --bundle engines/default``
 
-The statistics are those of the training and the validation episodes, in a random order because
-not all count: the trunk is frozen, so neither were used to fit it. The calibration is that of the
-validation episodes alone. Two small files and the manifest are written; graphs and phrases stay as
-they are.
+The statistics are of the training and the validation episodes: the trunk is frozen, so none of
+them were used to fit it. Not all of their clips count, so their order is random. The calibration
+is of the validation episodes alone. The command writes two small files and the manifest; graphs
+and phrases stay as they are.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ from vljepa_ros.recipes.default_model.episodes import (
     load_episodes,
 )
 from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.recipes.default_model.validation_episodes import load_validation
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.statistics import LabelledClip, add_statistics, cut_clips
-
-UNSEEN = ("val", "val_wide", "droid_val")
-"""Splits of the calibration, if they are there; the statistics are of these and of training."""
 
 
 def main() -> None:
@@ -40,8 +38,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle to complete")
     args = parser.parse_args()
     bundle = Bundle.load(args.bundle)
-    splits = [split for split in UNSEEN if any((args.data / split).glob("*.npz"))]
-    unseen = [episode for split in splits for episode in load_episodes(args.data, split)]
+    unseen = load_validation(args.data)
     known = [*load_episodes(args.data, "train"), *unseen]
     random.Random(0).shuffle(known)
     bundle = add_statistics(bundle, clips_of(bundle, known), clips_of(bundle, unseen))

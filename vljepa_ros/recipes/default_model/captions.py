@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
@@ -17,7 +16,7 @@ from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.recordings.sample import DESCRIBE
 
-WORDINGS = 8  # of a caption whose labels have many
+WORDINGS = 8  # that are drawn for each caption; some are alike if its labels have few
 
 Labels = tuple[str, ...]
 
@@ -36,11 +35,8 @@ class Captions:
         self._rows = {labels: row for row, labels in enumerate(sorted(seen))}
         rng = np.random.default_rng(0)
         wordings = [[_caption(labels, rng) for _ in range(WORDINGS)] for labels in self._rows]
-        vectors = text.sentences(text for group in wordings for text in group)
-        self._sentences = normalize(
-            torch.stack([torch.stack([vectors[text] for text in group]) for group in wordings]),
-            dim=-1,
-        )
+        sentences = text.unit_sentences([each for group in wordings for each in group])
+        self._sentences = sentences.unflatten(0, (-1, WORDINGS))
         self._query = text.query(DESCRIBE)
 
     def targets(self, episode: StoredEpisode) -> NDArray[np.int64]:

@@ -17,14 +17,14 @@ from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.recipes.default_model.frame_set import FrameSet
 from vljepa_ros.runtime.remembered_streams import DUE
 
-OFF_GRID = 0.5  # share of streams whose frames come when they come
+OFF_GRID = 0.5  # share of streams whose frames come at uneven times
 STEPS = (1, 2, 3)  # frames from one to the next off the grid
 STEP_SHARES = (0.5, 0.35, 0.15)
-GAP = 0.02  # share of frames that some lost ones follow
-LOST = (4, 20)  # frames that are lost then
-RESTART = 0.5  # share of cuts that empty the memory
-JITTER = 0.1  # of a period, at most, that a stamp is too early or too late
-MIRRORED = 0.3
+GAP = 0.02  # share of frames after which some are lost
+LOST = (4, 20)  # frames from the last one before a gap to the first one after it
+RESTART = 0.5  # share of the changes to another episode that empty the memory
+JITTER = 0.1  # greatest error of a stamp, in periods of the memory
+MIRRORED = 0.3  # share of streams that are mirrored, if they do not tell left from right
 
 
 class DrawnStreams(NamedTuple):

@@ -34,7 +34,7 @@ from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
 from vljepa_ros.runtime.decoder import Decoder
 from vljepa_ros.runtime.model import VLJepa
 
-EVERY = 2  # frames that the model sees
+EVERY = 2  # one of so many frames that the model sees is measured
 
 _COLUMNS = ("clips", "exact", "right", "cider", "formed", "distinct", "kept", "ms")
 
@@ -73,7 +73,7 @@ def main() -> None:
 def of_clips(
     model: VLJepa, episodes: list[StoredEpisode], features: EpisodeFeatures
 ) -> dict[str, Answers]:
-    """Embed every EVERY-th frame that the model sees, for all queries that have an answer."""
+    """Embed the answers at every EVERY-th frame that the model sees, by query."""
     questions, step = [model.bundle.queries[name] for name in QUERY_NAMES], stride(model)
     embeddings: dict[str, list[NDArray[np.float32]]] = {name: [] for name in QUERY_NAMES}
     labels: dict[str, list[str]] = {name: [] for name in QUERY_NAMES}

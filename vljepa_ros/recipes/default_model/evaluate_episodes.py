@@ -29,6 +29,7 @@ from vljepa_ros.recipes.default_model.episodes import (
     StoredEpisode,
     load_episodes,
 )
+from vljepa_ros.recipes.default_model.label_set import is_instruction
 from vljepa_ros.recipes.default_model.shown_streams import shown, stride
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.model import VLJepa
@@ -136,7 +137,7 @@ def _labels_of(phrases: tuple[str, ...], present: set[str]) -> list[str]:
 
     What people said of real clips is no phrase of the bundle: there the split's own are taken.
     """
-    if any(label.startswith("said:") for label in present):
+    if any(map(is_instruction, present)):
         return sorted(present)
     known = {language.canonical(label): label for label in present}
     return [known.get(phrase, f"state:{phrase}") for phrase in phrases]

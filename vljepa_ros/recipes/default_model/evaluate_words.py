@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
-from vljepa_ros.recipes.default_model.label_set import LabelSet
+from vljepa_ros.recipes.default_model.label_set import LabelSet, is_instruction
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meaning_of
 from vljepa_ros.runtime.model import VLJepa
@@ -62,7 +62,7 @@ def wordings_table(
     """Return a table: the wordings of each query that lie nearest to their label, in percent."""
     lines = [f"{'query':8}{'labels':>8}" + "".join(f"{use:>12}" for use in wordings)]
     for name in QUERY_NAMES:
-        labels = [x for x in label_set.labels[name] if not x.startswith("said:")]
+        labels = [x for x in label_set.labels[name] if not is_instruction(x)]
         shares = [nearest(embed, labels, of) for of in wordings.values()]
         lines.append(f"{name:8}{len(labels):8}" + "".join(f"{share:12.1%}" for share in shares))
     return "\n".join(lines)

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
 
 
+def is_instruction(label: str) -> bool:
+    """Whether a label is a sentence that somebody said of a real clip: no phrase of a bundle."""
+    return label.startswith("said:")
+
+
 @dataclass(frozen=True)
 class LabelSet:
     """Every label of the training set, grouped by query."""

@@ -26,8 +26,8 @@ from vljepa_ros.recipes.default_model.texts import FrozenText
 
 TEXT_NOISE = 0.15
 NEGATIVES = 16  # candidates of a step for each query that mean no label
-WORDINGS = 40  # of a label; more of them lie between these
-WORDINGS_OF_OTHERS = 6
+WORDINGS = 40  # of a label, at most; mixes fill the space between them
+WORDINGS_OF_OTHERS = 6  # of what means no label, at most
 
 
 class Sentences:
@@ -43,8 +43,7 @@ class Sentences:
         others = [counterfactual_labels(label_set.labels[name]) for name in QUERY_NAMES]
         wordings = [_some(label, WORDINGS) for label in labels]
         wordings += [_some(label, WORDINGS_OF_OTHERS) for of in others for label in of]
-        vectors = text.sentences(sentence for of in wordings for sentence in of)
-        self._vectors = normalize(torch.stack([vectors[s] for of in wordings for s in of]), dim=-1)
+        self._vectors = text.unit_sentences([sentence for of in wordings for sentence in of])
         self._count = np.array([len(of) for of in wordings])
         self._first = np.cumsum(self._count) - self._count
         self._labels = np.arange(len(labels))
@@ -58,10 +57,6 @@ class Sentences:
         self.groups = torch.cat(
             [numbers.repeat_interleave(torch.tensor(of)) for of in (answered, denied)]
         )
-
-    def canonical(self) -> Tensor:
-        """Return the canonical sentence of every label (labels, text width)."""
-        return self._vectors[self._first[self._labels]]
 
     def sample(self, rng: np.random.Generator) -> Tensor:
         """Return the candidates of a step (candidates, text width).

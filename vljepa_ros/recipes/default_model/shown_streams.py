@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ, clip_indices
+from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.runtime.model import VLJepa
 
 
@@ -34,11 +35,11 @@ def shown(
     if model.bundle.memory is not None:
         yield from _remembered(model, frames, queries)
         return
-    clip, seen = model.bundle.clip, []
-    for number, frame in enumerate(frames):
-        seen.append(frame)
-        rows = clip_indices(number, clip.frames, FRAME_RATE_HZ)
-        yield model.embed([seen[row] for row in rows], queries)
+    length = model.bundle.clip.frames
+    clip: deque[NDArray[Any]] = deque(maxlen=length)
+    for frame in frames:
+        clip.append(frame)
+        yield model.embed([clip[0]] * (length - len(clip)) + [*clip], queries)
 
 
 def _remembered(

@@ -62,10 +62,14 @@ class FrozenText:
             found.update(zip(part, states.mean(1), strict=True))
         return found
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit mean token states (N, width) of texts."""
+    def unit_sentences(self, texts: Sequence[str]) -> Tensor:
+        """Return the unit mean token states (N, width) of texts, in their order."""
         vectors = self.sentences(texts)
-        return normalize(torch.stack([vectors[text] for text in texts]), dim=-1).numpy()
+        return normalize(torch.stack([vectors[text] for text in texts]), dim=-1)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the same as an array."""
+        return self.unit_sentences(texts).numpy()
 
     def query(self, text: str) -> Tokens:
         """Return token states (max_query_tokens, width), zero padded, and their mask."""
@@ -73,3 +77,7 @@ class FrozenText:
         padded = states.new_zeros(self._length, states.shape[1])
         padded[: len(states)] = states
         return Tokens(padded, torch.arange(self._length) < len(states))
+
+    def queries(self, texts: Sequence[str]) -> Tokens:
+        """Return the token states (Q, max_query_tokens, width) of queries, and their masks."""
+        return Tokens(*(torch.stack(part) for part in zip(*map(self.query, texts), strict=True)))

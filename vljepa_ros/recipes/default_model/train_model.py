@@ -42,6 +42,7 @@ from vljepa_ros.recipes.default_model.sentences import Sentences
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.stream_batches import StreamBatches, Texts
 from vljepa_ros.recipes.default_model.texts import FrozenText
+from vljepa_ros.recipes.default_model.validation_episodes import load_validation
 from vljepa_ros.recordings.sample import DESCRIBE
 from vljepa_ros.training.distributed import barrier, rank, started_processes
 from vljepa_ros.training.stage import Stage
@@ -56,7 +57,6 @@ LICENCES = {
     "data": "Meta-World and robosuite (MIT) rendered by MuJoCo (Apache-2.0); DROID (CC BY 4.0)",
 }
 SHARES = {METAWORLD: 0.6, ROBOSUITE: 0.2, DROID: 0.2}
-VALIDATION = ("val", "val_wide", "droid_val")
 BASE = 0.25  # share of the steps
 SAVE_EVERY = 500
 
@@ -124,8 +124,7 @@ class Recipe:
         self._text = FrozenText(self.model.y_encoder, self._tokenizer, longest)
         self._features = EpisodeFeatures(data)
         self._train = load_episodes(data, "train")
-        measured = [split for split in VALIDATION if any((data / split).glob("*.npz"))]
-        self._val = [episode for split in measured for episode in load_episodes(data, split)]
+        self._val = load_validation(data)
 
     def run(self, base: Stage, queries: Stage) -> None:
         """Run what is left of the stages, and write the models."""

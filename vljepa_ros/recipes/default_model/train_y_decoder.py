@@ -33,7 +33,7 @@ from vljepa_ros.recipes.default_model.frame_set import Features
 from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
-from vljepa_ros.recipes.default_model.whole_streams import answers, frames_of_stream
+from vljepa_ros.recipes.default_model.whole_streams import answers
 from vljepa_ros.training.y_decoder_texts import embed_sentences
 from vljepa_ros.training.y_decoder_trainer import (
     STEPS,
@@ -102,8 +102,7 @@ def _split(label_set: LabelSet) -> tuple[list[str], list[str]]:
 
 def _questions(text: FrozenText) -> Tokens:
     """Return the queries in their canonical wording, (Q, L, width)."""
-    queries = [text.query(language.QUERIES[name][0]) for name in QUERY_NAMES]
-    return Tokens(*(torch.stack(part) for part in zip(*queries, strict=True)))
+    return text.queries([language.QUERIES[name][0] for name in QUERY_NAMES])
 
 
 def _predictions(
@@ -112,9 +111,7 @@ def _predictions(
     """Return embeddings (N, D) of every frame's answers, and the canonical sentence of each."""
     embeddings, said = [], []
     for episode in tqdm(episodes, "predictions", unit="episode"):
-        frames = frames_of_stream(len(episode), model.config.clip_rate_hz)
-        stream = torch.from_numpy(features(episode)[frames]).float()
-        found = answers(model, stream, questions)
+        frames, found = answers(model, episode, features, questions)
         for number, name in enumerate(QUERY_NAMES):
             labels = [episode.labels[name][frame] for frame in frames]
             known = [row for row, label in enumerate(labels) if label is not None]

@@ -10,26 +10,36 @@ from torch import Tensor
 
 from vljepa_ros.model.causal_x_encoder import StreamFrames
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
-from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
-
-
-def frames_of_stream(count: int, rate_hz: float) -> NDArray[np.int64]:
-    """Return which of an episode's frames a stream at a rate holds."""
-    return np.arange(0, count, round(FRAME_RATE_HZ / rate_hz))
+from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ, StoredEpisode
+from vljepa_ros.recipes.default_model.frame_set import Features
 
 
 @torch.no_grad()
-def answers(model: VLJepaModel, stream: Tensor, queries: Tokens, every: int = 1) -> Tensor:
-    """Return the unit embeddings (K, Q, embedding) of every ``every``-th frame's answers.
+def answers(
+    model: VLJepaModel,
+    episode: StoredEpisode,
+    features: Features,
+    queries: Tokens,
+    every: int = 1,
+) -> tuple[NDArray[np.int64], Tensor]:
+    """Show a model the frames of an episode that are due at its rate, and ask some of them.
 
     Args:
         model: it has a memory.
-        stream: features of frames that follow each other by one period (T, C, h, w).
+        episode: its first frame finds the memory empty.
+        features: of its frames.
         queries: the same for all frames, token states (Q, L, width) and masks.
-        every: 1 asks all frames.
+        every: one of so many frames that the model sees is asked; 1 asks all.
+
+    Returns:
+        The numbers of the frames that were asked (K,), and the unit embeddings of their answers
+        (K, Q, embedding).
     """
+    step = round(FRAME_RATE_HZ / model.config.clip_rate_hz)
+    stream = torch.from_numpy(features(episode)[::step]).float()
     count = torch.arange(len(stream))[None]
     frames = StreamFrames(count, asked=count[:, ::every])
     visual = model.x_encoder.every_frame(stream[None], frames)[0]
     asked = Tokens(queries.values[None], queries.mask[None])
-    return model.predictor(visual, model.query_tokens(asked), asked.mask)
+    embeddings = model.predictor(visual, model.query_tokens(asked), asked.mask)
+    return np.arange(0, len(episode), step * every), embeddings
