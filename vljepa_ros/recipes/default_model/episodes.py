@@ -64,7 +64,7 @@ def _load(path: Path) -> StoredEpisode:
     name = path.stem.rpartition("_")[0]
     with np.load(path) as data:
         if "instruction" in data:
-            labels = _instruction_labels(str(data["instruction"]), len(data["ends"]))
+            labels = instruction_labels(str(data["instruction"]), len(data["ends"]))
             return StoredEpisode(path, name, labels, DROID)
         signals = Signals(**{field: data[field] for field in Signals.__dataclass_fields__})
     if name in ROBOSUITE_TASKS:
@@ -72,7 +72,7 @@ def _load(path: Path) -> StoredEpisode:
     return StoredEpisode(path, name, label_episode(BY_NAME[name], signals), METAWORLD)
 
 
-def _instruction_labels(instruction: str, frames: int) -> dict[str, list[str | None]]:
+def instruction_labels(instruction: str, frames: int) -> dict[str, list[str | None]]:
     """Return the labels of a clip of which only the instruction is known."""
     unknown: list[str | None] = [None] * frames
     return {query: unknown for query in QUERY_NAMES} | {"task": [f"said:{instruction}"] * frames}
