@@ -37,10 +37,7 @@ def main() -> None:
     vector = see().vectors[QUERY]
     sentences = TextDecoder.from_bundle(model.bundle)
     jobs: dict[str, tuple[Callable[[], object], int]] = {
-        "the model, for each of its queries": (
-            see,
-            len(model.bundle.queries),
-        ),
+        "the model, for each of its queries": (see, len(model.bundle.queries)),
         "change detection": (_watching(model.phrases, vector), 1),
         "nearest phrase": (lambda: model.phrases.best(QUERY, vector), 1),
         "sentence of the text decoder": (lambda: sentences.best(QUERY, vector), 1),
@@ -58,12 +55,12 @@ def _seeing(model: VLJepa) -> Callable[[], ClipEmbeddings]:
     black = np.zeros((size.height, size.width, 3), np.uint8)
     stamps_ns = itertools.count(1, round(1e9 / clip.rate_hz))
 
-    def see() -> ClipEmbeddings:
-        return embedder.add({"": Frame(next(stamps_ns), "", black, restart=False)})[""]
+    def add() -> dict[str, ClipEmbeddings]:
+        return embedder.add({"": Frame(next(stamps_ns), "", black, restart=False)})
 
     for _ in range(clip.frames - 1):
-        embedder.add({"": Frame(next(stamps_ns), "", black, restart=False)})
-    return see
+        add()
+    return lambda: add()[""]
 
 
 def _watching(phrases: PhraseBank, vector: NDArray[np.float32]) -> Callable[[], object]:

@@ -43,6 +43,7 @@ PRECISIONS = ("float32", "int8")
 ROUNDS = 15
 
 Job = Callable[[], object]
+Quantise = Callable[[Path, Path, list[Path]], object]
 Key = tuple[str, int, int]
 
 
@@ -75,11 +76,11 @@ def main() -> None:
     print("\nnew frame, four queries  ms and its ratio to float32 padded: float32, int8")
     print(f"{'clip, padded':23} {tick[1]:9.2f}  1.00")
     for name in ("trunk alone", "clip", "memory", "one token"):
-        columns = (
-            f"{total:9.2f} {total / tick[1]:5.2f}"
+        totals = [
+            sum(times[f"{part} in {kind}", 8, 4] for part in {"trunk alone", name})
             for kind in PRECISIONS
-            for total in [sum(times[f"{part} in {kind}", 8, 4] for part in {"trunk alone", name})]
-        )
+        ]
+        columns = (f"{total:9.2f} {total / tick[1]:5.2f}" for total in totals)
         print(f"{name:23} " + " ".join(columns))
 
 
@@ -97,7 +98,6 @@ def _sized(frames: int, *, memory: bool, pool_query: bool = False) -> ModelConfi
 def _jobs(folder: Path) -> dict[Key, Job]:
     graph = frame_encoder_graph(FrameEncoder(), DEFAULT)
     graphs, trunk = _Graphs(folder), _session(graph, folder)
-    int8_trunk = _session(graph, folder, quantise_convolutions)
     jobs: dict[Key, Job] = {("trunk", 8, count): _trunk(trunk, count) for count in CAMERAS}
     padded = DEFAULT.predictor.max_query_tokens
     for frames in CLIPS:
@@ -113,11 +113,10 @@ def _jobs(folder: Path) -> dict[Key, Job]:
         jobs["natural", 8, count] = graphs.job(memory, count, NATURAL)
         jobs["one token", 8, count] = graphs.job(pooled, count, NATURAL)
     whole = {"clip": DEFAULT, "memory": memory, "one token": pooled}
-    for kind in PRECISIONS:
-        made = graphs if kind == "float32" else _Graphs(folder, int8=True)
-        jobs[f"trunk alone in {kind}", 8, 4] = _trunk(
-            trunk if kind == "float32" else int8_trunk, 1
-        )
+    int8_trunk = _session(graph, folder, quantise_convolutions)
+    made_in = (graphs, trunk), (_Graphs(folder, quantise_products), int8_trunk)
+    for kind, (made, alone) in zip(PRECISIONS, made_in, strict=True):
+        jobs[f"trunk alone in {kind}", 8, 4] = _trunk(alone, 1)
         for name, config in whole.items():
             jobs[f"{name} in {kind}", 8, 4] = made.job(config, 4, NATURAL)
     return jobs
@@ -138,9 +137,8 @@ def _trunk(session: onnxruntime.InferenceSession, cameras: int) -> Job:
 class _Graphs:
     """Graphs of models with random weights, each exported once."""
 
-    def __init__(self, folder: Path, *, int8: bool = False) -> None:
-        self._folder = folder
-        self._quantise = quantise_products if int8 else None
+    def __init__(self, folder: Path, quantise: Quantise | None = None) -> None:
+        self._folder, self._quantise = folder, quantise
         self._x_encoders: dict[tuple[XEncoderConfig, int], _XEncoder] = {}
         self._predictors: dict[tuple[PredictorConfig, int], onnxruntime.InferenceSession] = {}
 
@@ -188,7 +186,7 @@ def _interleaved(jobs: dict[Key, Job]) -> dict[Key, float]:
 
 
 def _session(
-    graph: Graph, folder: Path, quantise: Callable[..., object] | None = None
+    graph: Graph, folder: Path, quantise: Quantise | None = None
 ) -> onnxruntime.InferenceSession:
     file = folder / "graph.onnx"
     write_graph(graph, file)

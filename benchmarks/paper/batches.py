@@ -19,14 +19,14 @@ from benchmarks.paper.wordings import Wordings
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.model.x_encoder import TokenMask
+from vljepa_ros.recipes.default_model.drawn_streams import MIRRORED
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.texts import FrozenText
+from vljepa_ros.recordings.sample import DESCRIBE
 from vljepa_ros.training.batch import Batch
 
-DESCRIBE = "Describe this video in one sentence."
 TOKEN_DROP = 0.25
-MIRRORED = 0.3  # of the steps
 
 Encode = Callable[[Sequence[str]], Tokens | Tensor]
 
@@ -86,7 +86,7 @@ class ClipBatches:
         random = np.random.default_rng([self._seed, step])
         ends = random.integers(0, len(self._clips), self._size)
         sentences = self._wordings.draw(random)
-        mirrored = random.random() < MIRRORED
+        mirrored = (random.random(self._size) < MIRRORED) & ~self._clips.sided[ends]
         targets = self._candidates[self._clips.targets[ends]]
         if not self._questions.asked:
             targets = _one_of_each(targets, random)
@@ -94,8 +94,9 @@ class ClipBatches:
         mask = self._token_mask(random)
         own = slice(part, None, parts)
         visual = self._clips.visual(ends[own], self._config)
+        turned = torch.from_numpy(mirrored[own])[:, None, None, None, None]
         return Batch(
-            visual=visual.flip(-1) if mirrored else visual,
+            visual=torch.where(turned, visual.flip(-1), visual),
             queries=self._questions.tokens(chosen[own]),
             texts=self._encode(sentences),
             targets=torch.from_numpy(targets[own]),

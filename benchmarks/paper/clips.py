@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,27 +18,30 @@ from vljepa_ros.recipes.default_model.episodes import (
     clip_indices,
     load_episodes,
 )
-
-Features = Callable[[StoredEpisode], NDArray[np.float16]]
-"""The trunk's features (F, C, h, w) of an episode's frames."""
+from vljepa_ros.recipes.default_model.frame_set import Features, FrameSet
 
 
 class Clips:
     """A clip for every frame of some episodes.
 
     Attributes:
+        sided: True on clips (frames) of episodes whose labels tell left from right.
         targets: the number of each frame's label for each query, int64 (frames, queries); -1 if
             it has none.
     """
 
     def __init__(
-        self, episodes: Sequence[StoredEpisode], features: Features, wordings: Wordings
+        self,
+        episodes: Sequence[StoredEpisode],
+        features: Features,
+        config: ModelConfig,
+        wordings: Wordings,
     ) -> None:
-        """Read the features of all episodes."""
-        of_episodes = [features(episode) for episode in episodes]
-        self._features = np.concatenate(of_episodes)
-        lengths = [len(each) for each in of_episodes]
-        self._first = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+        """Read the features of all episodes; ``config`` gives their shape."""
+        self._frames = FrameSet(episodes, features, config)
+        lengths = [len(episode) for episode in episodes]
+        self._first = self._frames.ends - np.repeat(lengths, lengths)
+        self.sided = self._frames.sided
         self.targets = np.concatenate([wordings.targets(episode) for episode in episodes])
 
     def __len__(self) -> int:
@@ -50,7 +52,7 @@ class Clips:
         first = self._first[ends]
         frames, rate_hz = config.clip_frames, config.clip_rate_hz
         steps = [clip_indices(end, frames, rate_hz) for end in ends - first]
-        return torch.from_numpy(self._features[first[:, None] + np.stack(steps)]).float()
+        return self._frames.streams(first[:, None] + np.stack(steps))
 
     def tested(self, count: int, wordings: Wordings) -> NDArray[np.int64]:
         """Return the ends of clips that test: ``count`` of them, and half as many left out ones.

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.paper.clips import Clips, Features, read_episodes
+from benchmarks.paper.clips import Clips, read_episodes
 from benchmarks.paper.contestants import COMPARED
 from benchmarks.paper.wordings import Wordings
 from vljepa_ros.model.checkpoints.minilm import load_minilm
@@ -19,6 +19,7 @@ from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.vocabulary import Vocabulary
 from vljepa_ros.recipes.default_model.episodes import StoredEpisode
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
+from vljepa_ros.recipes.default_model.frame_set import Features
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.tokenize import Tokenize
 
@@ -57,11 +58,11 @@ class Material:
         features: Features,
         scale: Scale,
     ) -> None:
-        """Take the episodes that teach and those that test, and where their features are."""
+        """Take the episodes that teach and those that test, and what gives their features."""
         self.scale = scale
         self.wordings = Wordings.of(taught)
-        self.taught = Clips(taught, features, self.wordings)
-        self.tested = Clips(tested, features, self.wordings)
+        self.taught = Clips(taught, features, COMPARED, self.wordings)
+        self.tested = Clips(tested, features, COMPARED, self.wordings)
 
     @staticmethod
     def read(data: Path, split: str, scale: Scale) -> Material:

