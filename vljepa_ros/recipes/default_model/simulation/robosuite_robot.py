@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,9 @@ from vljepa_ros.recipes.default_model.simulation.robot_recorder import (
 )
 from vljepa_ros.recipes.default_model.simulation.scenery import Scenery, TableTop, furnish
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import SimulatedTask
+
+# Else it tells of every file that it reads, and tears the progress bar.
+logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
 
 TABLE = TableTop(top=(0.0, 0.0, 0.8), half=(0.4, 0.4), work=0.25, floor=0.0, side=1)
 _REACH_M = 0.05  # of a full action
