@@ -8,13 +8,14 @@ from itertools import combinations
 import pytest
 
 from vljepa_ros.recipes.default_model.simulation import language
+from vljepa_ros.recipes.default_model.simulation.robosuite_tasks import SCENES
 from vljepa_ros.recipes.default_model.simulation.simulated_tasks import TASKS
 
 
 def every_label() -> list[str]:
     """One label of every kind for every task."""
     labels = {"rest:", "holds:nothing"}
-    for task in TASKS:
+    for task in (*TASKS, *SCENES):
         labels |= {f"approach:{task.target}", f"retreat:{task.target}", f"task:{task.goal}"}
         labels |= {f"state:{state}" for state in (*task.states, task.placed) if state}
         if task.act:

@@ -170,7 +170,7 @@ def test_a_robosuite_episode_is_labelled_by_its_signals(tmp_path):
     assert episode.labels["action"][23] == "carry:the red cube|the green cube"
     assert episode.labels["object"][0] == "table:the red cube"
     assert episode.labels["object"][-1] == "state:the red cube is on the green cube"
-    assert episode.labels["task"][0] == "task:stacking the red cube on the green cube"
+    assert episode.labels["task"][0] == "task:putting the red cube on the green cube"
 
 
 @pytest.mark.slow

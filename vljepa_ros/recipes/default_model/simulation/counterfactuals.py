@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle, islice
 
 from vljepa_ros.recipes.default_model.simulation.meanings import (
+    IN_OWN_WORDS,
     Meaning,
     goal_of,
     meaning_of,
@@ -112,9 +113,12 @@ def counterfactual_labels(labels: Sequence[str]) -> list[str]:
 
 
 def _others(label: str, nouns: Iterable[str]) -> Iterator[str]:
-    """Yield the label with the opposite kind, and labels about other things."""
+    """Yield the label with the opposite kind, and labels about other things.
+
+    A label that no wording fits names no thing that another could stand in for.
+    """
     meaning = meaning_of(label)
-    if not meaning.arguments or meaning.kind == "said":
+    if not meaning.arguments or meaning.kind in IN_OWN_WORDS:
         return
     first, *rest = meaning.arguments
     if meaning.kind == "state":

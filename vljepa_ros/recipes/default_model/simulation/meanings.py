@@ -20,6 +20,9 @@ _NO_ADVERB = "".join(rf"(?<! {adverb})" for adverb in _ADVERBS)
 _THING = rf"((?:the|a|an) (?:(?!{_PREPOSITION}).)+{_NO_ADVERB})"  # "the open drawer"
 _THIRD_PERSON = {verb.ing: third for third, verb in VERBS.items()}
 
+# kinds of labels that no wording fits; they are said as they stand
+IN_OWN_WORDS = ("act", "task", "said")
+
 
 class Meaning(NamedTuple):
     """A kind of the wordings, and the arguments that fill their places."""

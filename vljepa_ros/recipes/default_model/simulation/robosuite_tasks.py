@@ -20,7 +20,7 @@ SCENES: tuple[SimulatedTask, ...] = (
     ),
     SimulatedTask(
         "Stack",
-        "stacking the red cube on the green cube",
+        "putting the red cube on the green cube",
         "the red cube",
         tool="cubeA_main",
         tool_name="the red cube",
