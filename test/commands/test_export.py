@@ -95,6 +95,19 @@ def test_statistics_that_cannot_be_made_leave_no_bundle(
     assert not out.exists()
 
 
+def test_the_graphs_are_compared_on_clips_of_every_recording(
+    directory: Path, tmp_path: Path
+) -> None:
+    words = ["export", "--model", str(directory), "--without-text-encoder", "--clip-rate", "4"]
+    for name, colour in (("red", "red"), ("other", "blue")):
+        write_video(tmp_path / f"{name}.mp4", [colour], frames=30)
+    seen = [str(tmp_path / "red.mp4"), str(tmp_path / "other.mp4")]
+    assert main([*words, "--out", str(tmp_path / "both"), "--video", *seen]) == 0
+    write_video(tmp_path / "other.mp4", ["blue"], frames=2)  # shorter than a clip
+    assert main([*words, "--out", str(tmp_path / "refused"), "--video", *seen]) == 1
+    assert not (tmp_path / "refused").exists()
+
+
 @pytest.mark.slow
 def test_a_precision_is_lowered_checked_and_shown(
     directory: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -97,8 +99,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video",
         type=Path,
-        default=RECORDING,
-        help="real frames for the comparison with torch; default: the shipped recording",
+        nargs="+",
+        default=[RECORDING],
+        help="real frames for the comparison with torch and for the ranges of int8 and fp8, from "
+        "all of these recordings alike; default: the shipped recording",
     )
     parser.add_argument(
         "--known",
@@ -213,13 +217,19 @@ def _read(file: Path, kind: Any) -> dict[str, Any]:
     return {name: kind(reader, name) for name in reader.names()}
 
 
-def _clips(video: Path, config: ModelConfig, count: int) -> NDArray[np.uint8]:
-    with open_source(str(video)) as source:
-        return read_clips(
-            source,
-            count=count,
-            frames=config.clip_frames,
-            rate_hz=config.clip_rate_hz,
-            height=config.frame_pixels,
-            width=config.frame_pixels,
-        )
+def _clips(videos: Sequence[Path], config: ModelConfig, count: int) -> NDArray[np.uint8]:
+    """Return clips of all videos, equally many of each, and together at least ``count``."""
+    clips = []
+    for video in videos:
+        with open_source(str(video)) as source:
+            clips.append(
+                read_clips(
+                    source,
+                    count=math.ceil(count / len(videos)),
+                    frames=config.clip_frames,
+                    rate_hz=config.clip_rate_hz,
+                    height=config.frame_pixels,
+                    width=config.frame_pixels,
+                )
+            )
+    return np.concatenate(clips)
