@@ -20,8 +20,10 @@ from support.training_clips import write_annotations, write_video
 from vljepa_ros.commands import export
 from vljepa_ros.commands.main import main
 from vljepa_ros.model.directory import open_directory
+from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.runtime.reference import Reference
 
 STAND_IN = Path(__file__).resolve().parents[1] / "support" / "modelopt_stand_in"
 
@@ -96,16 +98,22 @@ def test_statistics_that_cannot_be_made_leave_no_bundle(
 
 
 def test_the_graphs_are_compared_on_clips_of_every_recording(
-    directory: Path, tmp_path: Path
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["export", "--model", str(directory), "--without-text-encoder", "--clip-rate", "4"]
-    for name, colour in (("red", "red"), ("other", "blue")):
-        write_video(tmp_path / f"{name}.mp4", [colour], frames=30)
-    seen = [str(tmp_path / "red.mp4"), str(tmp_path / "other.mp4")]
-    assert main([*words, "--out", str(tmp_path / "both"), "--video", *seen]) == 0
-    write_video(tmp_path / "other.mp4", ["blue"], frames=2)  # shorter than a clip
-    assert main([*words, "--out", str(tmp_path / "refused"), "--video", *seen]) == 1
-    assert not (tmp_path / "refused").exists()
+    """The first clip becomes the bundle's reference."""
+    seen = [str(tmp_path / name) for name in ("short.mp4", "red.mp4", "third.mp4")]
+    write_video(Path(seen[0]), ["blue"], frames=2)
+    write_video(Path(seen[1]), ["red"], frames=30)
+    write_video(Path(seen[2]), ["green"], frames=30)
+    out = tmp_path / "bundle"
+    words = ["export", "--model", str(directory), "--out", str(out)]
+    words += ["--without-text-encoder", "--clip-rate", "4", "--video"]
+    assert main([*words, *seen]) == 0
+    assert "left out: video" in capsys.readouterr().err
+    red, green, blue = Reference.from_bundle(Bundle.load(out)).clip[0].mean((0, 1))
+    assert red > 150 > green + blue
+    Path(seen[2]).write_bytes(b"no video")
+    assert main([*words, *seen]) == 1
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from vljepa_ros.model.export.export_bundle import export_bundle
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.precision import PRECISIONS, LowPrecision
 from vljepa_ros.model.y_decoder_files import load_decoder
-from vljepa_ros.recordings.clips import read_clips
+from vljepa_ros.recordings.clips import ShortSourceError, read_clips
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.source import SourceError
 from vljepa_ros.runtime.bundle import BUNDLE, Bundle
@@ -218,18 +218,31 @@ def _read(file: Path, kind: Any) -> dict[str, Any]:
 
 
 def _clips(videos: Sequence[Path], config: ModelConfig, count: int) -> NDArray[np.uint8]:
-    """Return clips of all videos, equally many of each, and together at least ``count``."""
-    clips = []
+    """Return clips of all videos, equally many of each, and together ``count`` or more.
+
+    Raises:
+        ShortSourceError: no video is as long as a clip.
+        SourceError: one cannot be read.
+    """
+    clips: list[NDArray[np.uint8]] = []
+    short: list[ShortSourceError] = []
     for video in videos:
         with open_source(str(video)) as source:
-            clips.append(
-                read_clips(
-                    source,
-                    count=math.ceil(count / len(videos)),
-                    frames=config.clip_frames,
-                    rate_hz=config.clip_rate_hz,
-                    height=config.frame_pixels,
-                    width=config.frame_pixels,
+            try:
+                clips.append(
+                    read_clips(
+                        source,
+                        count=math.ceil(count / len(videos)),
+                        frames=config.clip_frames,
+                        rate_hz=config.clip_rate_hz,
+                        height=config.frame_pixels,
+                        width=config.frame_pixels,
+                    )
                 )
-            )
+            except ShortSourceError as error:
+                short.append(error)
+    if not clips:
+        raise short[0]
+    for error in short:
+        print(f"left out: {error}", file=sys.stderr)
     return np.concatenate(clips)

@@ -16,6 +16,10 @@ from vljepa_ros.stream.clip_window import ClipWindow
 from vljepa_ros.stream.preprocess import fit_frame
 
 
+class ShortSourceError(SourceError):
+    """A source ends before its first clip is complete."""
+
+
 def read_clips(
     source: Source, *, count: int, frames: int, rate_hz: float, height: int, width: int
 ) -> NDArray[np.uint8]:
@@ -30,7 +34,8 @@ def read_clips(
         width: columns of an image.
 
     Raises:
-        SourceError: the source ends before its first clip is complete.
+        ShortSourceError: the source ends before its first clip is complete.
+        SourceError: the source cannot be read.
         ImageError: an image has a format that is not known.
     """
     window = ClipWindow(frames, rate_hz)
@@ -45,5 +50,5 @@ def read_clips(
             window.clear()
     if not clips:
         seconds = (frames - 1) / rate_hz
-        raise SourceError(f"{source.name} is shorter than one clip of {seconds:.1f} s")
+        raise ShortSourceError(f"{source.name} is shorter than one clip of {seconds:.1f} s")
     return np.stack(clips)
