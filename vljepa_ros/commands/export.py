@@ -243,6 +243,6 @@ def _clips(videos: Sequence[Path], config: ModelConfig, count: int) -> NDArray[n
                 short.append(error)
     if not clips:
         raise short[0]
-    for error in short:
-        print(f"left out: {error}", file=sys.stderr)
+    for why in short:
+        print(f"left out: {why}", file=sys.stderr)
     return np.concatenate(clips)
