@@ -50,7 +50,7 @@ from vljepa_ros.training.tokenize import Tokenize
 
 STAGE = Stage(
     name="text",
-    steps=60,
+    steps=600,
     batch=36,  # labels, each with two sentences
     learning_rate=1.5e-4,
     schedule="cosine",
