@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("run"))
-    parser.add_argument("--steps", type=int, default=16000, help="of both stages together")
+    parser.add_argument("--steps", type=int, default=8000, help="of both stages together")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with started_processes():
