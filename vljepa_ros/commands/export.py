@@ -28,7 +28,7 @@ from vljepa_ros.model.directory import ModelDirectory, load_model, open_director
 from vljepa_ros.model.export.contents import Choices, Contents
 from vljepa_ros.model.export.export_bundle import export_bundle
 from vljepa_ros.model.export.export_error import ExportError
-from vljepa_ros.model.export.precision import PRECISIONS, LowPrecision
+from vljepa_ros.model.export.precision import COMPARED_CLIPS, PRECISIONS, LowPrecision
 from vljepa_ros.model.y_decoder_files import load_decoder
 from vljepa_ros.recordings.clips import ShortSourceError, read_clips
 from vljepa_ros.recordings.open_source import open_source
@@ -38,9 +38,6 @@ from vljepa_ros.runtime.queries_file import read_queries_file
 from vljepa_ros.runtime.statistics import add_statistics
 from vljepa_ros.runtime.unfamiliarity import TooFewClipsError
 from vljepa_ros.shipped import shipped
-
-CLIPS = {"fp32": 3, "fp16": 3, "int8": 32, "fp8": 32}
-"""By precision: ranges of int8 and fp8 are taken from them."""
 
 WITHOUT_STATISTICS = (
     "no statistics of known clips: unfamiliarity will be unknown (NaN). "
@@ -139,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
         precision=_precision(args),
     )
     try:
-        clips = _clips(args.video, config, CLIPS[args.precision])
+        clips = _clips(args.video, config, COMPARED_CLIPS[args.precision])
         model = load_model(args.model)
         model.config = config
         bundle = export_bundle(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.further_bundle import write_further
+from vljepa_ros.model.export.precision import COMPARED_CLIPS
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import MANIFEST, Bundle, write_manifest
 from vljepa_ros.stream.clip_window import ClipWindow
-from vljepa_ros.teaching.taught_recording import Lessons
+from vljepa_ros.teaching.taught_recording import Lessons, TaughtRecording
 
-_PARITY_CLIPS = 3
 _FURTHER = ", taught further on recordings of the user"
 _NS = 1_000_000_000
 
@@ -42,7 +42,7 @@ def write_taught(
         OSError: a file cannot be written.
     """
     model.eval().config = replace(model.config, name=name)
-    clips = list(islice(first_clips(lessons, model.config), _PARITY_CLIPS))
+    clips = some_clips(lessons, model.config, COMPARED_CLIPS[base.precision])
     none = np.empty((0, base.clip.frames, base.frame.height, base.frame.width, 3), np.uint8)
     return write_further(
         model,
@@ -55,23 +55,29 @@ def write_taught(
     )
 
 
-def first_clips(lessons: Lessons, config: ModelConfig) -> Iterator[NDArray[np.uint8]]:
-    """Yield the first clip (T, H, W, 3) of each recording that is long enough for one.
+def some_clips(lessons: Lessons, config: ModelConfig, count: int) -> list[NDArray[np.uint8]]:
+    """Return at most ``count`` clips (T, H, W, 3): the first of each recording, then the second.
 
-    For a model with a memory every recording is: its first image stands for those before it.
+    A recording may be too short for one. For a model with a memory none is: the first image stands
+    for those before it.
     """
-    for recording in lessons.recordings:
-        window = ClipWindow(config.clip_frames, config.clip_rate_hz)
-        clip = None
-        for stamp, frame in zip(recording.stamps_s, recording.frames, strict=True):
-            window.push(round(stamp * _NS) + _NS, np.asarray(frame))
-            if (clip := window.clip()) is not None:
-                break
-        if clip is None and config.x_encoder.memory is not None:
-            clip = window.so_far()
-        if clip is not None:
-            missing = config.clip_frames - len(clip.frames)
-            yield np.stack([clip.frames[0]] * missing + [*clip.frames])
+    rounds = zip_longest(*(_clips(recording, config) for recording in lessons.recordings))
+    return [*islice((clip for each in rounds for clip in each if clip is not None), count)]
+
+
+def _clips(recording: TaughtRecording, config: ModelConfig) -> Iterator[NDArray[np.uint8]]:
+    """Yield the clips of a recording that share no frame."""
+    window = ClipWindow(config.clip_frames, config.clip_rate_hz)
+    none = True
+    for stamp, frame in zip(recording.stamps_s, recording.frames, strict=True):
+        window.push(round(stamp * _NS) + _NS, np.asarray(frame))
+        if (clip := window.clip()) is not None:
+            yield np.stack(clip.frames)
+            window.clear()
+            none = False
+    if none and config.x_encoder.memory is not None:
+        frames = window.so_far().frames
+        yield np.stack([frames[0]] * (config.clip_frames - len(frames)) + [*frames])
 
 
 def sealed(root: Path, **changes: Any) -> Bundle:

@@ -41,6 +41,8 @@ from vljepa_ros.runtime.stream_steps import StreamSteps
 
 PRECISIONS = ("fp16", "int8", "fp8")
 GRAPHS = ("frame_encoder", "x_encoder", "predictor")
+COMPARED_CLIPS = {"fp32": 3, "fp16": 3, "int8": 32, "fp8": 32}
+"""How many clips graphs are compared on: ranges of int8 and fp8 are taken from them."""
 
 _PROGRAM = "vljepa_ros.model.export.low_precision"
 _ROOT = Path(__file__).resolve().parents[3]
