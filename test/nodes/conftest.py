@@ -17,12 +17,14 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 
+from support.film import Film
 from support.gated_backend import Gate
 from support.ros import Bench, Inbox, bench, participant
 from support.speaker import COUNTING, Speaker
-from vljepa_msgs.msg import Segment, StateDescription
+from vljepa_msgs.msg import Embedding, Segment, StateDescription
 from vljepa_ros.nodes.common.qos import latched, reliable
 from vljepa_ros.nodes.describer import Describer
+from vljepa_ros.nodes.embedder import Embedder
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -54,6 +56,24 @@ def ros(context: Context) -> Iterator[Bench]:
 def bundle(colour_bundle: Path) -> str:
     """The folder of a small real model that sees colours, as a parameter takes it."""
     return str(colour_bundle)
+
+
+@pytest.fixture
+def embeddings(ros: Bench) -> Inbox:
+    """All that an embedder publishes."""
+    return ros.inbox(Embedding, "embedder/embedding")
+
+
+@pytest.fixture
+def embedder(ros: Bench, bundle: str, embeddings: Inbox) -> Embedder:
+    """An embedder that answers one query."""
+    return ros.add(Embedder, bundle=bundle, queries=["colour"])
+
+
+@pytest.fixture
+def film(ros: Bench, embedder: Embedder, embeddings: Inbox) -> Film:
+    """What is shown to that embedder."""
+    return Film(ros.camera().wait_matched(), embeddings)
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from std_srvs.srv import Trigger
 
-from support.ros import DEADLINE_S, Bench, Inbox
+from support.python_program import Program
+from support.ros import DEADLINE_S, Bench
 from support.told_states import Teller
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,32 +20,6 @@ THREAD, CALLBACK, LOOP, TREE = re.findall(
     r"```python\n(.+?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL
 )
 LONGEST = 20  # lines with something in them
-
-
-class Program:
-    """A program of the guide in a process; its lines can be waited for like messages."""
-
-    def __init__(self, source: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", source], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        self.lines = Inbox(threading.Condition())
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self.lines.take(line.strip())
-
-    def says(self, start: str) -> None:
-        self.lines.wait_for(lambda line: line.startswith(start), start)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(DEADLINE_S)
 
 
 @pytest.fixture

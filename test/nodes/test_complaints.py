@@ -14,7 +14,6 @@ from support.film import PERIOD, Film
 from support.gated_backend import Gate
 from support.ros import Bench, Inbox
 from support.speaker import Speaker
-from vljepa_msgs.msg import Embedding
 from vljepa_ros.nodes.common.complaints import (
     COMPLAINTS,
     IMAGES_LOST,
@@ -65,11 +64,6 @@ def test_what_grew_is_recent_for_a_while() -> None:
         False,
         True,
     ]
-
-
-@pytest.fixture
-def embeddings(ros: Bench) -> Inbox:
-    return ros.inbox(Embedding, "embedder/embedding")
 
 
 @pytest.fixture

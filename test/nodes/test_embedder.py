@@ -32,22 +32,6 @@ from vljepa_ros.runtime.phrases import PhraseBank
 HOUR = 3600 * 10**9
 
 
-@pytest.fixture
-def embeddings(ros: Bench) -> Inbox:
-    return ros.inbox(Embedding, "embedder/embedding")
-
-
-@pytest.fixture
-def embedder(ros: Bench, bundle: str, embeddings: Inbox) -> Embedder:
-    """An embedder that answers one query."""
-    return ros.add(Embedder, bundle=bundle, queries=["colour"])
-
-
-@pytest.fixture
-def film(ros: Bench, embedder: Embedder, embeddings: Inbox) -> Film:
-    return Film(ros.camera().wait_matched(), embeddings)
-
-
 @pytest.fixture(scope="module")
 def phrases(colour_bundle: Path) -> PhraseBank:
     return PhraseBank.from_bundle(Bundle.load(colour_bundle))

@@ -7,13 +7,13 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.ros import DEADLINE_S, Bench, Inbox
+from support.python_program import Program
+from support.ros import DEADLINE_S, Bench
 from vljepa_msgs.msg import Embedding
 from vljepa_msgs.srv import EmbedText
 from vljepa_ros.nodes.parameter_tables import (
@@ -71,40 +71,14 @@ def test_the_lines_of_python_say_what_the_readme_says(default_bundle: Path) -> N
     assert said in README.read_text(encoding="utf-8")
 
 
-class Watch:
-    """The README's node in a process; its lines can be waited for like messages."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program("Your own node")],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.lines = Inbox(threading.Condition())
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self.lines.take(line.strip())
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(DEADLINE_S)
-
-
 @pytest.fixture
-def watch(ros: Bench) -> Iterator[Watch]:
-    it = Watch()
+def watch(ros: Bench) -> Iterator[Program]:
+    it = Program(program("Your own node"))
     yield it
     it.end()
 
 
-def test_the_readmes_node_compares_only_what_is_of_one_space(ros: Bench, watch: Watch) -> None:
+def test_the_readmes_node_compares_only_what_is_of_one_space(ros: Bench, watch: Program) -> None:
     """It asks for its text when embeddings come, again if that fails, and in each new space."""
     vectors = {"old": [1.0, 0.0], "new": [0.0, 1.0]}
     asked: list[str] = []
@@ -126,8 +100,8 @@ def test_the_readmes_node_compares_only_what_is_of_one_space(ros: Bench, watch: 
         publisher.publish(message)
 
     timer = ros.node.create_timer(0.02, publish)
-    watch.lines.wait_for(lambda line: line == "open 0.80", "a text of the old space")
+    watch.says("open 0.80")
     assert set(asked) == {"the drawer is open"}
     message = Embedding(query="object", space_id="new", data=[0.8, 0.6])
-    watch.lines.wait_for(lambda line: line == "not open 0.60", "a text of the new space")
+    watch.says("not open 0.60")
     timer.cancel()

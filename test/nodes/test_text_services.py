@@ -16,7 +16,7 @@ from support.colour_bundle import COLOURS, DIMENSION, QUERIES, build_bare_bundle
 from support.film import Film
 from support.gated_backend import Gate
 from support.ros import DEADLINE_S, Bench, Inbox
-from vljepa_msgs.msg import Embedding, ModelInfo, Query
+from vljepa_msgs.msg import ModelInfo, Query
 from vljepa_msgs.srv import Ask, EmbedText, SetQueries
 from vljepa_ros.nodes.common.conversions import to_ns
 from vljepa_ros.nodes.common.parameters import Phase
@@ -24,21 +24,6 @@ from vljepa_ros.nodes.common.qos import latched, services
 from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.nodes.text_services import MAX_ANSWERS
 from vljepa_ros.runtime.model import VLJepa
-
-
-@pytest.fixture
-def embeddings(ros: Bench) -> Inbox:
-    return ros.inbox(Embedding, "embedder/embedding")
-
-
-@pytest.fixture
-def embedder(ros: Bench, bundle: str, embeddings: Inbox) -> Embedder:
-    return ros.add(Embedder, bundle=bundle, queries=["colour"])
-
-
-@pytest.fixture
-def film(ros: Bench, embedder: Embedder, embeddings: Inbox) -> Film:
-    return Film(ros.camera().wait_matched(), embeddings)
 
 
 def set_queries(ros: Bench, *queries: tuple[str, str]) -> Any:

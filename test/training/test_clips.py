@@ -23,7 +23,6 @@ from support.training_clips import (  # noqa: E402
     write_annotations,
     write_clips,
     write_image,
-    write_tokenizer,
     write_video,
 )
 from vljepa_ros.recordings.annotations import AnnotationError, Answered, Span  # noqa: E402
@@ -31,21 +30,6 @@ from vljepa_ros.recordings.clip_folder import ClipFolder  # noqa: E402
 from vljepa_ros.recordings.sample import Sample, SampleError, decode  # noqa: E402
 from vljepa_ros.training.clip_batches import ClipBatches  # noqa: E402
 from vljepa_ros.training.stage import StageError  # noqa: E402
-from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    write_clips(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tokenize(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    write_tokenizer(path)
-    return Tokenize(path, 6)
 
 
 def batches(sources, tokenize, stage=STAGE, **settings):

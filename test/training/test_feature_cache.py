@@ -16,9 +16,7 @@ pytest.importorskip("transformers", reason="training needs transformers (make tr
 from support.tiny_training import STAGE, TINY, tiny_model  # noqa: E402
 from support.training_clips import (  # noqa: E402
     write_annotations,
-    write_clips,
     write_image,
-    write_tokenizer,
 )
 from vljepa_ros.recordings.annotations import Answered, Span  # noqa: E402
 from vljepa_ros.recordings.clip_folder import ClipFolder  # noqa: E402
@@ -26,22 +24,7 @@ from vljepa_ros.recordings.sample import Sample, SampleError  # noqa: E402
 from vljepa_ros.training.clip_batches import ClipBatches  # noqa: E402
 from vljepa_ros.training.clip_features import ClipFeatures  # noqa: E402
 from vljepa_ros.training.feature_cache import FeatureCache, content_mark  # noqa: E402
-from vljepa_ros.training.tokenize import Tokenize  # noqa: E402
 from vljepa_ros.training.x_encoder_tokens import XEncoderTokens  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    write_clips(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tokenize(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    write_tokenizer(path)
-    return Tokenize(path, 6)
 
 
 def features_of(folder, network, frames=2):
