@@ -7,7 +7,7 @@ They are computed once by the bundle's graphs and cached in the data folder.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,42 +66,37 @@ def load_split(data: Path, split: str, model: VLJepa) -> EmbeddedSplit:
 def _embeddings(
     data: Path, split: str, episodes: list[StoredEpisode], model: VLJepa
 ) -> NDArray[np.float32]:
+    total = sum(map(len, episodes))
     cache = data / f"embeddings_{split}_{_digest(model.bundle)}.npz"
     if cache.exists():
         with np.load(cache) as stored:
             embeddings: NDArray[np.float32] = stored["embeddings"]
-        if len(embeddings) == sum(map(len, episodes)):
+        if len(embeddings) == total:
             return embeddings
-    features = _features(data, episodes)
-    embeddings = np.stack([*tqdm(_embed(features, model), split, len(features), unit="clip")])
+    embeddings = np.stack([*tqdm(_embed(episodes, model), split, total, unit="frame")])
     with new_file(cache) as stream:
         np.savez(stream, embeddings=embeddings)
     return embeddings
 
 
-def _features(data: Path, episodes: list[StoredEpisode]) -> NDArray[np.float16]:
-    # Imports torch, which nothing here needs once the embeddings are cached.
-    from vljepa_ros.recipes.default_model.features import EpisodeFeatures
-
-    return np.concatenate([*map(EpisodeFeatures(data), tqdm(episodes, "features"))])
-
-
-def _embed(features: NDArray[np.float16], model: VLJepa) -> Iterator[NDArray[np.float32]]:
+def _embed(episodes: Sequence[StoredEpisode], model: VLJepa) -> Iterator[NDArray[np.float32]]:
     """Yield the embeddings (Q, dimension) of what is seen at each frame.
 
     Clips and memories do not stop at the border of an episode: neither does a camera.
     """
     clip, texts = model.bundle.clip, [model.bundle.queries[name] for name in QUERY_NAMES]
+    seen = (model.encode_frame(frame) for episode in episodes for frame in episode.frames())
     if model.bundle.memory is not None:
         streams = RememberedStreams(model, ONE_CAMERA)
-        for number, frame in enumerate(features):
+        for number, frame in enumerate(seen):
             stamp_ns = round(number * 1e9 / FRAME_RATE_HZ)
-            stamped = StampedFeatures(stamp_ns, frame.astype(np.float32))
+            stamped = StampedFeatures(stamp_ns, frame)
             yield streams.add({"": stamped}, texts)[""].vectors
         return
+    features = [*seen]
     for end in range(len(features)):
-        frames = features[clip_indices(end, clip.frames, clip.rate_hz)].astype(np.float32)
-        yield model.embed([*frames], texts)
+        rows = clip_indices(end, clip.frames, clip.rate_hz)
+        yield model.embed([features[row] for row in rows], texts)
 
 
 def _digest(bundle: Bundle) -> str:

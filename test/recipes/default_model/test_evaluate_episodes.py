@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 pytest.importorskip("tqdm", reason="the recipe needs tqdm (make train-venv)")
 
-from vljepa_ros.recipes.default_model.episode_file import write_episode
-from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode
+from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode, stride
 from vljepa_ros.recipes.default_model.evaluate_episodes import (
     JudgedFrames,
     _add,
@@ -19,36 +15,13 @@ from vljepa_ros.recipes.default_model.evaluate_episodes import (
     _summary,
     evaluate,
 )
-from vljepa_ros.recipes.default_model.shown_streams import stride
 from vljepa_ros.runtime.model import VLJepa
-
-FRAMES = 10
-
-
-OPENING, CLOSING = "task:opening the drawer", "task:closing the drawer"
-
-
-@pytest.fixture(scope="module")
-def model(default_bundle: Path) -> VLJepa:
-    return VLJepa.load(default_bundle, threads=1)
-
-
-@pytest.fixture
-def episode(tmp_path: Path) -> StoredEpisode:
-    """Grey frames that show something held or not, and two tasks one after the other."""
-    path = tmp_path / "hammer_0000.npz"
-    write_episode(path, [np.full((160, 160, 3), 90, np.uint8)] * FRAMES, {})
-    held = ["holds:nothing"] * 6 + [None] * (FRAMES - 6)
-    task = [OPENING] * 4 + [CLOSING] * (FRAMES - 4)
-    unknown: list[str | None] = [None] * FRAMES
-    labels = {"action": unknown, "object": unknown, "held": held, "task": task}
-    return StoredEpisode(path, "hammer", labels)
 
 
 def test_every_labelled_frame_that_the_model_sees_is_measured(
     model: VLJepa, episode: StoredEpisode
 ) -> None:
-    assert stride(model) == 2, "frames 0, 2, 4, 6 and 8 are seen"
+    assert stride(model.bundle.clip.rate_hz) == 2, "frames 0, 2, 4, 6 and 8 are seen"
     found = evaluate(model, [episode])
     assert set(found) == {"held", "task"}
     assert found["held"]["clips"] == 3
@@ -61,8 +34,9 @@ def test_every_labelled_frame_that_the_model_sees_is_measured(
 def test_a_label_at_most_two_frames_away_is_near(model: VLJepa, episode: StoredEpisode) -> None:
     answers = {name: JudgedFrames() for name in QUERY_NAMES}
     _add(answers, model, episode)
-    both = {OPENING, CLOSING}
-    assert answers["task"].near == [{OPENING}, both, both, {CLOSING}, {CLOSING}]
+    opening, closing = episode.labels["task"][0], episode.labels["task"][-1]
+    both = {opening, closing}
+    assert answers["task"].near == [{opening}, both, both, {closing}, {closing}]
 
 
 def test_a_phrase_is_the_label_that_it_is_the_sentence_of() -> None:

@@ -78,7 +78,11 @@ def instruction_labels(instruction: str, frames: int) -> dict[str, list[str | No
     return {query: unknown for query in QUERY_NAMES} | {"task": [f"said:{instruction}"] * frames}
 
 
+def stride(rate_hz: float) -> int:
+    """Return how many stored frames lie from one to the next of a model's stream."""
+    return round(FRAME_RATE_HZ / rate_hz)
+
+
 def clip_indices(end: int, frames: int, rate_hz: float) -> NDArray[np.int64]:
     """Return the frames of the clip that ends at frame ``end``; before the first, it repeats."""
-    stride = round(FRAME_RATE_HZ / rate_hz)
-    return np.maximum(end - stride * np.arange(frames - 1, -1, -1), 0)
+    return np.maximum(end - stride(rate_hz) * np.arange(frames - 1, -1, -1), 0)

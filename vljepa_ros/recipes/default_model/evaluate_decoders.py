@@ -25,10 +25,10 @@ from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
     load_episodes,
+    stride,
 )
-from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 from vljepa_ros.recipes.default_model.label_set import LabelSet
-from vljepa_ros.recipes.default_model.shown_streams import shown, stride
+from vljepa_ros.recipes.default_model.shown_streams import shown
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.choose_decoder import available_decoders, choose_decoder
 from vljepa_ros.runtime.decoder import Decoder
@@ -58,7 +58,7 @@ def main() -> None:
     labels = LabelSet.of(load_episodes(args.data, "train")).all()
     formed = {text for label in labels for text in language.training_paraphrases(label)}
     episodes = load_episodes(args.data, args.split)
-    answers = of_clips(model, episodes, EpisodeFeatures(args.data))
+    answers = of_clips(model, episodes)
     unseen = {query: of_unseen_wordings(model, given.labels) for query, given in answers.items()}
     print(f"{'decoder':10} {'query':8}" + "".join(f"{name:>9}" for name in _COLUMNS))
     for name in available_decoders(model.bundle):
@@ -70,15 +70,14 @@ def main() -> None:
     print("percent, but for cider (0 to 10), distinct (sentences) and ms (of CPU per sentence)")
 
 
-def of_clips(
-    model: VLJepa, episodes: list[StoredEpisode], features: EpisodeFeatures
-) -> dict[str, Answers]:
+def of_clips(model: VLJepa, episodes: list[StoredEpisode]) -> dict[str, Answers]:
     """Embed the answers at every EVERY-th frame that the model sees, by query."""
-    questions, step = [model.bundle.queries[name] for name in QUERY_NAMES], stride(model)
+    questions = [model.bundle.queries[name] for name in QUERY_NAMES]
+    step = stride(model.bundle.clip.rate_hz)
     embeddings: dict[str, list[NDArray[np.float32]]] = {name: [] for name in QUERY_NAMES}
     labels: dict[str, list[str]] = {name: [] for name in QUERY_NAMES}
     for episode in tqdm(episodes, "episodes"):
-        frames = features(episode)[::step].astype(np.float32)
+        frames = (model.encode_frame(frame) for frame in episode.frames()[::step])
         for number, found in enumerate(shown(model, frames, questions)):
             for query, name in enumerate(QUERY_NAMES):
                 label = episode.labels[name][number * step]

@@ -28,9 +28,10 @@ from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
     load_episodes,
+    stride,
 )
 from vljepa_ros.recipes.default_model.label_set import is_instruction
-from vljepa_ros.recipes.default_model.shown_streams import shown, stride
+from vljepa_ros.recipes.default_model.shown_streams import shown
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.runtime.model import VLJepa
 
@@ -93,7 +94,7 @@ def _add(answers: dict[str, JudgedFrames], model: VLJepa, episode: StoredEpisode
     """Add what a model answers about an episode."""
     asked = [model.bundle.queries[name] for name in QUERY_NAMES]
     asked += [language.held_out_query(name) for name in QUERY_NAMES]
-    step = stride(model)
+    step = stride(model.bundle.clip.rate_hz)
     frames = (model.encode_frame(frame) for frame in episode.frames()[::step])
     for number, embeddings in enumerate(shown(model, frames, asked)):
         for query, name in enumerate(QUERY_NAMES):

@@ -10,13 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ
 from vljepa_ros.runtime.model import VLJepa
-
-
-def stride(model: VLJepa) -> int:
-    """Return how many stored frames lie from one to the next that the model sees."""
-    return round(FRAME_RATE_HZ / model.bundle.clip.rate_hz)
 
 
 def shown(

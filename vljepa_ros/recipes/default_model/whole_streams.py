@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vljepa_ros.model.causal_x_encoder import StreamFrames
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
-from vljepa_ros.recipes.default_model.episodes import FRAME_RATE_HZ, StoredEpisode
+from vljepa_ros.recipes.default_model.episodes import StoredEpisode, stride
 from vljepa_ros.recipes.default_model.frame_set import Features
 
 
@@ -35,7 +35,7 @@ def answers(
         The numbers of the frames that were asked (K,), and the unit embeddings of their answers
         (K, Q, embedding).
     """
-    step = round(FRAME_RATE_HZ / model.config.clip_rate_hz)
+    step = stride(model.config.clip_rate_hz)
     stream = torch.from_numpy(features(episode)[::step]).float()
     count = torch.arange(len(stream))[None]
     frames = StreamFrames(count, asked=count[:, ::every])
