@@ -77,7 +77,7 @@ class ManagedNode(LifecycleNode):
             apply=self.apply_parameters,
         )
         self.diagnostics = Diagnostics(self, self._health, self.tally.count_error)
-        self.namesakes = NamesakeWatch(self)
+        self.namesakes = NamesakeWatch(self, self.tally)
         self._load_before_transitions()
         for service in self.services:  # those of rclpy; our own follow
             answer_always(service, self.tally.count_error)

@@ -6,14 +6,11 @@ ROS allows it: both publish on the same topics, and a parameter that is set reac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
 
 from vljepa_ros.nodes.common.complaints import NAMESAKES
-
-if TYPE_CHECKING:
-    from vljepa_ros.nodes.common.lifecycle import ManagedNode
+from vljepa_ros.nodes.common.diagnostics import Tally
 
 PERIOD_S = 5.0
 # A process that was killed stays in the graph until its lease ends after 20 s, and a node that
@@ -28,14 +25,15 @@ class NamesakeWatch:
         others: Number of other nodes with the name of this one, at the last look.
     """
 
-    def __init__(self, node: ManagedNode) -> None:
+    def __init__(self, node: Node, tally: Tally) -> None:
         """Begin to watch.
 
         Args:
             node: The node whose name should be its own.
+            tally: Where the warning goes.
         """
         self.others = 0
-        self._node = node
+        self._node, self._tally = node, tally
         self._seen = 0  # in how many checks in a row
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while simulated time stands still
         node.create_timer(PERIOD_S, self._check, clock=steady)
@@ -51,4 +49,4 @@ class NamesakeWatch:
         self._seen = self._seen + 1 if others > 0 else 0
         before, self.others = self.others, others if self._seen >= CHECKS else 0
         if self.others and not before:
-            node.tally.warn("other nodes with the name of this one", self.complaint())
+            self._tally.warn("other nodes with the name of this one", self.complaint())
