@@ -2,8 +2,8 @@
 """X-Encoder and Predictor of the paper's size: our graphs beside transformers', on one thread.
 
 Everything has random weights. transformers' Predictor is open-vljepa's: eight layers of Llama over
-visual and query tokens that all see each other. So the sum of both is open-vljepa's forward pass
-of a clip and a query. A product of matrices of a ViT-L layer's shape shows what the core can do.
+visual and query tokens that all see each other. open-vljepa's own code runs too if it can be
+imported. A product of matrices of a ViT-L layer's shape shows what the core can do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from benchmarks.full_size_work import (
     torch_product,
     x_encoder_gflop,
 )
+from benchmarks.paper import open_vljepa
 from benchmarks.paper.costs import Contestant, Job, costs
+from benchmarks.paper.in_torch import clip, in_torch, vjepa2
 from benchmarks.paper.results import Figures
 from vljepa_ros.model.config import ModelConfig, YEncoderConfig
 from vljepa_ros.model.export.graphs import predictor_graph, x_encoder_graph
@@ -63,6 +65,12 @@ def compare(folder: Path, config: ModelConfig = PAPER) -> dict[str, Figures]:
         "Predictor, transformers with SDPA": partial(_their_predictor, config, compiled=False),
         "Predictor, torch.compile": partial(_their_predictor, config, compiled=True),
     }
+    if open_vljepa.found():
+        own = folder / "open_vljepa"
+        encoders["X-Encoder, open-vljepa"] = partial(open_vljepa.encoder, own, config)
+        predictors["Predictor, open-vljepa"] = partial(
+            open_vljepa.predictor, own, config, QUERY_TOKENS
+        )
     products: dict[str, Callable[[], Job]] = {
         "product, ONNX Runtime": partial(onnx_product, 1),
         "product, torch": partial(torch_product, 1),
@@ -121,40 +129,16 @@ def our_predictor(folder: Path, config: ModelConfig) -> Job:
 
 
 def _their_encoder(config: ModelConfig, *, compiled: bool) -> Job:
-    from transformers import VJEPA2Config, VJEPA2Model
-
-    x = config.x_encoder
-    model = VJEPA2Model(
-        VJEPA2Config(
-            crop_size=x.grid,
-            frames_per_clip=config.clip_frames,
-            hidden_size=x.width,
-            num_hidden_layers=x.depth,
-            num_attention_heads=x.heads,
-            pred_num_hidden_layers=1,  # it is not run
-        )
+    model, pixels = vjepa2(config), clip(config)
+    return in_torch(
+        lambda: model(pixels, skip_predictor=True).last_hidden_state, model, compiled=compiled
     )
-    clip = torch.randn(1, config.clip_frames, 3, x.grid, x.grid)
-    return _in_torch(lambda: model(clip, skip_predictor=True).last_hidden_state, model, compiled)
 
 
 def _their_predictor(config: ModelConfig, *, compiled: bool) -> Job:
     model = LlamaPredictor(config)
     visual, query = _tokens(config)
-    return _in_torch(lambda: model(visual, query), model, compiled)
-
-
-def _in_torch(run: Job, model: nn.Module, compiled: bool) -> Job:
-    torch.set_num_threads(1)
-    model.eval()
-    if compiled:
-        model.compile()
-
-    def job() -> object:
-        with torch.inference_mode():
-            return run()
-
-    return job
+    return in_torch(lambda: model(visual, query), model, compiled=compiled)
 
 
 class LlamaPredictor(nn.Module):

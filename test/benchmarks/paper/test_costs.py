@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="what is compared runs in torch")
 for package in ("transformers", "onnxscript", "psutil"):
     pytest.importorskip(package, reason=f"the comparison needs {package} (make train-venv)")
 
+from benchmarks.paper import open_vljepa  # noqa: E402
 from benchmarks.paper.costs import Contestant, costs  # noqa: E402
 from benchmarks.paper.full_size import (  # noqa: E402
     QUERY_TOKENS,
@@ -87,3 +88,14 @@ def test_the_other_predictor_sees_the_query_from_every_token() -> None:
     query = torch.randn(1, QUERY_TOKENS, 32, requires_grad=True)
     predictor(visual, query).sum().backward()
     assert (visual.grad.abs().sum(-1) > 0).all() and (query.grad.abs().sum(-1) > 0).all()
+
+
+@pytest.mark.skipif(
+    not open_vljepa.found(), reason="no checkout of dion-jy/open-vljepa is on PYTHONPATH"
+)
+def test_open_vljepas_own_code_runs_with_random_weights(tmp_path: Path) -> None:
+    tokens = open_vljepa.encoder(tmp_path, TINY)()
+    assert isinstance(tokens, torch.Tensor)
+    assert tokens.shape == (1, TINY.visual_tokens, TINY.x_encoder.width)
+    answers = [open_vljepa.predictor(tmp_path, TINY, QUERY_TOKENS)() for _ in range(2)]
+    assert [answer.shape for answer in answers] == [(1, TINY.embedding)] * 2
