@@ -27,7 +27,8 @@ from vljepa_ros.nodes.embedder import Embedder
 from vljepa_ros.recordings.open_source import open_source
 from vljepa_ros.recordings.pixels import rgb_pixels
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.runtime.windowed_streams import WindowedStreams
+from vljepa_ros.runtime.remembered_streams import RememberedStreams
+from vljepa_ros.runtime.windowed_streams import CameraStreams, WindowedStreams
 
 RECORDING = Path(__file__).resolve().parents[2] / "demo" / "recording.mp4"
 SECONDS, RATE_HZ = 9, 10
@@ -48,22 +49,25 @@ def play(ros: Bench, embedder: Embedder, embeddings: Inbox, film: Path) -> None:
     """Show the film in step with the embedder."""
     camera = ros.camera().wait_matched()
     clips = embedder._require_worker().clips
-    last, windows = list(clips.queries)[-1], clips._streams
-    assert isinstance(windows, WindowedStreams)
+    last, streams = list(clips.queries)[-1], clips._streams
     with open_source(str(film)) as source:
         for frame in source.frames():
             stamp_ns = START_NS + frame.stamp_ns
             camera.send(rgb_pixels(frame), stamp_ns, "camera")
-            ros.wait(lambda s=stamp_ns: newest(windows) == s, f"frame {stamp_ns}")
-            if "" in windows._clips:
+            ros.wait(lambda s=stamp_ns: newest(streams) == s, f"frame {stamp_ns}")
+            if not isinstance(streams, WindowedStreams) or "" in streams._clips:
                 embeddings.wait_for(
                     lambda e, s=stamp_ns: e.query == last and to_ns(e.header.stamp) == s,
                     f"embedding {stamp_ns}",
                 )
 
 
-def newest(windows: WindowedStreams) -> int:
-    return next(iter(windows._windows[""]._stamps[-1:]), 0)
+def newest(streams: CameraStreams) -> int:
+    """Return the stamp of the newest frame, of clips or of a memory."""
+    if isinstance(streams, WindowedStreams):
+        return next(iter(streams._windows[""]._stamps[-1:]), 0)
+    assert isinstance(streams, RememberedStreams)
+    return streams._newest[""].frame.stamp_ns if streams._newest else 0
 
 
 def indexed(folder: Path, film: Path, bundle: Path) -> tuple[Store, StoredRecording]:
