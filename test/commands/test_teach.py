@@ -77,20 +77,22 @@ def test_a_place_that_is_taken_is_refused_before_anything_is_computed(
 
 
 def teach_short(tmp_path: Path, bundle: Path) -> int:
-    """Teach two recordings of half a second."""
+    """Teach two recordings of two images each."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     for name, colour in (("a", "red"), ("b", "blue")):
-        write_video(folder / f"{name}.mp4", [colour] * 5)
+        write_video(folder / f"{name}.mp4", [colour] * 2)
     file = labels(tmp_path, ["a,,,it is red", "b,,,it is blue"])
     return teach(file, folder, tmp_path / "mine", bundle)
 
 
 def test_recordings_shorter_than_a_clip_are_refused_before_anything_is_learned(
-    tmp_path: Path, default_bundle: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, colour_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert teach_short(tmp_path, default_bundle) == 1
-    assert "the longest recording lasts 0.4 s, and a clip of the model 1.4 s" in (
+    assert teach_short(tmp_path, colour_bundle) == 1
+    clip = Bundle.load(colour_bundle).clip
+    seconds = (clip.frames - 1) / clip.rate_hz
+    assert f"the longest recording lasts 0.1 s, and a clip of the model {seconds:.1f} s" in (
         capsys.readouterr().err
     )
     assert not (tmp_path / "mine").exists()
