@@ -3,10 +3,11 @@
 
 ``python -m vljepa_ros.recipes.default_model.add_statistics --data data --bundle engines/default``
 
-The statistics are of the training and the validation episodes: the trunk is frozen, so none of
-them were used to fit it. Not all of their clips count, so their order is random. The calibration
-is of the validation episodes alone. The command writes two small files and the manifest; graphs
-and phrases stay as they are.
+The statistics are of the simulated training and validation episodes: the trunk is frozen, so none
+of them were used to fit it. Not all of their clips count, so their order is random. The
+calibration is of the validation episodes alone. Real clips were trained on too, but no phrase of
+the bundle answers anything about them, so the bundle must not call them known. The command writes
+two small files and the manifest; graphs and phrases stay as they are.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vljepa_ros.recipes.default_model.episodes import (
-    DROID,
     FRAME_RATE_HZ,
     StoredEpisode,
     load_episodes,
+    simulated,
 )
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.validation_episodes import load_validation
@@ -38,8 +39,8 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle to complete")
     args = parser.parse_args()
     bundle = Bundle.load(args.bundle)
-    unseen = load_validation(args.data)
-    known = [*load_episodes(args.data, "train"), *unseen]
+    unseen = simulated(load_validation(args.data))
+    known = simulated(load_episodes(args.data, "train")) + unseen
     random.Random(0).shuffle(known)
     bundle = add_statistics(bundle, clips_of(bundle, known), clips_of(bundle, unseen))
     names = [name for name in (bundle.known_clips, bundle.calibration) if name is not None]
@@ -57,9 +58,7 @@ def clips_of(bundle: Bundle, episodes: Sequence[StoredEpisode]) -> Iterator[Labe
 
 
 def _answers(episode: StoredEpisode, frame: int) -> dict[str, str]:
-    """Return the phrase that answers each query; what is said of a real clip is no phrase."""
-    if episode.family == DROID:
-        return {}
+    """Return the phrase that answers each query at a frame."""
     labels = {query: each[frame] for query, each in episode.labels.items()}
     return {query: language.canonical(x) for query, x in labels.items() if x is not None}
 

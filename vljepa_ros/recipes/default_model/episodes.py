@@ -60,6 +60,11 @@ def load_episodes(folder: Path, split: str) -> list[StoredEpisode]:
     return episodes
 
 
+def simulated(episodes: Sequence[StoredEpisode]) -> list[StoredEpisode]:
+    """Return the episodes whose labels are phrases: what is said of a real clip is said once."""
+    return [episode for episode in episodes if episode.family != DROID]
+
+
 def _load(path: Path) -> StoredEpisode:
     name = path.stem.rpartition("_")[0]
     with np.load(path) as data:

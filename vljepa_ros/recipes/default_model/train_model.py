@@ -34,6 +34,7 @@ from vljepa_ros.recipes.default_model.episodes import (
     ROBOSUITE,
     StoredEpisode,
     load_episodes,
+    simulated,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
 from vljepa_ros.recipes.default_model.frame_set import FrameSet
@@ -191,7 +192,7 @@ def _targets(rows: Mapping[tuple[str, str], int], episode: StoredEpisode) -> NDA
 
 def _phrases(episodes: Sequence[StoredEpisode]) -> dict[str, list[str]]:
     """Return the canonical sentences of all labels but what people said of single clips."""
-    labels = LabelSet.of([episode for episode in episodes if episode.family != DROID]).labels
+    labels = LabelSet.of(simulated(episodes)).labels
     return {name: [language.canonical(label) for label in of] for name, of in labels.items()}
 
 
