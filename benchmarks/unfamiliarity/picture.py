@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 from benchmarks.unfamiliarity.figures import risk_coverage
-from benchmarks.unfamiliarity.report import THRESHOLD, Measured
+from benchmarks.unfamiliarity.report import Measured
 
 
 def draw(measured: Measured, file: Path) -> None:
@@ -36,9 +36,8 @@ def _distances(axes: Axes, measured: Measured) -> None:
     axes.set_yticks(range(1, len(groups) + 1), list(groups))
     axes.invert_yaxis()
     axes.set_xscale("log")
-    limit = float(np.quantile(measured.known.scale, THRESHOLD))
-    axes.axvline(limit, color="tab:red")
-    axes.set_xlabel("squared distance from known clips (box: half, line: 98 % of the clips)")
+    axes.axvline(1, color="tab:red")
+    axes.set_xlabel("strangeness; 1 raises the alarm (box: half, line: 98 % of the clips)")
     axes.set_title("right of the line: unfamiliar")
 
 

@@ -35,8 +35,19 @@ class Measured:
     cameras: Sequence[Observed]
 
     def distances(self, streams: Sequence[Observed]) -> NDArray[np.float64]:
-        """Return how far clips are from the known ones (n); unlike unfamiliarity without end."""
-        return np.array([self.known.distance(row) for one in streams for row in self._seen(one)])
+        """Return how strange clips are (n), in multiples of what raises the alarm.
+
+        It is the larger one of the two measures, and unlike unfamiliarity without end.
+        """
+        return np.array([self._distance(row) for one in streams for row in self._seen(one)])
+
+    def _distance(self, row: NDArray[np.float32]) -> float:
+        known = self.known
+        distance = known.distance(row) / np.quantile(known.scale, THRESHOLD)
+        if not known.foreign.size:
+            return float(distance)
+        limit = np.quantile(known.foreign_scale, THRESHOLD)
+        return float(max(distance, known.toward_foreign(row) / limit))
 
     def unfamiliarity(self, stream: Observed) -> NDArray[np.float64]:
         """Return the unfamiliarity of a stream's clips (n)."""

@@ -24,6 +24,7 @@ from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.calibration import Calibration
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.reference import Reference
+from vljepa_ros.runtime.unfamiliarity import KnownClips
 
 STAND_IN = Path(__file__).resolve().parents[1] / "support" / "modelopt_stand_in"
 
@@ -74,16 +75,17 @@ def test_clips_that_the_model_knows_become_its_statistics(
     out = tmp_path / "bundle"
     words = ["export", "--model", str(directory), "--out", str(out)]
     words += ["--without-text-encoder", "--known", str(known), "--unseen", str(known)]
+    words += ["--foreign", str(known)]
     assert main(words) == 0
     assert "statistics" not in capsys.readouterr().out
     bundle = VLJepa.load(out).bundle
-    assert bundle.has_statistics
+    assert KnownClips.from_bundle(bundle).foreign.size > 0
     assert list(Calibration.from_bundle(bundle).lines) == ["state"]
 
 
 @pytest.mark.parametrize(
     ("lines", "cause"),
-    [([], "needs --known"), pytest.param(["one"], "too few", marks=pytest.mark.slow)],
+    [([], "need --known"), pytest.param(["one"], "too few", marks=pytest.mark.slow)],
 )
 def test_statistics_that_cannot_be_made_leave_no_bundle(
     directory: Path, tmp_path: Path, capsys, lines: list[str], cause: str

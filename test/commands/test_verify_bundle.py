@@ -71,6 +71,12 @@ def test_what_a_bundle_knows_of_itself_is_verified_and_shown(bundle, capsys):
     said = capsys.readouterr().out
     assert "known clips: 3 features, a scale of 40 recordings\n" in said
     assert "calibration: phrases: colour\n" in said
+    KnownClips.fit(
+        {f"{i}": part for i, part in enumerate(features)}, features.reshape(-1, 3) + 1
+    ).save(bundle / "known.npz")
+    seal(bundle)
+    assert main(["inspect", str(bundle)]) == 0
+    assert "a scale of 40 recordings, and foreign ones\n" in capsys.readouterr().out
 
 
 def test_a_text_decoder_that_does_not_run_is_found(bundle, capsys):

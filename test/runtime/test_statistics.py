@@ -31,7 +31,7 @@ from vljepa_ros.runtime.statistics import (
     cut_clips,
     fit_calibration,
 )
-from vljepa_ros.runtime.unfamiliarity import TooFewClipsError
+from vljepa_ros.runtime.unfamiliarity import KnownClips, TooFewClipsError
 
 PERIOD = 100_000_000  # ns
 REDDISH, BLUISH = (200, 40, 40), (30, 60, 220)
@@ -73,6 +73,15 @@ def test_an_embedder_knows_familiar_clips_from_strange_ones(bundle: Bundle) -> N
     assert Bundle.load(bundle.root) == bundle
     assert seen(bundle, REDDISH).unfamiliarity < 0.9
     assert seen(bundle, BLUISH).unfamiliarity == 1.0
+
+
+def test_foreign_clips_become_a_direction(bundle: Bundle) -> None:
+    warned = add_statistics(bundle, clips(REDDISH), foreign=clips(BLUISH))
+    known = KnownClips.from_bundle(warned)
+    assert known.toward_foreign(np.array(BLUISH) / 255) == pytest.approx(1, abs=0.05)
+    assert known.toward_foreign(np.array(REDDISH) / 255) == pytest.approx(0, abs=0.05)
+    with pytest.raises(TooFewClipsError, match="24 foreign clips are too few"):
+        add_statistics(warned, clips(REDDISH), foreign=clips(BLUISH, count=2))
 
 
 def test_a_model_without_a_trunk_tells_by_the_tokens_of_its_x_encoder(tmp_path: Path) -> None:

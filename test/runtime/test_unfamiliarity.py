@@ -53,6 +53,49 @@ def test_what_known_clips_never_do_is_strange_though_it_is_near_them(known: Know
     assert known.of(aside) == 1.0
 
 
+def foreign(count: int = 200) -> NDArray[np.float64]:
+    """Return features at the edge of the disc, where some known clips are too."""
+    away = np.array([0, 0, 0, 8.0, 0, 0])
+    return np.random.default_rng(5).normal(0, 1, (count, WIDTH)) * [0.01, 1, 1, 1, 1, 1] + away
+
+
+def test_foreign_clips_are_strange_though_they_are_no_farther_than_known_ones() -> None:
+    """Known clips vary in forty directions, and foreign ones lie aside in one of them."""
+    rng = np.random.default_rng(0)
+    rows = {f"{i}": part for i, part in enumerate(rng.normal(0, 1, (60, 25, 40)))}
+    others = rng.normal(0, 1, (400, 40)) + 4.5 * np.eye(40)[0]
+    new = np.float32(others[200:])
+    alone, warned = KnownClips.fit(rows), KnownClips.fit(rows, others[:200])
+    assert np.mean([alone.of(row) > 0.97 for row in new]) < 0.25
+    assert np.mean([warned.of(row) > 0.97 for row in new]) > 0.8
+    assert warned.toward_foreign(others[:200].mean(0)) == pytest.approx(1, abs=0.01)
+    assert warned.toward_foreign(warned.mean) == 0 == alone.toward_foreign(new[0])
+
+
+def test_foreign_clips_leave_the_rest_as_it_is() -> None:
+    alone, warned = KnownClips.fit(recordings(400)), KnownClips.fit(recordings(400), foreign())
+    others = recordings(400, seed=1).values()
+    found = np.array([max(warned.of(np.float32(row)) for row in part) for part in others])
+    assert np.mean(found > 0.99) == pytest.approx(0.02, abs=0.02), "one in a hundred of each"
+    aside = np.zeros(WIDTH, np.float32)
+    aside[0] = 3.0
+    assert warned.of(aside) == alone.of(aside) == 1.0
+    opposite = np.float32(-foreign()[0] / 2)
+    assert warned.of(opposite) == alone.of(opposite)
+
+
+def test_foreign_clips_that_look_like_known_ones_change_nothing_much() -> None:
+    same = np.concatenate(list(recordings(seed=3).values()))
+    known = KnownClips.fit(recordings(), same)
+    assert np.isfinite(known.foreign).all()
+    assert known.of(np.zeros(WIDTH, np.float32)) < 0.5
+
+
+def test_few_foreign_clips_are_refused() -> None:
+    with pytest.raises(TooFewClipsError, match="99 foreign clips are too few: give 100"):
+        KnownClips.fit(recordings(), foreign(99))
+
+
 def test_features_that_are_no_numbers_have_no_unfamiliarity(known: KnownClips) -> None:
     assert math.isnan(known.of(np.full(WIDTH, np.nan, np.float32)))
 
@@ -97,13 +140,27 @@ def test_clips_are_grouped_by_their_recording() -> None:
     }
 
 
-def test_statistics_come_back_from_a_bundle(copy: Path, known: KnownClips) -> None:
+@pytest.mark.parametrize("others", [None, foreign()])
+def test_statistics_come_back_from_a_bundle(
+    copy: Path, others: NDArray[np.float64] | None
+) -> None:
     assert not Bundle.load(copy).has_statistics
+    known = KnownClips.fit(recordings(), others)
     known.save(copy / "known_clips.npz")
     bundle = seal(copy, known_clips="known_clips.npz")
     assert bundle.has_statistics
-    row = np.float32(recordings(seed=2)["0"][0])
-    assert KnownClips.from_bundle(bundle).of(row) == known.of(row)
+    for row in np.float32([*recordings(seed=2)["0"], *foreign()[:20]]):
+        assert KnownClips.from_bundle(bundle).of(row) == known.of(row)
+
+
+def test_statistics_of_an_older_version_know_of_no_foreign_clips(
+    copy: Path, known: KnownClips
+) -> None:
+    older = {"mean": known.mean, "precision": known.precision, "scale": known.scale}
+    np.savez(copy / "known_clips.npz", **older)
+    found = KnownClips.from_bundle(seal(copy, known_clips="known_clips.npz"))
+    row = np.float32(foreign()[0])
+    assert found.of(row) == known.of(row) and not found.foreign.size
 
 
 @pytest.mark.parametrize(
@@ -115,6 +172,11 @@ def test_statistics_come_back_from_a_bundle(copy: Path, known: KnownClips) -> No
         {"scale": np.zeros(0, np.float32)},
         {"scale": np.array([2.0, 1.0], np.float32)},
         {"mean": np.zeros(WIDTH)},
+        {"foreign": np.zeros(WIDTH - 1, np.float32), "foreign_scale": np.ones(1, np.float32)},
+        {"foreign": np.zeros(WIDTH, np.float32)},
+        {"foreign_scale": np.ones(1, np.float32)},
+        {"foreign": np.zeros(WIDTH, np.float32), "foreign_scale": np.float32([2, 1])},
+        {"foreign": np.full(WIDTH, np.inf, np.float32), "foreign_scale": np.float32([1])},
     ],
 )
 def test_damaged_statistics_are_refused_and_named(

@@ -114,6 +114,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="such clips that it was not trained on: they tell how often answers are right",
     )
+    parser.add_argument(
+        "--foreign",
+        type=Path,
+        metavar="FOLDER",
+        help="clips about which the phrases say nothing, of other places or robots: needed if the "
+        "known ones look so different from each other that nothing else looks strange",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -125,8 +132,10 @@ def run(args: argparse.Namespace) -> int:
         OccupiedError: the place is taken by something other than a bundle.
     """
     check_replaceable(args.out, BUNDLE)
-    if args.unseen and not args.known:
-        raise CommandError("--unseen needs --known: scores depend on what looks unfamiliar")
+    if (args.unseen or args.foreign) and not args.known:
+        raise CommandError(
+            "--unseen and --foreign need --known: scores depend on what looks unfamiliar"
+        )
     directory = open_directory(args.model)
     config = _config(directory.config, args)
     choices = Choices(
@@ -162,8 +171,10 @@ def _with_known(args: argparse.Namespace, bundle: Bundle) -> Bundle:
     """Return the bundle with what the annotated clips of the command line tell about it."""
     if args.known is None:
         return bundle
-    unseen = labelled_clips(args.unseen, bundle) if args.unseen else ()
-    return add_statistics(bundle, labelled_clips(args.known, bundle), unseen)
+    folders = (args.known, args.unseen, args.foreign)
+    return add_statistics(
+        bundle, *(labelled_clips(folder, bundle) if folder else () for folder in folders)
+    )
 
 
 def _precision(args: argparse.Namespace) -> LowPrecision | None:

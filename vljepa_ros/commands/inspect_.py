@@ -72,7 +72,8 @@ def _known(bundle: Bundle) -> str:
     known = KnownClips.from_bundle(bundle)
     if not known.are_there:
         return "none, so nothing is known to be unfamiliar"
-    return f"{len(known.mean)} features, a scale of {len(known.scale)} recordings"
+    foreign = ", and foreign ones" if known.foreign.size else ""
+    return f"{len(known.mean)} features, a scale of {len(known.scale)} recordings{foreign}"
 
 
 def _calibrated(bundle: Bundle) -> str:

@@ -87,7 +87,10 @@ def cut_clips(
 
 
 def add_statistics(
-    bundle: Bundle, known: Iterable[LabelledClip], unseen: Iterable[LabelledClip] = ()
+    bundle: Bundle,
+    known: Iterable[LabelledClip],
+    unseen: Iterable[LabelledClip] = (),
+    foreign: Iterable[LabelledClip] = (),
 ) -> Bundle:
     """Give a bundle its statistics and its calibration, and return it with its new manifest.
 
@@ -97,15 +100,17 @@ def add_statistics(
         known: clips that the model was trained for.
         unseen: clips of the same kind, with answers, that it was not trained on. Without them the
             bundle has no calibration: on clips that it was trained on it is nearly always right.
+        foreign: clips about which its phrases say nothing. Without them only what is far from
+            all known clips is unfamiliar.
 
     Raises:
-        TooFewClipsError: there are too few known clips.
+        TooFewClipsError: there are too few known clips, or too few foreign ones.
         BundleError: the bundle cannot be used.
         OSError: a file cannot be written.
     """
     model = VLJepa.load(bundle.root)
     try:
-        statistics = compute_statistics(model, known)
+        statistics = compute_statistics(model, known, foreign)
         calibrations = fit_calibration(model, unseen)
     finally:
         model.close()
@@ -120,8 +125,10 @@ def add_statistics(
     return write_manifest(bundle.root, {**_fields(bundle), **changes})
 
 
-def compute_statistics(model: VLJepa, known: Iterable[LabelledClip]) -> KnownClips:
-    """Return the statistics of clips that the model was trained for.
+def compute_statistics(
+    model: VLJepa, known: Iterable[LabelledClip], foreign: Iterable[LabelledClip] = ()
+) -> KnownClips:
+    """Return the statistics of clips that the model was trained for, and of foreign ones.
 
     Some clips are shown as other cameras would show them, too (:mod:`.camera_looks`), in two ways
     for each recording.
@@ -143,7 +150,11 @@ def compute_statistics(model: VLJepa, known: Iterable[LabelledClip]) -> KnownCli
                 seen = other_eye.see(shown, queries).features[0]
                 yield clip.recording, model.appearance(seen)
 
-    return KnownClips.fit(by_recording(rows()))
+    others = [
+        model.appearance(eye.see(clip, queries).features[0])
+        for clip in islice(foreign, MOST_CLIPS)
+    ]
+    return KnownClips.fit(by_recording(rows()), np.stack(others) if others else None)
 
 
 def _by_other_cameras(clip: LabelledClip, bundle: Bundle) -> Iterator[LabelledClip]:

@@ -56,19 +56,24 @@ def map_npy(file: Path) -> NDArray[Any]:
     return np.memmap(file, header.dtype, "r", header.bytes, header.shape, header.order())
 
 
-def parse_npz(content: bytes, names: Sequence[str], most_bytes: int) -> dict[str, NDArray[Any]]:
+def parse_npz(
+    content: bytes, names: Sequence[str], most_bytes: int, optional: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Return some arrays of a ``.npz`` file.
 
     Args:
         content: of the file.
         names: of the arrays.
         most_bytes: that all of these may unfold to.
+        optional: names of arrays that may be missing.
 
     Raises:
         ValueError: it is no such file, one of the arrays is missing, or they are larger.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            there = archive.namelist()
+            names = [*names, *(name for name in optional if f"{name}.npy" in there)]
             members = [archive.getinfo(f"{name}.npy") for name in names]
             size = sum(member.file_size for member in members)
             if size > most_bytes + len(names) * _HEADER_BYTES:

@@ -6,8 +6,8 @@
 The statistics are of the simulated training and validation episodes: the trunk is frozen, so none
 of them were used to fit it. Not all of their clips count, so their order is random. The
 calibration is of the validation episodes alone. Real clips were trained on too, but no phrase of
-the bundle answers anything about them, so the bundle must not call them known. The command writes
-two small files and the manifest; graphs and phrases stay as they are.
+the bundle answers anything about them: they are the foreign ones. The command writes two small
+files and the manifest; graphs and phrases stay as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from vljepa_ros.recipes.default_model.episodes import (
     FRAME_RATE_HZ,
     StoredEpisode,
     load_episodes,
+    real,
     simulated,
 )
 from vljepa_ros.recipes.default_model.simulation import language
@@ -40,9 +41,12 @@ def main() -> None:
     args = parser.parse_args()
     bundle = Bundle.load(args.bundle)
     unseen = simulated(load_validation(args.data))
-    known = simulated(load_episodes(args.data, "train")) + unseen
-    random.Random(0).shuffle(known)
-    bundle = add_statistics(bundle, clips_of(bundle, known), clips_of(bundle, unseen))
+    trained = load_episodes(args.data, "train")
+    known, foreign = simulated(trained) + unseen, real(trained)
+    for episodes in (known, foreign):
+        random.Random(0).shuffle(episodes)
+    clips = (clips_of(bundle, episodes) for episodes in (known, unseen, foreign))
+    bundle = add_statistics(bundle, *clips)
     names = [name for name in (bundle.known_clips, bundle.calibration) if name is not None]
     size = sum(bundle.files[name].bytes for name in names)
     print(f"{args.bundle}: statistics of {len(known)} episodes, calibrated on {len(unseen)}")

@@ -65,6 +65,11 @@ def simulated(episodes: Sequence[StoredEpisode]) -> list[StoredEpisode]:
     return [episode for episode in episodes if episode.family != DROID]
 
 
+def real(episodes: Sequence[StoredEpisode]) -> list[StoredEpisode]:
+    """Return the others: clips of real robots."""
+    return [episode for episode in episodes if episode.family == DROID]
+
+
 def _load(path: Path) -> StoredEpisode:
     name = path.stem.rpartition("_")[0]
     with np.load(path) as data:
