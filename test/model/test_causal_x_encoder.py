@@ -197,6 +197,19 @@ def test_every_frame_of_a_stream_is_a_target_with_a_gradient() -> None:
     assert unused == set()
 
 
+@pytest.mark.parametrize("name", ["summary", "nothing"])
+def test_no_token_has_nearly_all_of_the_first_gradient(name: str) -> None:
+    """A gradient is clipped as a whole: what one weight takes is lost to all others."""
+    model = tiny_model(TINY_STREAM)
+    x, p = model.x_encoder, TINY_STREAM.predictor
+    fresh = CausalXEncoder(x.config, FRAMES)  # its weights are as training finds them
+    tokens = fresh.every_frame(streams(2, 6)).flatten(0, 1)
+    queries = torch.randn(1, 2, 6, p.query_width), torch.ones(12, 2, 6, dtype=torch.bool)
+    (model.predictor(tokens, *queries) * torch.randn(12, 2, 12)).sum().backward()
+    norms = {weight: float(value.grad.norm()) for weight, value in fresh.named_parameters()}
+    assert 0 < norms[name] < norms["embedding.weight"]
+
+
 def test_tokens_cannot_be_dropped_and_frames_have_one_size() -> None:
     model = encoder()
     with pytest.raises(ValueError, match="drops no tokens"):

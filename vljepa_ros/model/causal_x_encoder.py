@@ -64,8 +64,9 @@ class CausalXEncoder(XEncoder):
         super().__init__(config, config.tubelet)
         assert config.memory is not None, "it is what tells this encoder from the other"
         self.memory, self.frames = config.memory, frames
-        self.summary = nn.Parameter(torch.zeros(1, 1, config.width))
-        self.nothing = nn.Parameter(torch.zeros(1, 1, config.width))
+        # Not 0: a norm has a thousandfold gradient there, and clipping would leave others nothing.
+        self.summary = nn.Parameter(torch.randn(1, 1, config.width))
+        self.nothing = nn.Parameter(torch.randn(1, 1, config.width))
         cos, sin = (torch.from_numpy(table) for table in space_tables(config))
         self.register_buffer("space_cos", cos, persistent=False)
         self.register_buffer("space_sin", sin, persistent=False)
