@@ -77,13 +77,13 @@ def main() -> None:
 
 
 def base_stage(steps: int) -> Stage:
-    """Return the stage without queries."""
+    """Return the stage without queries: many short streams, so that a step shows many scenes."""
     return Stage(
         name="base",
         steps=steps,
-        batch=8,
-        frames=32,
-        learning_rate=1e-3,
+        batch=16,
+        frames=16,
+        learning_rate=5e-4,
         warmup=200,
         queries=False,
         average_decay=0.998,
@@ -92,8 +92,9 @@ def base_stage(steps: int) -> Stage:
 
 
 def query_stage(steps: int) -> Stage:
-    """Return the stage with queries."""
-    return replace(base_stage(steps), name="queries", schedule="cosine", queries=True)
+    """Return the stage with queries: fewer streams, longer than the memory."""
+    base = base_stage(steps)
+    return replace(base, name="queries", batch=8, frames=32, schedule="cosine", queries=True)
 
 
 class Lesson(NamedTuple):
