@@ -31,7 +31,7 @@ from vljepa_ros.recipes.default_model.adapted_minilm import (
     last_layers,
     load_adapted_minilm,
 )
-from vljepa_ros.recipes.default_model.episodes import load_episodes
+from vljepa_ros.recipes.default_model.episode_groups import load_training
 from vljepa_ros.recipes.default_model.evaluate_words import (
     VALIDATION,
     combinations_table,
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("run"))
     args = parser.parse_args()
-    label_set = LabelSet.of(load_episodes(args.data, "train"))
+    label_set = LabelSet.of(load_training(args.data))
     if not adapt(label_set, args.out, STAGE):
         return
     for title, folder in (("before", None), ("after", args.out)):

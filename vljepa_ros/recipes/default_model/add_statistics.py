@@ -20,15 +20,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from vljepa_ros.recipes.default_model.episode_groups import load_training, load_validation
 from vljepa_ros.recipes.default_model.episodes import (
     FRAME_RATE_HZ,
     StoredEpisode,
-    load_episodes,
     real,
     simulated,
 )
 from vljepa_ros.recipes.default_model.simulation import language
-from vljepa_ros.recipes.default_model.validation_episodes import load_validation
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.statistics import LabelledClip, add_statistics, cut_clips
 
@@ -41,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
     bundle = Bundle.load(args.bundle)
     unseen = simulated(load_validation(args.data))
-    trained = load_episodes(args.data, "train")
+    trained = load_training(args.data)
     known, foreign = simulated(trained) + unseen, real(trained)
     for episodes in (known, foreign):
         random.Random(0).shuffle(episodes)

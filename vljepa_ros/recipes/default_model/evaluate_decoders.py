@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vljepa_ros.evaluation.cider import cider
+from vljepa_ros.recipes.default_model.episode_groups import load_training
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="a folder of the data")
     args = parser.parse_args()
     model = VLJepa.load(args.bundle)
-    labels = LabelSet.of(load_episodes(args.data, "train")).all()
+    labels = LabelSet.of(load_training(args.data)).all()
     formed = {text for label in labels for text in language.training_paraphrases(label)}
     episodes = load_episodes(args.data, args.split)
     answers = of_clips(model, episodes)

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, load_episodes
+from vljepa_ros.recipes.default_model.episode_groups import load_training
+from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES
 from vljepa_ros.recipes.default_model.label_set import LabelSet, is_instruction
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meaning_of
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     args = parser.parse_args()
     model = VLJepa.load(args.bundle)
-    label_set = LabelSet.of(load_episodes(args.data, "train"))
+    label_set = LabelSet.of(load_training(args.data))
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([model.embed_text(text) for text in texts])

@@ -26,8 +26,8 @@ from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_s
 _ROBOSUITE_SEEDS = 1000  # the task number of robosuite's first task in a seed
 
 PER_TASK = {
-    "train": 100, "val": 10, "test": 10, "side": 4, "val_paced": 10, "test_paced": 10,
-    "val_wide": 4, "test_wide": 4, "far_side": 4,
+    "train": 100, "train_mild": 30, "val": 10, "test": 10, "side": 4, "val_paced": 10,
+    "test_paced": 10, "val_wide": 4, "test_wide": 4, "far_side": 4,
 }  # fmt: skip
 """Episodes that each split gets of each task, unless the command line says otherwise."""
 
@@ -84,7 +84,7 @@ def missing(out: Path, family: str, counts: dict[str, int]) -> list[Job]:
             if not path.exists():
                 jobs.append(Job(split, family, t, i, path))
     # a few episodes of every task at a time: a stopped run leaves a usable, balanced set
-    return sorted(jobs, key=lambda job: (job.split == "train", job.index // 10, job.task))
+    return sorted(jobs, key=lambda job: (job.split.startswith("train"), job.index // 10, job.task))
 
 
 def _names(family: str, split: str) -> list[str]:

@@ -27,13 +27,13 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.recipes.default_model.accuracy import Accuracy
 from vljepa_ros.recipes.default_model.adapted_minilm import load_adapted_minilm
 from vljepa_ros.recipes.default_model.captions import Captions
+from vljepa_ros.recipes.default_model.episode_groups import load_training, load_validation
 from vljepa_ros.recipes.default_model.episodes import (
     DROID,
     METAWORLD,
     QUERY_NAMES,
     ROBOSUITE,
     StoredEpisode,
-    load_episodes,
     simulated,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
@@ -43,7 +43,6 @@ from vljepa_ros.recipes.default_model.sentences import Sentences
 from vljepa_ros.recipes.default_model.simulation import language
 from vljepa_ros.recipes.default_model.stream_batches import StreamBatches, Texts
 from vljepa_ros.recipes.default_model.texts import FrozenText
-from vljepa_ros.recipes.default_model.validation_episodes import load_validation
 from vljepa_ros.recordings.sample import DESCRIBE
 from vljepa_ros.training.distributed import barrier, rank, started_processes
 from vljepa_ros.training.stage import Stage
@@ -125,7 +124,7 @@ class Recipe:
         longest = config.predictor.max_query_tokens
         self._text = FrozenText(self.model.y_encoder, self._tokenizer, longest)
         self._features = EpisodeFeatures(data)
-        self._train = load_episodes(data, "train")
+        self._train = load_training(data)
         self._val = load_validation(data)
 
     def run(self, base: Stage, queries: Stage) -> None:

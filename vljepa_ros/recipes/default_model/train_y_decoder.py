@@ -22,10 +22,10 @@ from tqdm import tqdm
 from vljepa_ros.model.directory import load_model, open_directory
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.y_decoder_files import save_decoder
+from vljepa_ros.recipes.default_model.episode_groups import load_training
 from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
-    load_episodes,
     simulated,
 )
 from vljepa_ros.recipes.default_model.features import EpisodeFeatures
@@ -60,7 +60,7 @@ def train(data: Path, folder: Path, steps: int) -> None:
     """Train on the training episodes in ``data``, for the model in ``folder``."""
     directory, model = open_directory(folder), load_model(folder)
     # what people say of single clips is no vocabulary to speak from
-    episodes = simulated(load_episodes(data, "train"))
+    episodes = simulated(load_training(data))
     label_set = LabelSet.of(episodes)
     text = FrozenText(
         model.y_encoder, directory.text_tokenizer, model.config.predictor.max_query_tokens

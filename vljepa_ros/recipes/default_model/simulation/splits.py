@@ -57,6 +57,7 @@ SPLITS = {
     "val_wide": EpisodeSplit(7, all_round, wide=True, slow=0.15),
     "test_wide": EpisodeSplit(8, all_round, wide=True, slow=0.15),
     "far_side": EpisodeSplit(9, over_shoulder),
+    "train_mild": EpisodeSplit(10, near_side, slow=0.15),
 }
 
 
