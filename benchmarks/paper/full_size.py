@@ -27,7 +27,7 @@ from benchmarks.full_size_work import (
 )
 from benchmarks.paper import open_vljepa
 from benchmarks.paper.costs import Contestant, Job, costs
-from benchmarks.paper.in_torch import clip, in_torch, vjepa2
+from benchmarks.paper.in_torch import clip, in_torch, llama_config, vjepa2
 from benchmarks.paper.results import Figures
 from vljepa_ros.model.config import ModelConfig, YEncoderConfig
 from vljepa_ros.model.export.graphs import predictor_graph, x_encoder_graph
@@ -148,22 +148,13 @@ class LlamaPredictor(nn.Module):
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        from transformers import LlamaConfig, LlamaModel
+        from transformers import LlamaModel
 
         super().__init__()
-        p = config.predictor
-        self.layers = LlamaModel(
-            LlamaConfig(
-                vocab_size=8,
-                hidden_size=p.width,
-                num_hidden_layers=p.depth,
-                num_attention_heads=p.heads,
-                num_key_value_heads=p.kv_heads,
-                intermediate_size=p.mlp,
-            )
-        )
-        self.visual_in = nn.Linear(config.x_encoder.width, p.width)
-        self.out = nn.Linear(p.width, config.embedding)
+        width = config.predictor.width
+        self.layers = LlamaModel(llama_config(config, vocabulary=8))
+        self.visual_in = nn.Linear(config.x_encoder.width, width)
+        self.out = nn.Linear(width, config.embedding)
 
     def forward(self, visual: Tensor, query: Tensor) -> Tensor:
         """Predict the answer of one query about each clip."""

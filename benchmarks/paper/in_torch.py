@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from benchmarks.paper.costs import Job
 from vljepa_ros.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
 
 
 def in_torch(run: Job, model: nn.Module, *, compiled: bool = False) -> Job:
@@ -38,6 +43,22 @@ def vjepa2(config: ModelConfig) -> nn.Module:
             num_attention_heads=x.heads,
             pred_num_hidden_layers=1,  # it is not run
         )
+    )
+
+
+def llama_config(config: ModelConfig, vocabulary: int) -> LlamaConfig:
+    """Return transformers' dimensions of the Predictor's layers."""
+    from transformers import LlamaConfig
+
+    p = config.predictor
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=p.width,
+        num_hidden_layers=p.depth,
+        num_attention_heads=p.heads,
+        num_key_value_heads=p.kv_heads,
+        intermediate_size=p.mlp,
+        tie_word_embeddings=True,
     )
 
 

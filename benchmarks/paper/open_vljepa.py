@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from benchmarks.paper.costs import Job
-from benchmarks.paper.in_torch import clip, in_torch, vjepa2
+from benchmarks.paper.in_torch import clip, in_torch, llama_config, vjepa2
 from vljepa_ros.model.config import ModelConfig
 
 PACKAGE = "openvljepa"
@@ -30,21 +31,17 @@ def found() -> bool:
 
 def encoder(folder: Path, config: ModelConfig) -> Job:
     """Return a run of its X-Encoder on a clip; weights are kept in ``folder``."""
-    weights = folder / "vjepa2"
-    if not weights.exists():
-        vjepa2(config).save_pretrained(weights)
-    model = _module("encoder").VJEPA2Encoder(str(weights))
+    weights = _stored(folder / "vjepa2", lambda: vjepa2(config))
+    model = _module("encoder").VJEPA2Encoder(weights)
     pixels = clip(config)
     return in_torch(lambda: model(pixels), model)
 
 
 def predictor(folder: Path, config: ModelConfig, query_tokens: int) -> Job:
     """Return a run of its Predictor for a query; weights are kept in ``folder``."""
-    weights = folder / "llama"
-    if not weights.exists():
-        _llama(config).save_pretrained(weights)
+    weights = _stored(folder / "llama", lambda: _llama(config))
     model = _module("predictor").Predictor(
-        str(weights),
+        weights,
         n_keep_layers=config.predictor.depth,
         vis_dim=config.x_encoder.width,
         proj_dim=config.embedding,
@@ -59,17 +56,15 @@ def _module(name: str) -> Any:
 
 
 def _llama(config: ModelConfig) -> nn.Module:
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    p = config.predictor
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=p.width,
-            num_hidden_layers=p.depth,
-            num_attention_heads=p.heads,
-            num_key_value_heads=p.kv_heads,
-            intermediate_size=p.mlp,
-            tie_word_embeddings=True,
-        )
-    )
+    return LlamaForCausalLM(llama_config(config, VOCABULARY))
+
+
+def _stored(weights: Path, make: Callable[[], Any]) -> str:
+    """Return a folder with a model's weights; a run that is stopped leaves no half of it."""
+    if not weights.exists():
+        part = weights.with_suffix(".part")
+        make().save_pretrained(part)
+        part.rename(weights)
+    return str(weights)

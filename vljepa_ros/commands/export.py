@@ -226,7 +226,7 @@ def _read(file: Path, kind: Any) -> dict[str, Any]:
 
 
 def _clips(videos: Sequence[Path], config: ModelConfig, count: int) -> NDArray[np.uint8]:
-    """Return clips of all videos, equally many of each, and together ``count`` or more.
+    """Return some ``count`` clips, equally many of each video; a short one gives fewer or none.
 
     Raises:
         ShortSourceError: no video is as long as a clip.
@@ -235,22 +235,24 @@ def _clips(videos: Sequence[Path], config: ModelConfig, count: int) -> NDArray[n
     clips: list[NDArray[np.uint8]] = []
     short: list[ShortSourceError] = []
     for video in videos:
-        with open_source(str(video)) as source:
-            try:
-                clips.append(
-                    read_clips(
-                        source,
-                        count=math.ceil(count / len(videos)),
-                        frames=config.clip_frames,
-                        rate_hz=config.clip_rate_hz,
-                        height=config.frame_pixels,
-                        width=config.frame_pixels,
-                    )
-                )
-            except ShortSourceError as error:
-                short.append(error)
+        try:
+            clips.append(_clips_of(video, config, math.ceil(count / len(videos))))
+        except ShortSourceError as error:
+            short.append(error)
     if not clips:
         raise short[0]
     for why in short:
         print(f"left out: {why}", file=sys.stderr)
     return np.concatenate(clips)
+
+
+def _clips_of(video: Path, config: ModelConfig, count: int) -> NDArray[np.uint8]:
+    with open_source(str(video)) as source:
+        return read_clips(
+            source,
+            count=count,
+            frames=config.clip_frames,
+            rate_hz=config.clip_rate_hz,
+            height=config.frame_pixels,
+            width=config.frame_pixels,
+        )

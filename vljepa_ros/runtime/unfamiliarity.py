@@ -179,10 +179,9 @@ class KnownClips:
         shapes = (self.mean.shape, self.precision.shape)
         if shapes != ((width,), (width, width)) or self.scale.ndim != 1 or not self.scale.size:
             raise ValueError(f"shapes {shapes} and {self.scale.shape} do not go together")
-        has_foreign = self.foreign.size > 0
-        if self.foreign.shape != (width * has_foreign,) or self.foreign_scale.ndim != 1:
+        if self.foreign.shape not in ((width,), (0,)) or self.foreign_scale.ndim != 1:
             raise ValueError(f"foreign clips of shape {self.foreign.shape}")
-        if bool(self.foreign_scale.size) != has_foreign:
+        if bool(self.foreign.size) != bool(self.foreign_scale.size):
             raise ValueError("foreign and foreign_scale do not go together")
         for name in (*_ARRAYS, *_FOREIGN_ARRAYS):
             array = getattr(self, name)

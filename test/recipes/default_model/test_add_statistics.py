@@ -18,6 +18,7 @@ from vljepa_ros.recipes.default_model.episodes import (
     QUERY_NAMES,
     StoredEpisode,
     instruction_labels,
+    real,
     simulated,
 )
 from vljepa_ros.recipes.default_model.simulation import language
@@ -53,5 +54,6 @@ def test_real_clips_are_not_known_because_no_phrase_answers_anything_about_them(
 ) -> None:
     labels = {name: ["task:pressing the button"] * FRAMES for name in QUERY_NAMES}
     episode = written(tmp_path, labels, METAWORLD)
-    real = written(tmp_path, instruction_labels("wipe the pan", FRAMES), DROID)
-    assert simulated([real, episode]) == [episode]
+    clip = written(tmp_path, instruction_labels("wipe the pan", FRAMES), DROID)
+    assert simulated([clip, episode]) == [episode]
+    assert real([clip, episode]) == [clip], "they are the foreign ones"
