@@ -46,3 +46,10 @@ def test_recordings_give_all_they_have_if_more_is_wanted() -> None:
 def test_the_first_image_fills_a_memory_that_a_recording_does_not() -> None:
     lessons = Lessons({}, {}, (recording(100, 5),))
     assert greys(some_clips(lessons, MEMORY, 32)) == [[100] * 6 + [102, 104]]
+
+
+def test_a_recording_that_fills_a_memory_gives_whole_clips_only() -> None:
+    lessons = Lessons({}, {}, (recording(0, 35),))
+    found = greys(some_clips(lessons, MEMORY, 32))
+    assert len(found) == 2
+    assert all(len(set(clip)) == MEMORY.clip_frames for clip in found)
