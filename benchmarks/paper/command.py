@@ -70,7 +70,7 @@ def _train_all(
     left = [run for run in wanted if missing(results, [run], scale.clips)]
     if not left:
         return
-    material = Material.read(args.data, args.split, scale)
+    material = Material.read(args.data, args.train_split, args.test_split, scale)
     began = time.monotonic()
     for number, (contestant, seed) in enumerate(left, start=1):
         if not train(contestant, seed, material, results, args.work):
@@ -84,7 +84,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=tuple(COMPARISONS), default=[*COMPARISONS])
     parser.add_argument("--data", type=Path, default=Path("data"), help="of the default model")
-    parser.add_argument("--split", default="val", help="of the data, that tests")
+    parser.add_argument("--train-split", default="train_mild", help="of the data, that teaches")
+    parser.add_argument("--test-split", default="test", help="of the data, that tests")
     parser.add_argument("--work", type=Path, default=Path("paper_benchmark"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=Scale.steps, help="of each contestant")

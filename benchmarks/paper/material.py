@@ -65,10 +65,11 @@ class Material:
         self.tested = Clips(tested, features, COMPARED, self.wordings)
 
     @staticmethod
-    def read(data: Path, split: str, scale: Scale) -> Material:
-        """Read the recipe's data; features that are not kept there yet are computed."""
-        episodes = (read_episodes(data, each, scale.episodes) for each in ("train", split))
-        return Material(*episodes, EpisodeFeatures(data), scale)
+    def read(data: Path, train_split: str, test_split: str, scale: Scale) -> Material:
+        """Read splits of the recipe's data; features that are not kept there yet are computed."""
+        splits = (train_split, test_split)
+        taught, tested = (read_episodes(data, split, scale.episodes) for split in splits)
+        return Material(taught, tested, EpisodeFeatures(data), scale)
 
     @cached_property
     def text(self) -> FrozenText:
