@@ -49,7 +49,7 @@ SMALL = replace(
     x_encoder=replace(DEFAULT_STREAMING.x_encoder, width=48, heads=2, mlp=64),
     predictor=replace(DEFAULT_STREAMING.predictor, width=48, heads=2, kv_heads=2, depth=2, mlp=64),
 )
-STAGE = Stage(name="tiny", steps=10, batch=4, frames=10, learning_rate=3e-3, precision="fp32")
+STAGE = Stage(name="tiny", steps=10, batch=16, frames=4, learning_rate=3e-3, precision="fp32")
 ONE_STEP = replace(STAGE, steps=1)
 
 
@@ -103,15 +103,16 @@ def batches_of(recipe: Recipe, lesson, stage: Stage = STAGE) -> StreamBatches:
     return StreamBatches(recipe._frames, lesson.targets, lesson.texts, SMALL, stage)
 
 
-def test_the_parts_of_a_step_make_up_the_step(recipe):
+@pytest.mark.parametrize("step", [3, 4], ids=["many short streams", "a few long ones"])
+def test_the_parts_of_a_step_make_up_the_step(recipe, step):
     batches = batches_of(recipe, recipe._captions())
-    whole = batches.batch(3, 0, 1)
-    parts = [batches.batch(3, part, 2) for part in (0, 1)]
+    whole = batches.batch(step, 0, 1)
+    parts = [batches.batch(step, part, 2) for part in (0, 1)]
     for number, part in enumerate(parts):
         assert torch.equal(whole.visual[number::2], part.visual)
         for of_whole, of_part in zip(whole.streams, part.streams, strict=True):
             assert torch.equal(of_whole[number::2], of_part)
-        of_frames = whole.targets.unflatten(0, (STAGE.batch, -1))
+        of_frames = whole.targets.unflatten(0, (len(whole.visual), -1))
         assert torch.equal(of_frames[number::2].flatten(0, 1), part.targets)
         assert torch.equal(whole.texts, part.texts)
 
@@ -125,16 +126,26 @@ def test_a_step_is_always_the_same_and_no_other_step_or_seed_is(recipe):
     assert not torch.equal(once.visual, seeded.visual)
 
 
-def test_every_asked_frame_has_its_own_labels_also_in_a_mirror(recipe, monkeypatch):
-    lesson, frames = recipe._questions(), recipe._frames.features[:, 0]
+def test_long_streams_fill_the_memory_and_short_ones_are_asked_about_their_last_frames(recipe):
+    batches = batches_of(recipe, recipe._captions())
+    long, short = batches.batch(0, 0, 1), batches.batch(1, 0, 1)
+    assert long.visual.shape[:2] == (2, 32) and short.visual.shape[:2] == (16, 4)
+    assert long.streams.asked.shape == (2, 8)
+    assert short.streams.asked.tolist() == [[3]] * 16
+
+
+@pytest.mark.parametrize("step", [0, 1], ids=["a few long streams", "many short ones"])
+def test_every_asked_frame_has_its_own_labels_also_in_a_mirror(recipe, monkeypatch, step):
+    lesson = recipe._questions()
+    rows = np.arange(len(lesson.targets))
+    frames = recipe._frames.streams(rows[None])[0, :, 0].numpy()
     for mirrored, seen in ((0.0, frames), (1.0, frames[..., ::-1])):
         monkeypatch.setattr(drawn_streams, "MIRRORED", mirrored)
-        batch = batches_of(recipe, lesson).batch(0, 0, 1)
-        targets, streams = batch.targets.unflatten(0, (STAGE.batch, -1)), batch.streams
-        assert streams.asked.shape == (STAGE.batch, STAGE.frames // 4)
+        batch = batches_of(recipe, lesson).batch(step, 0, 1)
+        targets, streams = batch.targets.unflatten(0, (len(batch.visual), -1)), batch.streams
         for visual, asked, of_stream in zip(batch.visual, streams.asked, targets, strict=True):
             for frame, target in zip(visual[asked], of_stream, strict=True):
-                same = seen == frame[0].numpy().astype(np.float16)
+                same = seen == frame[0].numpy()
                 (row,) = np.flatnonzero(same.all((1, 2)))
                 assert target.tolist() == lesson.targets[row].tolist()
 

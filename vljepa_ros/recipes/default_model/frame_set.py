@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All frames of a split, and their features."""
+"""All frames of a split, and their features, which stay on disk: they are many gigabytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class FrameSet:
     """The frames of a split, one episode after the other.
 
     Attributes:
-        features: of all frames, float16 (frames, C, h, w).
         ends: the row after the last one of each frame's episode, int64 (frames).
         sided: True on frames (frames) of episodes whose labels tell left from right.
         families: rows of the frames of each family of episodes.
@@ -37,7 +36,7 @@ class FrameSet:
         features: Features,
         config: ModelConfig,
     ) -> None:
-        """Read the features of all episodes."""
+        """Take the episodes; features that are not kept yet are computed now."""
         lengths = [len(episode) for episode in episodes]
         last = np.cumsum(lengths)
         self.ends = np.repeat(last, lengths)
@@ -47,13 +46,21 @@ class FrameSet:
             str(name): np.flatnonzero(of_frame == name) for name in np.unique(of_frame)
         }
         x = config.x_encoder
-        self.features = np.empty((last[-1], x.channels, x.grid, x.grid), np.float16)
-        for episode, end in tqdm(list(zip(episodes, last, strict=True)), "features"):
-            self.features[end - len(episode) : end] = features(episode)
+        self._shape = x.channels, x.grid, x.grid
+        self._episodes, self._features = episodes, features
+        self._number = np.repeat(np.arange(len(episodes)), lengths)
+        self._first = last - lengths
+        for episode in tqdm(episodes, "features"):
+            features(episode)
 
     def streams(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the features (B, T, C, h, w) float32 of frames (B, T)."""
-        return torch.from_numpy(self.features[rows]).float()
+        found = np.empty((*rows.shape, *self._shape), np.float32)
+        numbers = self._number[rows]
+        for number in np.unique(numbers):
+            here = numbers == number
+            found[here] = self._features(self._episodes[number])[rows[here] - self._first[number]]
+        return torch.from_numpy(found)
 
 
 def _is_sided(episode: StoredEpisode) -> bool:

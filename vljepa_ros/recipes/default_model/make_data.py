@@ -26,7 +26,7 @@ from vljepa_ros.recipes.default_model.simulation.splits import SPLITS, episode_s
 _ROBOSUITE_SEEDS = 1000  # the task number of robosuite's first task in a seed
 
 PER_TASK = {
-    "train": 100, "train_mild": 30, "val": 10, "test": 10, "side": 4, "val_paced": 10,
+    "train": 100, "train_mild": 100, "val": 10, "test": 10, "side": 4, "val_paced": 10,
     "test_paced": 10, "val_wide": 4, "test_wide": 4, "far_side": 4,
 }  # fmt: skip
 """Episodes that each split gets of each task, unless the command line says otherwise."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training batches: streams of frames, of which a few are asked, and one sentence of each answer.
 
-Every frame of a stream passes the X-Encoder. The Predictor costs as much again, so it is asked
-about a random share of the frames only; over the steps every frame is.
+Most steps show many short streams, because frames of one scene resemble each other and teach
+little; they are asked about their last frames. Every fourth step shows fewer and longer ones,
+which fill the memory. Every frame passes the X-Encoder. The Predictor costs as much again, so it
+is asked about a quarter of the frames.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from vljepa_ros.training.batch import Batch
 from vljepa_ros.training.stage import Stage
 
 ASKED = 4  # one frame of so many
+LONG_EVERY = 4  # one step of so many shows long streams
+LONGER = 8  # times as long as the others, and so many times fewer
 
 
 class Texts(Protocol):
@@ -55,7 +59,16 @@ class StreamBatches:
         config: ModelConfig,
         stage: Stage,
     ) -> None:
-        """Take frames, and the candidate that answers each query, or -1, (frames, Q)."""
+        """Take the frames.
+
+        Args:
+            frames: what streams are drawn from.
+            targets: the candidate that answers each query, or -1, (frames, Q).
+            texts: queries and candidates.
+            config: of the model, whose memory the streams are for.
+            stage: how many short streams a step shows, and of how many frames. With P processes
+                their number is a multiple of P * LONGER.
+        """
         self._frames, self._targets, self._texts, self._stage = frames, targets, texts, stage
         shares = stage.sources or dict.fromkeys(frames.families, 1.0)
         self._draw = StreamDraw(frames, shares, config.clip_frames, config.clip_rate_hz)
@@ -63,9 +76,14 @@ class StreamBatches:
     def batch(self, step: int, part: int, parts: int) -> Batch:
         """Draw the whole step from its own seed, and return every ``parts``-th stream of it."""
         rng = np.random.default_rng([self._stage.seed, step])
-        size, length = self._stage.batch, self._stage.frames
+        longer = 1 if step % LONG_EVERY else LONGER
+        size, length = self._stage.batch // longer, self._stage.frames * longer
         drawn = self._draw.draw(rng, size, length)
-        asked = np.argsort(rng.random((size, length)), 1)[:, : max(1, length // ASKED)]
+        count = max(1, length // ASKED)
+        if longer > 1:
+            asked = np.argsort(rng.random((size, length)), 1)[:, :count]
+        else:
+            asked = np.tile(np.arange(length - count, length), (size, 1))
         chosen = self._texts.choose_queries(rng, asked.size).reshape(*asked.shape, -1)
         texts = self._texts.sample(rng)
         own = slice(part, None, parts)

@@ -56,7 +56,7 @@ LICENCES = {
     "y_decoder": "Apache-2.0 (trained by this repository)",
     "data": "Meta-World and robosuite (MIT) rendered by MuJoCo (Apache-2.0); DROID (CC BY 4.0)",
 }
-SHARES = {METAWORLD: 0.6, ROBOSUITE: 0.2, DROID: 0.2}
+SHARES = {METAWORLD: 0.75, ROBOSUITE: 0.15, DROID: 0.1}
 BASE = 0.25  # share of the steps
 SAVE_EVERY = 500
 
@@ -76,13 +76,13 @@ def main() -> None:
 
 
 def base_stage(steps: int) -> Stage:
-    """Return the stage without queries: many short streams, so that a step shows many scenes."""
+    """Return the stage without queries."""
     return Stage(
         name="base",
         steps=steps,
-        batch=16,
-        frames=16,
-        learning_rate=5e-4,
+        batch=64,
+        frames=4,  # those of a tubelet
+        learning_rate=1.2e-3,
         warmup=200,
         queries=False,
         average_decay=0.998,
@@ -91,9 +91,8 @@ def base_stage(steps: int) -> Stage:
 
 
 def query_stage(steps: int) -> Stage:
-    """Return the stage with queries: fewer streams, longer than the memory."""
-    base = base_stage(steps)
-    return replace(base, name="queries", batch=8, frames=32, schedule="cosine", queries=True)
+    """Return the stage with queries, at whose end the learning rate falls."""
+    return replace(base_stage(steps), name="queries", schedule="cosine", queries=True)
 
 
 class Lesson(NamedTuple):
