@@ -34,7 +34,8 @@ class FeatureCache:
     def get(self, key: str) -> NDArray[np.float16] | None:
         """Return the features of a key, or None if there are none."""
         try:
-            return np.load(self._path(key), allow_pickle=False)
+            # mapped, so that only what is used is read, and in a copy that the file never sees
+            return np.load(self._path(key), mmap_mode="c", allow_pickle=False)
         except (FileNotFoundError, EOFError, ValueError):
             return None
 

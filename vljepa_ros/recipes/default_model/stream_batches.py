@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training batches: streams of frames, of which a few are asked, and one sentence of each answer.
 
-Most steps show many short streams, because frames of one scene resemble each other and teach
-little; they are asked about their last frames. Every fourth step shows fewer and longer ones,
-which fill the memory. Every frame passes the X-Encoder. The Predictor costs as much again, so it
-is asked about a quarter of the frames.
+Most steps show many short streams, because frames of one scene resemble each other; they are
+asked about their last frames. Every fourth step shows fewer and longer ones, which fill the
+memory. Every frame passes the X-Encoder. The Predictor costs as much again, so it is asked about a
+quarter of the frames.
 """
 
 from __future__ import annotations
@@ -66,18 +66,24 @@ class StreamBatches:
             targets: the candidate that answers each query, or -1, (frames, Q).
             texts: queries and candidates.
             config: of the model, whose memory the streams are for.
-            stage: how many short streams a step shows, and of how many frames. With P processes
-                their number is a multiple of P * LONGER.
+            stage: how many short streams a step shows, and of how many frames. If P parts share a
+                step, their number is a multiple of P * LONGER.
         """
         self._frames, self._targets, self._texts, self._stage = frames, targets, texts, stage
         shares = stage.sources or dict.fromkeys(frames.families, 1.0)
         self._draw = StreamDraw(frames, shares, config.clip_frames, config.clip_rate_hz)
 
     def batch(self, step: int, part: int, parts: int) -> Batch:
-        """Draw the whole step from its own seed, and return every ``parts``-th stream of it."""
+        """Draw the whole step from its own seed, and return every ``parts``-th stream of it.
+
+        Raises:
+            ValueError: a step of long streams cannot be shared by so many parts.
+        """
         rng = np.random.default_rng([self._stage.seed, step])
         longer = 1 if step % LONG_EVERY else LONGER
         size, length = self._stage.batch // longer, self._stage.frames * longer
+        if size < parts or size % parts:
+            raise ValueError(f"{size} long streams of a step cannot be shared by {parts} parts")
         drawn = self._draw.draw(rng, size, length)
         count = max(1, length // ASKED)
         if longer > 1:
