@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from vljepa_ros.model.config import MemoryConfig, ModelConfig, PredictorConfig, XEncoderConfig
+from vljepa_ros.model.config import ModelConfig, PredictorConfig, XEncoderConfig
 from vljepa_ros.model.export.graphs import (
     Graph,
     frame_encoder_graph,
@@ -86,11 +86,10 @@ def main() -> None:
 
 def _sized(frames: int, *, memory: bool, pool_query: bool = False) -> ModelConfig:
     """Return the default model with clips, or a memory, of a number of frames."""
-    kept = MemoryConfig(dense=2, summaries=8) if memory else None
     return replace(
         DEFAULT,
         clip_frames=frames,
-        x_encoder=replace(DEFAULT.x_encoder, memory=kept),
+        x_encoder=replace(DEFAULT.x_encoder, memory=2 if memory else 0),
         predictor=replace(DEFAULT.predictor, pool_query=pool_query),
     )
 

@@ -52,7 +52,7 @@ class Clips:
         first = self._first[ends]
         frames, rate_hz = config.clip_frames, config.clip_rate_hz
         steps = [clip_indices(end, frames, rate_hz) for end in ends - first]
-        return self._frames.streams(first[:, None] + np.stack(steps))
+        return self._frames.of(first[:, None] + np.stack(steps))
 
     def tested(self, count: int, wordings: Wordings) -> NDArray[np.int64]:
         """Return the ends of clips that test: ``count`` of them, and half as many left out ones.

@@ -10,8 +10,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="the model is tested where torch is installed")
 
 from support.tiny_model import TINY_STREAM, tiny_model  # noqa: E402
-from vljepa_ros.model.causal_x_encoder import CausalXEncoder, Past, StreamFrames  # noqa: E402
-from vljepa_ros.model.config import ConfigError, MemoryConfig, ModelConfig  # noqa: E402
+from vljepa_ros.model.causal_x_encoder import (  # noqa: E402
+    CausalXEncoder,
+    StreamTubelets,
+)
+from vljepa_ros.model.config import ConfigError, ModelConfig  # noqa: E402
 from vljepa_ros.model.empty import empty_model  # noqa: E402
 from vljepa_ros.model.presets import STREAMING  # noqa: E402
 from vljepa_ros.model.rotary import time_tables  # noqa: E402
@@ -22,14 +25,23 @@ X = TINY_STREAM.x_encoder
 FRAMES = TINY_STREAM.clip_frames
 
 
-def encoder(memory: MemoryConfig | None = None, **changes: object) -> CausalXEncoder:
-    config = replace(X, memory=memory or X.memory, **changes)
-    return tiny_model(replace(TINY_STREAM, x_encoder=config)).x_encoder
+def encoder(**changes: object) -> CausalXEncoder:
+    return tiny_model(replace(TINY_STREAM, x_encoder=replace(X, **changes))).x_encoder
 
 
-def streams(count: int, length: int, grid: int = X.grid) -> torch.Tensor:
+def clips(count: int, length: int, grid: int = X.grid) -> torch.Tensor:
     torch.manual_seed(1)
     return torch.randn(count, length, X.channels, grid, grid)
+
+
+def tubelets_of(clip: torch.Tensor, length: int = X.tubelet) -> torch.Tensor:
+    """The tubelets (B, T, tubelet, C, H, W) that end with each frame of streams."""
+    rows = torch.arange(clip.shape[1])[:, None] - torch.arange(length - 1, -1, -1)
+    return clip[:, rows.clamp(min=0)]
+
+
+def streams(count: int, length: int) -> torch.Tensor:
+    return tubelets_of(clips(count, length))
 
 
 def seen(times: torch.Tensor, now: int) -> torch.Tensor:
@@ -41,19 +53,23 @@ def seen(times: torch.Tensor, now: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def stepped(model: CausalXEncoder, clip: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+def stepped(model: CausalXEncoder, tubelets: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     """Visual tokens (B, T, N, width), frame by frame."""
-    past, tokens = model.no_past(len(clip)), []
-    for now in range(clip.shape[1]):
+    past, tokens = model.no_past(len(tubelets)), []
+    for now in range(tubelets.shape[1]):
         turn = time_tables(model.config, times[:, now])
-        found, past = model.step(clip[:, now], turn, seen(times, now), past)
+        found, past = model.step(tubelets[:, now], turn, seen(times, now), past)
         tokens.append(found)
     return torch.stack(tokens, 1)
 
 
-def every_frame(model: CausalXEncoder, clip: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+def every_frame(
+    model: CausalXEncoder, tubelets: torch.Tensor, times: torch.Tensor, **how: torch.Tensor
+) -> torch.Tensor:
+    """The same, of whole streams at once."""
     with torch.no_grad():
-        return model.every_frame(clip, StreamFrames(times))
+        streams = StreamTubelets(times, stride=model.config.tubelet, **how)
+        return model.every_tubelet(tubelets, streams)
 
 
 def same(found: torch.Tensor, true: torch.Tensor) -> None:
@@ -65,16 +81,17 @@ def same(found: torch.Tensor, true: torch.Tensor) -> None:
     [
         {},
         {"tubelet": 1, "motion": False},
-        {"memory": MemoryConfig(dense=1, summaries=8)},
-        {"memory": MemoryConfig(dense=8, summaries=2), "depth": 3},
+        {"memory": 1},
+        {"memory": 3, "depth": 3},
         {"evidence": 3},
     ],
     ids=["default", "tubelets of one frame", "no dense past", "all dense", "evidence"],
 )
 def test_frame_by_frame_is_the_whole_stream_at_once(changes) -> None:
-    model, clip = encoder(**changes), streams(2, 3 * FRAMES)
+    model = encoder(**changes)
+    tubelets = tubelets_of(clips(2, 3 * FRAMES), model.config.tubelet)
     times = torch.rand(2, 3 * FRAMES, dtype=torch.float64).add(0.5).cumsum(1)
-    same(stepped(model, clip, times), every_frame(model, clip, times))
+    same(stepped(model, tubelets, times), every_frame(model, tubelets, times))
 
 
 def test_a_gap_longer_than_the_memory_begins_a_new_stream() -> None:
@@ -89,24 +106,29 @@ def test_a_gap_longer_than_the_memory_begins_a_new_stream() -> None:
 
 
 def test_a_frame_that_is_not_kept_sees_its_past_and_is_seen_by_none() -> None:
-    model, clip = encoder(), streams(2, 12)
-    times = torch.arange(12.0).expand(2, -1) / 2
-    kept = torch.arange(12).expand(2, -1) % 2 == 0
-    with torch.no_grad():
-        whole = model.every_frame(clip, StreamFrames(times, kept))
+    model, clip = encoder(), streams(2, 20)
+    times = torch.arange(20.0).expand(2, -1) / 2
+    kept = torch.arange(20).expand(2, -1) % 2 == 0
+    whole = every_frame(model, clip, times, kept=kept)
     same(whole[:, ::2], every_frame(model, clip[:, ::2], times[:, ::2]))
-    for now in (1, 7, 11):
+    for now in (1, 7, 19):
         rows = [*range(0, now, 2), now]
         same(whole[:, now], every_frame(model, clip[:, rows], times[:, rows])[:, -1])
 
 
-def test_the_frames_that_are_asked_are_those_of_all() -> None:
-    model, clip = encoder(), streams(2, 9)
-    times = torch.arange(9.0).expand(2, -1)
-    asked = torch.tensor([[3, 8], [0, 5]])
+@pytest.mark.parametrize("phase", range(X.tubelet))
+def test_training_sees_the_tubelets_that_a_robot_sees(phase: int) -> None:
+    """A stream that is cut without overlap gives what a robot sees at every fourth frame."""
+    model, clip = encoder(), clips(2, 3 * FRAMES)
+    times = torch.rand(2, 3 * FRAMES, dtype=torch.float64).add(0.5).cumsum(1)
+    ends = slice(phase, None, X.tubelet)
+    count = times[:, ends].shape[1]
+    still = clip[:, :1].expand(-1, X.tubelet - 1 - phase, -1, -1, -1)
+    tubelets = torch.cat([still, clip], 1)[:, : count * X.tubelet].unflatten(1, (count, -1))
+    asked = torch.tensor([[count - 1, 0, 1], [3, 4, 2]])
     with torch.no_grad():
-        some = model.every_frame(clip, StreamFrames(times, asked=asked))
-    whole = every_frame(model, clip, times)
+        some = model.every_tubelet(tubelets, StreamTubelets(times[:, ends], asked))
+    whole = every_frame(model, tubelets_of(clip), times)[:, ends]
     for stream, numbers in enumerate(asked):
         same(some[stream], whole[stream, numbers])
 
@@ -117,41 +139,69 @@ def test_only_the_differences_of_times_count_after_a_year_as_well() -> None:
     same(every_frame(model, clip, times + 5.0 * 3600 * 24 * 365), every_frame(model, clip, times))
 
 
-def test_no_frame_sees_a_later_one_and_each_sees_the_memory() -> None:
-    model, clip = encoder(), streams(1, 12)
-    times = torch.arange(12.0)[None]
+def test_no_frame_sees_a_later_one_and_each_sees_the_frames_of_its_phase() -> None:
+    model, clip = encoder(), clips(1, 16)
+    times = torch.arange(16.0)[None]
     changed = clip.clone()
     changed[:, 7] += 1
-    before, after = every_frame(model, clip, times), every_frame(model, changed, times)
+    before, after = (every_frame(model, tubelets_of(each), times) for each in (clip, changed))
     differs = (before - after).abs().amax((0, 2, 3)) > 1e-4
-    assert differs.tolist() == [number >= 7 for number in range(12)]
+    assert differs.tolist() == [number >= 7 for number in range(16)]
+    alone = streams(1, 16)
+    changed = alone.clone()
+    changed[:, 7] += 1
+    before, after = (every_frame(model, each, times) for each in (alone, changed))
+    differs = (before - after).abs().amax((0, 2, 3)) > 1e-4
+    assert differs.nonzero().flatten().tolist() == [7, 11, 15]
 
 
 def test_what_a_memory_forgot_is_gone() -> None:
-    """A layer looks back by one memory, the means for the Predictor by one, a tubelet by three."""
-    model, clip = encoder(depth=1), streams(1, 20)
+    """A layer looks back by one memory, which is three tubelets."""
+    model, tubelets = encoder(depth=1), streams(1, 20)
     times = torch.arange(20.0)[None]
-    changed = clip.clone()
+    changed = tubelets.clone()
     changed[:, 0] += 1
-    before, after = every_frame(model, clip, times), every_frame(model, changed, times)
+    before, after = (every_frame(model, each, times) for each in (tubelets, changed))
     differs = (before - after).abs().amax((0, 2, 3))
-    assert (differs[:FRAMES] > 1e-4).all()
-    assert (differs[2 * FRAMES + X.tubelet - 2 :] == 0).all()
+    assert (differs > 1e-4).nonzero().flatten().tolist() == [0, 4, 8]
+    assert differs[9:].eq(0).all()
 
 
-def test_old_frames_are_seen_by_their_summary_alone() -> None:
-    """Whatever the patches of an old frame hold, its summary is all that a new one takes."""
+def test_patches_stay_for_a_tubelet_and_summaries_for_the_memory() -> None:
     model, clip = encoder(), streams(1, 4)
-    past = model.no_past()
     turn = time_tables(X, torch.zeros(1))
     rows = torch.ones(1, FRAMES - 1, dtype=torch.bool)
-    attention = torch.randn_like(past.attention)
-    dense = X.frame_patches
+    past = torch.randn_like(model.no_past())
+    dense, patches = X.tubelet * X.frame_patches, X.frame_patches
     with torch.no_grad():
-        _, kept = model.step(clip[:, 0], turn, rows, past._replace(attention=attention))
-    # the summaries move on by one frame; the dense patches are the new frame's
-    same(kept.attention[..., dense + 1 :, :], attention[..., dense:-1, :])
-    assert not torch.allclose(kept.attention[..., :dense, :], attention[..., :dense, :])
+        _, kept = model.step(clip[:, 0], turn, rows, past)
+    same(kept[..., patches:dense, :], past[..., : dense - patches, :])
+    same(kept[..., dense + 1 :, :], past[..., dense:-1, :])
+    for new in (kept[..., :patches, :], kept[..., dense, :]):
+        assert not torch.isin(new, past).any()
+
+
+def test_only_frames_that_end_a_tubelet_of_the_past_are_seen() -> None:
+    """Those that are kept for the frames to come change nothing."""
+    model, clip = encoder(), streams(1, 1)
+    rows, turn = torch.ones(1, FRAMES - 1, dtype=torch.bool), time_tables(X, torch.zeros(1))
+    patches, frames = X.frame_patches, FRAMES - X.tubelet
+    ends = torch.arange(X.tubelet - 1, frames, X.tubelet)
+    dense = (X.tubelet - 1) * patches + torch.arange(patches)
+    seen_keys = torch.cat([dense, X.tubelet * patches + ends])
+    values = torch.randn_like(model.no_past())
+
+    def tokens(changed: torch.Tensor) -> torch.Tensor:
+        past = values.clone()
+        past[..., changed, :] += 1
+        with torch.no_grad():
+            return model.step(clip[:, 0], turn, rows, past)[0]
+
+    every = torch.arange(values.shape[-2])
+    plain = tokens(every[:0])
+    same(tokens(every[~torch.isin(every, seen_keys)]), plain)
+    for key in seen_keys:
+        assert not torch.allclose(tokens(key), plain, atol=1e-5)
 
 
 def test_streams_of_different_age_in_one_run_are_what_they_are_alone() -> None:
@@ -163,83 +213,87 @@ def test_streams_of_different_age_in_one_run_are_what_they_are_alone() -> None:
         for tick in range(11):
             awake = [n for n in range(3) if begins[n] <= tick]
             ages = [tick - begins[n] for n in awake]
-            past = Past(
-                *(torch.cat(parts) for parts in zip(*(pasts[n] for n in awake), strict=True))
-            )
+            past = torch.cat([pasts[n] for n in awake])
             frames = torch.stack([clip[n, age] for n, age in zip(awake, ages, strict=True)])
             rows = torch.cat([seen(times[:1], age) for age in ages])
             tokens, past = model.step(frames, time_tables(X, torch.tensor(ages)), rows, past)
             for row, (n, age) in enumerate(zip(awake, ages, strict=True)):
                 same(tokens[row], alone[n][age])
-                pasts[n] = Past(*(part[row : row + 1] for part in past))
+                pasts[n] = past[row : row + 1]
 
 
 def test_a_clip_is_a_stream_that_ends_with_it() -> None:
-    model, clip = encoder(), streams(2, FRAMES)
-    with torch.no_grad():
-        same(model(clip), every_frame(model, clip, torch.arange(8.0).expand(2, -1))[:, -1])
-    assert model(clip).shape[1] == TINY_STREAM.visual_tokens == 4 + X.frame_patches
+    model, clip = encoder(), clips(2, FRAMES)
+    times = torch.arange(float(FRAMES)).expand(2, -1)
+    for length in (1, 6, FRAMES):
+        whole = every_frame(model, tubelets_of(clip[:, :length]), times[:, :length])
+        with torch.no_grad():
+            same(model(clip[:, :length]), whole[:, -1])
+    assert model(clip).shape[1] == TINY_STREAM.visual_tokens == X.frame_patches
 
 
-def test_every_frame_of_a_stream_is_a_target_with_a_gradient() -> None:
-    model, clip = tiny_model(TINY_STREAM).train(), streams(2, 10)
+def test_every_tubelet_of_a_stream_is_a_target_with_a_gradient() -> None:
+    model, clip = tiny_model(TINY_STREAM).train(), clips(2, 20)
     p = TINY_STREAM.predictor
-    queries = Tokens(torch.randn(1, 2, 6, p.query_width), torch.ones(20, 2, 6, dtype=torch.bool))
+    queries = Tokens(torch.randn(1, 2, 6, p.query_width), torch.ones(10, 2, 6, dtype=torch.bool))
     texts = torch.randn(5, TINY_STREAM.y_encoder.width)
-    times = torch.arange(10.0).expand(2, -1)
-    predicted, _, _ = model(clip, queries, texts, streams=StreamFrames(times))
-    assert predicted.shape == (20, 2, TINY_STREAM.embedding)
+    every = torch.arange(5).expand(2, -1)
+    cut = StreamTubelets(X.tubelet * every)
+    tubelets = clip.unflatten(1, (5, X.tubelet))
+    predicted, _, _ = model(tubelets, queries, texts, streams=cut)
+    assert predicted.shape == (10, 2, TINY_STREAM.embedding)
     with torch.no_grad():
-        alone = model.predictor(model.x_encoder(clip[:, :7]), queries.values, queries.mask[:2])
-    same(predicted.detach().unflatten(0, (2, 10))[:, 6], alone)
-    predicted.square().sum(-1).mean().add((predicted * torch.randn(20, 2, 12)).sum()).backward()
+        alone = model.predictor(model.x_encoder(clip[:, :16]), queries.values, queries.mask[:2])
+    same(predicted.detach().unflatten(0, (2, 5))[:, 3], alone)
+    predicted.square().sum(-1).mean().add((predicted * torch.randn(10, 2, 12)).sum()).backward()
     unused = {name for name, value in model.x_encoder.named_parameters() if value.grad is None}
     assert unused == set()
 
 
-@pytest.mark.parametrize("name", ["summary", "nothing"])
-def test_no_token_has_nearly_all_of_the_first_gradient(name: str) -> None:
+def test_the_summary_has_not_nearly_all_of_the_first_gradient() -> None:
     """A gradient is clipped as a whole: what one weight takes is lost to all others."""
     model = tiny_model(TINY_STREAM)
     x, p = model.x_encoder, TINY_STREAM.predictor
     fresh = CausalXEncoder(x.config, FRAMES)  # its weights are as training finds them
-    tokens = fresh.every_frame(streams(2, 6)).flatten(0, 1)
+    cut = StreamTubelets(X.tubelet * torch.arange(6).expand(2, -1))
+    tokens = fresh.every_tubelet(streams(2, 6), cut).flatten(0, 1)
     queries = torch.randn(1, 2, 6, p.query_width), torch.ones(12, 2, 6, dtype=torch.bool)
     (model.predictor(tokens, *queries) * torch.randn(12, 2, 12)).sum().backward()
     norms = {weight: float(value.grad.norm()) for weight, value in fresh.named_parameters()}
-    assert 0 < norms[name] < norms["embedding.weight"]
+    assert 0 < norms["summary"] < norms["embedding.weight"]
 
 
 def test_tokens_cannot_be_dropped_and_frames_have_one_size() -> None:
     model = encoder()
     with pytest.raises(ValueError, match="drops no tokens"):
-        model(streams(1, 2), TokenMask(torch.zeros(1, 2, dtype=torch.int64), 8))
+        model(clips(1, 2), TokenMask(torch.zeros(1, 2, dtype=torch.int64), 8))
     with pytest.raises(ValueError, match="instead of"):
-        model(streams(1, 2, grid=6))
+        model(clips(1, 2, grid=6))
 
 
 def test_a_memory_that_does_not_fit_is_refused_and_older_files_have_none() -> None:
-    with pytest.raises(ConfigError, match="multiple of its 3 summaries"):
-        replace(TINY_STREAM, x_encoder=replace(X, memory=MemoryConfig(2, 3)))
+    with pytest.raises(ConfigError, match="a memory of 3 tubelets, .* its 4 newest"):
+        replace(TINY_STREAM, x_encoder=replace(X, memory=4))
+    with pytest.raises(ConfigError, match="a memory of 1 tubelets, .* two or more"):
+        replace(TINY_STREAM, clip_frames=4)
+    with pytest.raises(ConfigError, match="clip_frames 10 is no multiple of 4"):
+        replace(TINY_STREAM, clip_frames=10)
     with pytest.raises(ConfigError, match="rotary 'interleaved'"):
         replace(X, rotary="tiled")
     with pytest.raises(ConfigError, match="a memory has .* values"):
-        replace(
-            STREAMING,
-            clip_frames=64,
-            x_encoder=replace(STREAMING.x_encoder, memory=MemoryConfig(64, 8)),
-        )
+        large = replace(STREAMING.x_encoder, memory=64)
+        replace(STREAMING, clip_frames=64, x_encoder=large)
     assert ModelConfig.from_dict(TINY_STREAM.to_dict()) == TINY_STREAM
     older = TINY_STREAM.to_dict()
     del older["x_encoder"]["memory"]
-    assert ModelConfig.from_dict(older).x_encoder.memory is None
+    assert ModelConfig.from_dict(older).x_encoder.memory == 0
 
 
 def test_the_full_size_has_the_layers_of_a_large_vision_transformer() -> None:
     model = empty_model(STREAMING).x_encoder
     assert isinstance(model, CausalXEncoder)
     assert sum(value.numel() for value in model.parameters()) == pytest.approx(303e6, rel=0.01)
-    assert STREAMING.visual_tokens == 16 + 14**2
+    assert STREAMING.visual_tokens == 14**2
     with torch.device("meta"):
-        attention = model.no_past().attention
-    assert attention.shape == (1, 24, 2, 16, 15 * 196 + 15, 64)
+        past = model.no_past()
+    assert past.shape == (1, 24, 2, 16, 15 * 196 + 15, 64)

@@ -25,8 +25,7 @@ from support.tiny_model import (  # noqa: E402
     random_clips,
     tiny_model,
 )
-from vljepa_ros.model.causal_x_encoder import StreamFrames  # noqa: E402
-from vljepa_ros.model.config import MemoryConfig  # noqa: E402
+from vljepa_ros.model.causal_x_encoder import StreamTubelets  # noqa: E402
 from vljepa_ros.model.export.contents import EncodedTexts  # noqa: E402
 from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.precision import inputs_of_graphs  # noqa: E402
@@ -35,6 +34,9 @@ from vljepa_ros.model.normalise import normalised  # noqa: E402
 from vljepa_ros.model.vljepa import VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
+from vljepa_ros.runtime.remembered_streams import RememberedStreams  # noqa: E402
+from vljepa_ros.runtime.windowed_streams import StampedFeatures  # noqa: E402
+from vljepa_ros.stream.tubelet import tubelet_of  # noqa: E402
 
 NS = 1_000_000_000
 PERIOD = NS // 5  # of the memory, whose rate is 5 Hz
@@ -44,10 +46,9 @@ SPAN = TINY_STREAM.clip_frames * PERIOD
 STREAM_OF_PIXELS = replace(
     TINY_PAPER,
     name="tiny-pixels",
+    clip_frames=6,
     clip_rate_hz=5.0,
-    x_encoder=replace(
-        TINY_PAPER.x_encoder, rotary="interleaved", memory=MemoryConfig(dense=2, summaries=2)
-    ),
+    x_encoder=replace(TINY_PAPER.x_encoder, rotary="interleaved", memory=2),
 )
 
 
@@ -64,14 +65,28 @@ class Exported:
         self._asked = tokens[None], mask[None]
 
     @torch.no_grad()
-    def every_frame(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
+    def every_frame(
+        self, frames: Sequence[Frame], kept: Sequence[bool] | None = None
+    ) -> NDArray[np.float32]:
         """Embeddings (T, Q, D) of all frames of one stream, seen at once."""
         seen = np.stack([self.runtime.encode_frame(frame.image) for frame in frames])
         clip = normalised(torch.from_numpy(seen)) if self.bundle.pixels else torch.from_numpy(seen)
+        length = self.config.x_encoder.tubelet
         stamps = torch.tensor([frame.stamp_ns - frames[0].stamp_ns for frame in frames])
-        times = stamps.double()[None] / NS * self.config.clip_rate_hz
-        tokens = self.torch.x_encoder.every_frame(clip[None], StreamFrames(times))[0]
+        rows = torch.tensor([tubelet_rows(stamps[: n + 1], length) for n in range(len(stamps))])
+        streams = StreamTubelets(
+            stamps.double()[None] / NS * self.config.clip_rate_hz,
+            kept=None if kept is None else torch.tensor(kept)[None],
+            stride=length,
+        )
+        tokens = self.torch.x_encoder.every_tubelet(clip[rows][None], streams)[0]
         return self.torch.predictor(tokens, *self._asked).numpy()
+
+
+def tubelet_rows(stamps: torch.Tensor, length: int) -> list[int]:
+    """Frames of the tubelet that ends with the last stamp: those nearest to its even times."""
+    wanted = [stamps[-1] - back * PERIOD for back in reversed(range(length))]
+    return [int((stamps - one).abs().argmin()) for one in wanted]
 
 
 @pytest.fixture(
@@ -162,13 +177,24 @@ def test_a_slow_camera_fills_the_seconds_of_the_memory_and_not_its_places(
 def test_of_a_faster_camera_every_frame_is_seen_and_every_second_kept(exported: Exported) -> None:
     frames = film(exported, regular(20, period=PERIOD // 2))
     found = told(exported, frames)
-    kept = frames[::2]
-    same(found[::2], exported.every_frame(kept))
-    between = [
-        exported.every_frame([*kept[: number // 2 + 1], frames[number]])[-1]
-        for number in range(1, 20, 2)
-    ]
-    same(found[1::2], np.stack(between))
+    same(found, exported.every_frame(frames, [number % 2 == 0 for number in range(20)]))
+
+
+def test_a_frame_that_is_not_finite_spoils_no_later_one(exported: Exported) -> None:
+    if exported.bundle.pixels:
+        pytest.skip("pixels are always finite")
+    frames = film(exported, regular(9))
+    encoded = [exported.runtime.encode_frame(frame.image) for frame in frames]
+    encoded[4] = np.full_like(encoded[4], np.nan)
+    streams = RememberedStreams(exported.runtime, ["", "other"])
+    found = []
+    for frame, features in zip(frames, encoded, strict=True):
+        both = {"": features, "other": encoded[0]}
+        stamped = {name: StampedFeatures(frame.stamp_ns, each) for name, each in both.items()}
+        found.append(streams.add(stamped, list(QUERIES.values()))[""].vectors)
+    assert [bool(np.isfinite(each).all()) for each in found] == [n != 4 for n in range(9)]
+    seen = exported.every_frame([*frames[:4], *frames[5:]])
+    np.testing.assert_allclose(np.stack([*found[:4], *found[5:]]), seen, atol=1e-5)
 
 
 def test_a_question_sees_the_same_and_leaves_the_stream_as_it_is(exported: Exported) -> None:
@@ -204,12 +230,13 @@ def test_features_of_a_stream_are_those_of_its_clip(exported: Exported) -> None:
 def test_without_a_query_a_stream_is_followed_all_the_same(exported: Exported) -> None:
     frames, runtime = film(exported, regular(5)), exported.runtime
     memories = [runtime.empty_memory()]
-    for frame in frames:
+    images = [runtime.encode_frame(frame.image) for frame in frames]
+    for number, frame in enumerate(frames):
         before = memories
-        image = runtime.encode_frame(frame.image)
-        clips, memories = runtime.see_frames([image], [frame.stamp_ns], before, [])
+        tubelet = tubelet_of(images[: number + 1], exported.config.x_encoder.tubelet)
+        clips, memories = runtime.see_frames([tubelet], [frame.stamp_ns], before, [])
         assert clips.embeddings.size == 0
-    clips, _ = runtime.see_frames([image], [frame.stamp_ns], before, list(QUERIES.values()))
+    clips, _ = runtime.see_frames([tubelet], [frame.stamp_ns], before, list(QUERIES.values()))
     np.testing.assert_allclose(clips.embeddings[0], exported.every_frame(frames)[-1], atol=1e-5)
 
 
@@ -241,10 +268,9 @@ def test_the_manifest_says_what_is_kept(exported: Exported) -> None:
     memory, x = exported.bundle.memory, exported.config.x_encoder
     assert memory.pairs == (x.head_width // 3 // 2)
     frames = exported.config.clip_frames
-    keys = x.frame_patches * (x.memory.dense - 1) + frames - 1
+    keys = x.frame_patches * (x.memory - 1) * x.tubelet + frames - x.tubelet
     assert memory.state["attention"] == (x.depth, 2, x.heads, keys, x.head_width)
-    assert memory.state["summaries"] == (frames - 1, x.width)
-    assert memory.state["frames"] == (x.tubelet - 1, x.channels, x.grid, x.grid)
+    assert memory.tubelet == x.tubelet and set(memory.state) == {"attention"}
     assert exported.bundle.parity["x_encoder"] < 1e-5
 
 

@@ -97,6 +97,15 @@ def test_what_a_memory_holds_is_as_long_as_the_stream() -> None:
     assert values(window_of(late).so_far()) == late, "jitter takes no place away"
 
 
+def test_before_its_first_frame_a_stream_stands_still() -> None:
+    stamps = [START + number * 200 * MS for number in range(9)]
+    for count in range(1, 10):
+        clip = window_of(stamps[:count]).extended()
+        assert values(clip) == [stamps[0]] * (8 - count) + stamps[max(0, count - 8) : count]
+    early = [START, START + 90 * MS]
+    assert values(window_of(early).extended()) == [START] * 7 + [early[1]]
+
+
 def test_a_slow_camera_repeats_frames() -> None:
     clip = window_of([START, START + S, START + 2 * S]).clip()
     new, old = START + 2 * S, START + S

@@ -120,7 +120,7 @@ def build_streaming_bundle(root: Path) -> Path:
     build_colour_bundle(root, clip_rate_hz=5.0)
     (root / "x_encoder.onnx").write_bytes(_remembering_x_encoder(4).SerializeToString())
     (root / "predictor.onnx").write_bytes(_predictor(length="L").SerializeToString())
-    seal(root, memory={"pairs": 1, "state": {"summaries": [3, 3]}})
+    seal(root, memory={"tubelet": 2, "pairs": 1, "state": {"summaries": [3, 3]}})
     return root
 
 
@@ -325,7 +325,8 @@ def _x_encoder(clip_frames: int, *, pixels: bool = False) -> onnx.ModelProto:
 def _remembering_x_encoder(frames: int) -> onnx.ModelProto:
     g = _GraphWriter()
     zero, one, axis, end = (g.constant([v], np.int64) for v in (0, 1, 1, frames - 2))
-    rgb = g.add("Reshape", ["features", g.constant([-1, 1, 3], np.int64)])
+    newest = g.add("Slice", ["features", one, g.constant([2], np.int64), axis])
+    rgb = g.add("Reshape", [newest, g.constant([-1, 1, 3], np.int64)])
     weight = g.add("Cast", [g.add("Slice", ["seen", zero, one, axis])], to=TensorProto.FLOAT)
     weight = g.add("Unsqueeze", [weight, g.constant([2], np.int64)])  # (B, 1, 1)
     before = g.add("Mul", [g.add("Slice", ["past_summaries", zero, one, axis]), weight])
@@ -335,7 +336,7 @@ def _remembering_x_encoder(frames: int) -> onnx.ModelProto:
     g.add("Concat", [rgb, older], "next_summaries", axis=1)
     return g.model(
         {
-            "features": (TensorProto.FLOAT, ["B", 3, 1, 1]),
+            "features": (TensorProto.FLOAT, ["B", 2, 3, 1, 1]),
             "time": (TensorProto.FLOAT, ["B", 2, 1]),
             "seen": (TensorProto.BOOL, ["B", frames - 1]),
             "past_summaries": (TensorProto.FLOAT, ["B", frames - 1, 3]),

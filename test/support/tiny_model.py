@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from vljepa_ros.model.config import MemoryConfig, ModelConfig, RotaryScaling
+from vljepa_ros.model.config import ModelConfig, RotaryScaling
 from vljepa_ros.model.directory import save_model
 from vljepa_ros.model.export.contents import Contents
 from vljepa_ros.model.presets import DEFAULT, PAPER
@@ -86,12 +86,13 @@ TINY_DEFAULT = replace(
     ),
 )
 
-# The same with a block-causal encoder, whose memory is 8 frames, 2 of them with all their tokens,
-# and queries of one token.
+# The same with a block-causal encoder, whose memory is three tubelets, two of them with all their
+# tokens, and queries of one token.
 TINY_STREAM = replace(
     TINY_DEFAULT,
     name="tiny-stream",
-    x_encoder=replace(TINY_DEFAULT.x_encoder, depth=2, memory=MemoryConfig(dense=2, summaries=4)),
+    clip_frames=12,
+    x_encoder=replace(TINY_DEFAULT.x_encoder, depth=2, memory=2),
     predictor=replace(TINY_DEFAULT.predictor, pool_query=True),
 )
 

@@ -16,7 +16,6 @@ torch = pytest.importorskip("torch", reason="the model is tested where torch is 
 pytest.importorskip("transformers", reason="the text towers are those of transformers")
 
 from vljepa_ros.model.config import (  # noqa: E402
-    MemoryConfig,
     ModelConfig,
     PredictorConfig,
     XEncoderConfig,
@@ -290,8 +289,7 @@ def test_a_model_without_a_frozen_trunk_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def stream() -> VLJepaModel:
     """A model with a memory."""
-    memory = MemoryConfig(dense=1, summaries=CONFIG.clip_frames)
-    x_encoder = replace(CONFIG.x_encoder, rotary="interleaved", memory=memory)
+    x_encoder = replace(CONFIG.x_encoder, rotary="interleaved", memory=1)
     return VLJepaModel(replace(CONFIG, x_encoder=x_encoder)).eval()
 
 

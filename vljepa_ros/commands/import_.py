@@ -150,7 +150,7 @@ def _from_open_vljepa(args: argparse.Namespace) -> _Made:
 
 
 def _with_x_encoder(preset: ModelConfig, args: argparse.Namespace) -> VLJepaModel:
-    if preset.x_encoder.trunk or preset.x_encoder.memory is not None:
+    if preset.x_encoder.trunk or preset.x_encoder.memory:
         raise CommandError(f"the preset {preset.name} has no public X-Encoder: train it")
     weights = read_x_encoder(args.x_encoder, args.x_encoder_key)
     pixels = args.pixels or preset.frame_pixels

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Block-causal X-Encoder: each frame of a stream is encoded once and sees its past only.
 
-The tokens of a frame are its summary and its patches, and all of them see each other. Of the past
-they see every token of the newest frames, and the summaries alone of older ones. So a new frame
-costs the same however long the stream is, and the memory is bounded (docs/streaming.md).
+Every frame ends a tubelet, and its past is cut into tubelets too: those that end one, two, three
+tubelets before. So the clip that a frame looks back on is cut without overlap, as V-JEPA cuts
+clips. The tokens of a tubelet are its summary and its patches, and all of them see each other. Of
+the past they see every token of the newest tubelets, and the summaries alone of older ones. So a
+new frame costs the same however long the stream is, and the memory is bounded (docs/streaming.md).
 
-There are two forms, which compute the same. :meth:`CausalXEncoder.every_frame` takes whole
-streams at once, as training does: every frame collects the keys and values of its past.
-:meth:`CausalXEncoder.step` takes one frame and what is kept of those before it, as a robot does.
+There are two forms, which compute the same. :meth:`CausalXEncoder.every_tubelet` takes whole
+streams at once, as training does: every tubelet collects the keys and values of its past.
+:meth:`CausalXEncoder.step` takes one tubelet and what is kept of those before it, as a robot does.
 """
 
 from __future__ import annotations
@@ -22,51 +24,39 @@ from vljepa_ros.model.rotary import frame_rotary, space_tables, time_tables
 from vljepa_ros.model.x_encoder import TokenMask, XEncoder
 
 
-class StreamFrames(NamedTuple):
-    """How the frames of whole streams follow each other.
+class StreamTubelets(NamedTuple):
+    """How the tubelets of whole streams follow each other.
 
     Attributes:
-        times: of the frames (B, T), ascending, in periods.
-        kept: True on the frames (B, T) that stay in the memory; later frames do not see the
+        times: of the last frame of each tubelet (B, N), ascending, in periods.
+        asked: numbers of the tubelets (B, K) that the Predictor is asked about. None is all.
+        kept: True on the tubelets (B, N) that stay in the memory; later ones do not see the
             others. None keeps all.
-        asked: numbers of the frames (B, K) that the Predictor is asked about; None is all.
+        stride: tubelets from one to the next older one that it sees: 1 if they are cut without
+            overlap, and the frames of a tubelet if one ends with every frame.
     """
 
     times: Tensor
-    kept: Tensor | None = None
     asked: Tensor | None = None
-
-
-class Past(NamedTuple):
-    """What is kept of the frames before; the newest stand first.
-
-    Attributes:
-        attention: turned keys and values (B, depth, 2, heads, K, head width): those of the patches
-            of the dense frames, then those of the summaries of all.
-        summaries: the final summaries (B, M - 1, width).
-        frames: the frames themselves (B, tubelet - 1, C, H, W), oldest first; None if a tubelet is
-            one frame.
-    """
-
-    attention: Tensor
-    summaries: Tensor
-    frames: Tensor | None = None
+    kept: Tensor | None = None
+    stride: int = 1
 
 
 class CausalXEncoder(XEncoder):
-    """Clips (B, T, C, H, W) of any length to the visual tokens (B, N, width) of the last frame.
-
-    Those are the summaries of the memory, newest first, and the patches of the frame.
-    """
+    """Clips (B, T, C, H, W) of any length to the visual tokens (B, N, width) of the last frame."""
 
     def __init__(self, config: XEncoderConfig, frames: int) -> None:
-        """Make the layers of a memory of ``frames`` frames, the newest one among them."""
+        """Make the layers of a memory of ``frames`` frames, the newest one among them.
+
+        They are whole tubelets.
+        """
         super().__init__(config, config.tubelet)
-        assert config.memory is not None, "it is what tells this encoder from the other"
-        self.memory, self.frames = config.memory, frames
-        # Not 0: a norm has a thousandfold gradient there, and clipping would leave others nothing.
-        self.summary = nn.Parameter(torch.randn(1, 1, config.width))
-        self.nothing = nn.Parameter(torch.randn(1, 1, config.width))
+        assert config.memory, "it is what tells this encoder from the other"
+        self.frames, self.tubelets = frames, frames // config.tubelet
+        # The frames before the newest one whose patches or summaries stay.
+        self.dense_frames = (config.memory - 1) * config.tubelet
+        self.older_frames = frames - config.tubelet
+        self.summary = nn.Parameter(torch.zeros(1, 1, config.width))
         cos, sin = (torch.from_numpy(table) for table in space_tables(config))
         self.register_buffer("space_cos", cos, persistent=False)
         self.register_buffer("space_sin", sin, persistent=False)
@@ -79,25 +69,29 @@ class CausalXEncoder(XEncoder):
         """
         if token_mask is not None:
             raise ValueError("a block-causal X-Encoder drops no tokens: its memory needs them all")
-        return self.every_frame(clip)[:, -1]
+        self._check_frames(clip)
+        tubelet = self.config.tubelet
+        missing = -clip.shape[1] % tubelet  # what is before the first frame is that frame
+        whole = torch.cat([clip[:, :1].expand(-1, missing, -1, -1, -1), clip], 1)
+        tubelets = whole.unflatten(1, (-1, tubelet))
+        numbers = torch.arange(tubelets.shape[1], device=clip.device).expand(len(clip), -1)
+        streams = StreamTubelets(tubelet * numbers, asked=numbers[:, -1:])
+        return self.every_tubelet(tubelets, streams)[:, 0]
 
-    def every_frame(self, clip: Tensor, streams: StreamFrames | None = None) -> Tensor:
-        """Return the visual tokens (B, K, N, width) of every asked frame of streams.
+    def every_tubelet(self, tubelets: Tensor, streams: StreamTubelets) -> Tensor:
+        """Return the visual tokens (B, K, N, width) of every asked tubelet of streams.
 
         Args:
-            clip: the streams (B, T, C, H, W).
-            streams: how their frames follow each other; None is one after the other.
+            tubelets: of the streams (B, N, tubelet, C, H, W).
+            streams: how they follow each other.
 
         Raises:
             ValueError: the frames have another size.
         """
-        self._check_frames(clip)
-        if streams is None:
-            count = torch.arange(clip.shape[1], device=clip.device)
-            streams = StreamFrames(count.expand(clip.shape[0], -1))
-        older = _older_frames(streams, self.frames)
-        tubelets = self._tubelets(clip, older)
-        x = self._with_summary(self.embedding(tubelets))
+        self._check_frames(tubelets)
+        older = _older(streams, self.tubelets, self.frames)
+        flat = tubelets.flatten(0, 1)
+        x = self._with_summary(self.embedding(flat))
         turn = time_tables(self.config, streams.times).flatten(0, 1)
         rotary = frame_rotary(turn, self.space_cos, self.space_sin)
         mask = self._key_mask(older.seen)
@@ -105,158 +99,148 @@ class CausalXEncoder(XEncoder):
             q, *own = block.project(x, rotary)
             keys, values = (torch.cat([each, *self._of(each, older)], 2) for each in own)
             x = block.mix(x, q, keys, values, mask)
-        x = self.norm(x)
-        summaries = torch.cat([x[:, :1], older.of(x[:, 0])], 1)
-        tokens = torch.cat([self._pooled(summaries, _with_itself(older.seen)), x[:, 1:]], 1)
-        tokens = self.with_evidence(tokens, tubelets).unflatten(0, clip.shape[:2])
+        tokens = self._tokens(x, flat).unflatten(0, streams.times.shape)
         if streams.asked is None:
             return tokens
         return tokens[torch.arange(len(tokens), device=tokens.device)[:, None], streams.asked]
 
-    def step(self, frame: Tensor, turn: Tensor, seen: Tensor, past: Past) -> tuple[Tensor, Past]:
-        """Encode one frame of each of some streams.
+    def step(
+        self, tubelet: Tensor, turn: Tensor, seen: Tensor, past: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Encode the tubelet that ends with a new frame, of each of some streams.
 
         Args:
-            frame: the new frames (B, C, H, W).
-            turn: cos and sin (B, 2, pairs) of their times.
+            tubelet: the newest frames (B, tubelet, C, H, W), oldest first.
+            turn: cos and sin (B, 2, pairs) of the new frames' times.
             seen: which frames of the past are in the memory (B, M - 1), newest first.
-            past: what is kept of them; what is not seen may hold any numbers.
+            past: turned keys and values (B, depth, 2, heads, K, head width) of the frames before,
+                newest first: the patches of the newest ones, then the summaries of all. What is
+                not seen may hold any numbers.
 
         Returns:
-            The visual tokens (B, N, width), and what is kept for the next frame.
+            The visual tokens (B, N, width), and the past of the next frame.
         """
-        tubelet = self._tubelet(frame, seen, past)
         x = self._with_summary(self.embedding(tubelet))
         rotary = frame_rotary(turn, self.space_cos, self.space_sin)
-        mask = self._key_mask(seen)
-        kept = []
+        mask = self._key_mask(_ends(seen, self.config.tubelet))
+        following = []
         for layer, block in enumerate(self.blocks):
             q, *own = block.project(x, rotary)
-            old = past.attention[:, layer].unbind(1)
-            keys, values = (torch.cat(pair, 2) for pair in zip(own, old, strict=True))
+            both = list(zip(own, past[:, layer].unbind(1), strict=True))
+            keys, values = (torch.cat([new, *self._seen_of(kept)], 2) for new, kept in both)
             x = block.mix(x, q, keys, values, mask)
-            kept.append(_side_by_side([self._kept(each) for each in (keys, values)]))
-        x = self.norm(x)
-        summaries = torch.cat([x[:, :1], past.summaries], 1)
-        tokens = torch.cat([self._pooled(summaries, _with_itself(seen)), x[:, 1:]], 1)
-        frames = None if past.frames is None else tubelet[:, 1:]
-        following = Past(_side_by_side(kept), summaries[:, :-1], frames)
-        return self.with_evidence(tokens, tubelet), following
+            following.append(_side_by_side([self._kept_of(*pair) for pair in both]))
+        return self._tokens(x, tubelet), _side_by_side(following)
 
-    def no_past(self, streams: int = 1) -> Past:
+    def no_past(self, streams: int = 1) -> Tensor:
         """Return the past of streams that begin."""
-        c, older = self.config, self.frames - 1
-        keys = (self.memory.dense - 1) * c.frame_patches + older
-        frames = None
-        if c.tubelet > 1:
-            frames = torch.zeros(streams, c.tubelet - 1, c.channels, c.grid, c.grid)
-        return Past(
-            torch.zeros(streams, c.depth, 2, c.heads, keys, c.head_width),
-            torch.zeros(streams, older, c.width),
-            frames,
-        )
+        c = self.config
+        keys = self.dense_frames * c.frame_patches + self.older_frames
+        return torch.zeros(streams, c.depth, 2, c.heads, keys, c.head_width)
 
     def _with_summary(self, patches: Tensor) -> Tensor:
-        return torch.cat([self.summary.expand(patches.shape[0], -1, -1), patches], 1)
+        """Put the summary (B, 1 + P, width) before patches; it begins as their mean.
 
-    def _tubelet(self, frame: Tensor, seen: Tensor, past: Past) -> Tensor:
-        """Return the frames (B, tubelet, C, H, W) that end with each.
-
-        All that is before the first frame of a stream is that frame.
+        So a norm finds it at the size of the others, and its gradient as well.
         """
-        if past.frames is None:
-            return frame[:, None]
-        begun = seen[:, :1, None, None, None]
-        return torch.cat([torch.where(begun, past.frames, frame[:, None]), frame[:, None]], 1)
+        return torch.cat([self.summary + patches.mean(1, keepdim=True), patches], 1)
+
+    def _tokens(self, x: Tensor, tubelet: Tensor) -> Tensor:
+        """Return what the Predictor sees of the newest tubelet: all but its summary."""
+        return self.with_evidence(self.norm(x[:, 1:]), tubelet)
 
     def _key_mask(self, seen: Tensor) -> Tensor:
-        """Return which of a new frame's own keys and those of the past may be seen (B, keys)."""
-        patches = self.config.frame_patches
-        own = seen.new_ones(seen.shape[0], 1 + patches)
-        dense = seen[:, : self.memory.dense - 1, None].expand(-1, -1, patches).flatten(1)
-        return torch.cat([own, dense, seen], 1)
-
-    def _kept(self, keys: Tensor) -> Tensor:
-        """Return what stays of keys or values (B, heads, keys, d) when the next frame comes."""
-        patches = self.config.frame_patches
-        dense = (self.memory.dense - 1) * patches
-        summary, new, old = keys.split([1, patches + dense, self.frames - 1], 2)
-        return torch.cat([new[:, :, :dense], summary, old[:, :, :-1]], 2)
-
-    def _pooled(self, summaries: Tensor, seen: Tensor) -> Tensor:
-        """Return means (B, summaries, width) of neighbouring frames; ``nothing`` if none is seen.
+        """Return which keys of a new tubelet and of its past (B, keys) may be seen.
 
         Args:
-            summaries: of the frames (B, M, width), newest first.
-            seen: which of them are in the memory (B, M).
+            seen: which tubelets of the past are in the memory, newest first.
         """
-        weight = seen.to(summaries.dtype)[..., None]
-        groups = (self.memory.summaries, -1)
-        total = (summaries * weight).unflatten(1, groups).sum(2)
-        count = weight.unflatten(1, groups).sum(2)
-        return torch.where(count > 0, total / count.clamp(min=1), self.nothing)
+        patches = self.config.frame_patches
+        own = seen.new_ones(seen.shape[0], 1 + patches)
+        dense = seen[:, : self.config.memory - 1, None].expand(-1, -1, patches).flatten(1)
+        return torch.cat([own, dense, seen], 1)
 
-    def _tubelets(self, clip: Tensor, older: _OlderFrames) -> Tensor:
-        """Return the frames (B * T, tubelet, C, H, W) that end with each frame of streams."""
-        frames = clip.flatten(0, 1)
-        itself = torch.arange(len(frames), device=clip.device)
-        begins = torch.where(older.seen.any(1), 0, itself)
-        first = begins.cummax(0).values  # the first row of each stream begins anew
-        before = older.rows[:, : self.config.tubelet - 1].maximum(first[:, None])
-        wanted = torch.cat([before.flip(1), itself[:, None]], 1)
-        return frames.index_select(0, wanted.flatten()).unflatten(0, wanted.shape)
+    def _seen_of(self, kept: Tensor) -> list[Tensor]:
+        """Return the keys or values (B, heads, keys, d) of the past that a new tubelet sees."""
+        patches, summaries = self._parts(kept)
+        return [
+            _ends(part, self.config.tubelet, 2).flatten(2, -2) for part in (patches, summaries)
+        ]
 
-    def _of(self, keys: Tensor, older: _OlderFrames) -> tuple[Tensor, Tensor]:
-        """Return what every frame sees of the keys or values (B * T, heads, 1 + P, d) of others.
+    def _kept_of(self, new: Tensor, kept: Tensor) -> Tensor:
+        """Return what is kept of keys or values when a tubelet's own have joined them."""
+        patches, summaries = self._parts(kept)
+        patches = torch.cat([new[:, :, None, 1:], patches], 2)[:, :, : self.dense_frames]
+        return torch.cat([patches.flatten(2, 3), new[:, :, :1], summaries[:, :, :-1]], 2)
 
-        Those are the patches of dense frames, and the summaries of all.
+    def _parts(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the patches (B, heads, frames, P, d) and the summaries (B, heads, frames, d)."""
+        dense = self.dense_frames, self.config.frame_patches
+        patches, summaries = kept.split([dense[0] * dense[1], self.older_frames], 2)
+        return patches.unflatten(2, dense), summaries
+
+    def _of(self, keys: Tensor, older: _Older) -> tuple[Tensor, Tensor]:
+        """Return what every tubelet sees of the keys or values (R, heads, 1 + P, d) of others.
+
+        Those are the patches of dense tubelets, and the summaries of all.
         """
-        dense = older.of(keys[:, :, 1:], self.memory.dense - 1)
+        dense = older.of(keys[:, :, 1:], self.config.memory - 1)
         return dense.transpose(1, 2).flatten(2, 3), older.of(keys[:, :, 0]).transpose(1, 2)
 
-    def _check_frames(self, clip: Tensor) -> None:
+    def _check_frames(self, frames: Tensor) -> None:
         c = self.config
-        if clip.shape[2:] != (c.channels, c.grid, c.grid):
+        if frames.shape[-3:] != (c.channels, c.grid, c.grid):
             expected = (c.channels, c.grid, c.grid)
-            found = tuple(clip.shape[2:])
+            found = tuple(frames.shape[-3:])
             raise ValueError(f"frames (channels, rows, columns) of {found} instead of {expected}")
 
 
-class _OlderFrames(NamedTuple):
-    """Which frames each frame of streams looks back to, newest first.
+class _Older(NamedTuple):
+    """Which tubelets each of some streams looks back to, newest first.
 
     Attributes:
-        rows: of these frames (B * T, M - 1) among all frames of all streams; 0 if there is none.
-        seen: True on those that the frame sees (B * T, M - 1).
+        rows: of these (R, K) among all tubelets of all streams; 0 if there is none.
+        seen: True on those that it sees (R, K).
     """
 
     rows: Tensor
     seen: Tensor
 
     def of(self, values: Tensor, newest: int | None = None) -> Tensor:
-        """Return what the older frames hold (B * T, M - 1, ...) of values (B * T, ...)."""
+        """Return what the older ones hold (R, K, ...) of values (R, ...)."""
         rows = self.rows[:, :newest]
         return values.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
-def _older_frames(streams: StreamFrames, frames: int) -> _OlderFrames:
-    """Return which kept frames are in the memory of ``frames`` frames when each frame comes."""
+def _older(streams: StreamTubelets, memory: int, span: int) -> _Older:
+    """Return what is in the memory when each tubelet comes.
+
+    Args:
+        streams: how the tubelets follow each other.
+        memory: tubelets that a clip is cut into, the new one among them.
+        span: periods that the memory spans.
+    """
     times = streams.times
     batch, count = times.shape
     kept = torch.ones_like(times, dtype=torch.bool) if streams.kept is None else streams.kept
     in_order = (~kept).int().argsort(dim=1, stable=True)  # the kept ones first, oldest first
     before = kept.cumsum(1) - kept.int()
-    place = before[..., None] - torch.arange(1, frames, device=times.device)
+    back = streams.stride * torch.arange(1, memory, device=times.device)
+    place = before[..., None] - back
     exists, place = place >= 0, place.clamp(min=0)
     rows = in_order.gather(1, place.flatten(1)).unflatten(1, place.shape[1:])
     apart = times[..., None] - times.gather(1, rows.flatten(1)).unflatten(1, place.shape[1:])
     first = torch.arange(0, batch * count, count, device=times.device)[:, None, None]
-    seen = exists & (apart < frames)
-    return _OlderFrames((rows + first).flatten(0, 1), seen.flatten(0, 1))
+    seen = exists & (apart < span)
+    return _Older((rows + first).flatten(0, 1), seen.flatten(0, 1))
 
 
-def _with_itself(seen: Tensor) -> Tensor:
-    return torch.cat([seen.new_ones(seen.shape[0], 1), seen], 1)
+def _ends(frames: Tensor, tubelet: int, dim: int = 1) -> Tensor:
+    """Return those of the frames before a new one, newest first, that end a tubelet of its past.
+
+    ``frames`` has them in dimension ``dim``.
+    """
+    return frames[(slice(None),) * dim + (slice(tubelet - 1, None, tubelet),)]
 
 
 def _side_by_side(parts: list[Tensor]) -> Tensor:

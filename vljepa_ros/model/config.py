@@ -61,25 +61,6 @@ def _one_of(config: object, name: str, allowed: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True)
-class MemoryConfig:
-    """What a block-causal X-Encoder keeps of the frames of a stream (docs/streaming.md).
-
-    Attributes:
-        dense: newest frames, the current one among them, that keep all their tokens. Older ones
-            keep one each, their summary.
-        summaries: tokens that the Predictor sees of the memory, each the mean of as many
-            neighbouring frames.
-    """
-
-    dense: int = 2
-    summaries: int = 8
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError if a value is no size."""
-        _sizes(self, "dense", "summaries", at_most=_MOST_FRAMES)
-
-
-@dataclass(frozen=True)
 class XEncoderConfig:
     """A vision transformer of the V-JEPA 2 family (arXiv 2506.09985, 2603.14482).
 
@@ -98,8 +79,10 @@ class XEncoderConfig:
         trunk: a frozen network that each frame passes first; "" is none.
         evidence: numbers that a linear map reads off the whole clip. They follow the visual
             tokens as one more token, which the Predictor adds to its answer; 0 is none.
-        memory: frames see their past only, and each is encoded once; None sees whole clips. Then
-            ``tubelet`` frames end with each frame, and evidence is read off these.
+        memory: newest tubelets of a stream, the new one among them, that keep all their tokens;
+            older ones keep their summary (docs/streaming.md). Frames see their past only, and
+            each is encoded once and ends a tubelet, which evidence is read off. 0 sees whole
+            clips.
     """
 
     grid: int = 256
@@ -116,14 +99,14 @@ class XEncoderConfig:
     motion: bool = False
     trunk: str = ""
     evidence: int = 0
-    memory: MemoryConfig | None = None
+    memory: int = 0
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a value is no size or two of them do not fit."""
         _sizes(self, "channels", "patch", "width", "depth", "heads", "mlp")
         _sizes(self, "grid", at_most=_MOST_PIXELS)
         _sizes(self, "tubelet", at_most=_MOST_FRAMES)
-        _sizes(self, "position_grid", "evidence", at_least=0)
+        _sizes(self, "position_grid", "evidence", "memory", at_least=0)
         _divides(self, "grid", "patch")
         _divides(self, "width", "heads")
         _one_of(self, "rotary", ROTARIES)
@@ -132,7 +115,7 @@ class XEncoderConfig:
             raise ConfigError(f"evidence {self.evidence} does not fit into width {self.width}")
         if self.head_width < 6 or self.head_width % 2:
             raise ConfigError(f"head width {self.head_width}: it must be even and at least 6")
-        if self.memory is not None and (self.rotary != "interleaved" or self.image_tokens):
+        if self.memory and (self.rotary != "interleaved" or self.image_tokens):
             raise ConfigError("memory needs rotary 'interleaved' and no image_tokens")
 
     @property
@@ -154,11 +137,10 @@ class XEncoderConfig:
     def tokens(self, frames: int) -> int:
         """Return the number of visual tokens of a clip of ``frames`` frames.
 
-        With a memory these are the patches of its newest frame and the summaries.
+        With a memory these are the patches of its newest tubelet.
         """
-        if self.memory is not None:
-            return self.memory.summaries + self.frame_patches + (self.evidence > 0)
-        return max(1, frames // self.tubelet) * self.frame_patches + (self.evidence > 0)
+        tubelets = 1 if self.memory else max(1, frames // self.tubelet)
+        return tubelets * self.frame_patches + (self.evidence > 0)
 
 
 @dataclass(frozen=True)
@@ -316,10 +298,10 @@ class ModelConfig:
         if states and self.predictor.query_width != self.y_encoder.width:
             raise ConfigError("query_width must be the width of the Y-Encoder's token states")
         x = self.x_encoder
-        if x.memory is not None:
-            self._check_memory(x.memory)
-        elif self.clip_frames > 1 and self.clip_frames % x.tubelet:
+        if self.clip_frames > 1 and self.clip_frames % x.tubelet:
             raise ConfigError(f"clip_frames {self.clip_frames} is no multiple of {x.tubelet}")
+        if x.memory:
+            self._check_memory()
         if not x.trunk and x.grid != self.frame_pixels:
             raise ConfigError(f"frame_pixels {self.frame_pixels} is not grid {x.grid}")
         if self.visual_tokens > _MOST_VISUAL_TOKENS:
@@ -331,16 +313,16 @@ class ModelConfig:
         if values > _MOST_CLIP_VALUES:
             raise ConfigError(f"a clip has {values} values, at most {_MOST_CLIP_VALUES}")
 
-    def _check_memory(self, memory: MemoryConfig) -> None:
-        frames = self.clip_frames
+    def _check_memory(self) -> None:
         x = self.x_encoder
-        least = max(2, x.tubelet, memory.dense)
-        if frames < least or frames % memory.summaries:
+        tubelets = self.clip_frames // x.tubelet
+        if not 2 <= tubelets >= x.memory:
             raise ConfigError(
-                f"a memory of {frames} frames must have at least {least}, for its tubelets and "
-                f"dense frames, and a multiple of its {memory.summaries} summaries"
+                f"clip_frames {self.clip_frames} is a memory of {tubelets} tubelets, and it must "
+                f"have two or more, and its {x.memory} newest ones that keep all their tokens"
             )
-        values = 2 * x.depth * x.width * (memory.dense * x.frame_patches + frames)
+        kept = x.memory * x.tubelet * x.frame_patches + self.clip_frames
+        values = 2 * x.depth * x.width * kept
         if values > _MOST_CLIP_VALUES:
             raise ConfigError(f"a memory has {values} values, at most {_MOST_CLIP_VALUES}")
 
@@ -384,7 +366,7 @@ def _with_newer_fields(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values  # which the reader refuses
     newer: dict[str, dict[str, Any]] = {
-        "x_encoder": {"memory": None},
+        "x_encoder": {"memory": 0},
         "predictor": {"pool_query": False},
     }
     return {

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vljepa_ros.model.config import (
-    MemoryConfig,
     ModelConfig,
     PredictorConfig,
     XEncoderConfig,
@@ -42,15 +41,13 @@ PAPER = ModelConfig(
 
 # The paper's Predictor on a block-causal X-Encoder of LeVJEPA's layout (arXiv 2608.27395):
 # ViT-L/16 at 224 px, tubelets of one frame, 16 frames that keep all their tokens. A frame's
-# summary stands for its CLS token.
+# summary stands for its CLS token, which the Predictor does not see.
 STREAMING = ModelConfig(
     name="vl-jepa-streaming",
     frame_pixels=224,
     clip_frames=16,
     clip_rate_hz=4.0,
-    x_encoder=XEncoderConfig(
-        grid=224, tubelet=1, rotary="interleaved", memory=MemoryConfig(dense=16, summaries=16)
-    ),
+    x_encoder=XEncoderConfig(grid=224, tubelet=1, rotary="interleaved", memory=16),
     predictor=PredictorConfig(query_projection=True),
 )
 
@@ -121,7 +118,7 @@ DEFAULT_STREAMING = replace(
     DEFAULT,
     name="vljepa-small-streaming",
     clip_frames=24,
-    x_encoder=replace(DEFAULT.x_encoder, memory=MemoryConfig(dense=2, summaries=8)),
+    x_encoder=replace(DEFAULT.x_encoder, memory=2),
     predictor=replace(DEFAULT.predictor, pool_query=True),
 )
 

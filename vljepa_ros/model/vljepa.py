@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vljepa_ros.model.causal_x_encoder import CausalXEncoder, StreamFrames
+from vljepa_ros.model.causal_x_encoder import CausalXEncoder, StreamTubelets
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.predictor import Predictor
 from vljepa_ros.model.x_encoder import TokenMask, XEncoder
@@ -37,7 +37,7 @@ class VLJepaModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        encoder = XEncoder if config.x_encoder.memory is None else CausalXEncoder
+        encoder = CausalXEncoder if config.x_encoder.memory else XEncoder
         self.x_encoder = encoder(config.x_encoder, config.clip_frames)
         self.predictor = Predictor(config)
         self.y_encoder = YEncoder(config.y_encoder, config.embedding)
@@ -52,7 +52,7 @@ class VLJepaModel(nn.Module):
         queries: Tokens,
         texts: Tokens | Tensor,
         token_mask: TokenMask | None = None,
-        streams: StreamFrames | None = None,
+        streams: StreamTubelets | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Do what training needs, in one call, as DistributedDataParallel wants it.
 
@@ -69,7 +69,7 @@ class VLJepaModel(nn.Module):
             (C, embedding), and the inverse temperature.
         """
         if streams is not None:
-            visual = self.x_encoder.every_frame(visual, streams).flatten(0, 1)
+            visual = self.x_encoder.every_tubelet(visual, streams).flatten(0, 1)
         tokens = self.x_encoder(visual, token_mask) if visual.ndim == 5 else visual
         predicted = self.predictor(tokens, self.query_tokens(queries), queries.mask, token_mask)
         if isinstance(texts, Tokens):

@@ -3,27 +3,30 @@
 
 A memory holds frames at the rate that the model was trained with. A camera may be faster: then
 every frame is seen, and those that are due stay. So the memory spans the same seconds at any rate.
+The tubelet that ends with a frame is cut by time from a short window, as clips are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.runtime.stream_memory import StreamMemory
 from vljepa_ros.runtime.windowed_streams import SeenStream, StampedFeatures
+from vljepa_ros.stream.clip_window import ClipWindow
 
 DUE = 0.75  # of a period after the newest frame that stays, so that jitter skips none
 
 
-@dataclass(frozen=True)
-class _Newest:
-    """The newest frame of a camera, and the memory that it was seen with."""
+class _Newest(NamedTuple):
+    """The tubelet that ends with the newest frame of a camera, and the memory it was seen with."""
 
-    frame: StampedFeatures
+    stamp_ns: int
+    tubelet: Sequence[NDArray[Any]]
     before: StreamMemory
 
 
@@ -32,9 +35,12 @@ class RememberedStreams:
 
     def __init__(self, model: VLJepa, cameras: Sequence[str]) -> None:
         self._model = model
-        clip = model.bundle.clip
+        clip, memory = model.bundle.clip, model.bundle.memory
+        assert memory is not None, "it is what tells these streams from others"
         self._span_ns = clip.frames * 1e9 / clip.rate_hz
         self._due_ns = DUE * 1e9 / clip.rate_hz
+        self._length = memory.tubelet
+        self._windows = {name: ClipWindow(memory.tubelet, clip.rate_hz) for name in cameras}
         self._memories = {name: model.empty_memory() for name in cameras}
         self._newest: dict[str, _Newest] = {}
 
@@ -44,7 +50,8 @@ class RememberedStreams:
         """Return what is seen by each camera, from its first frame on."""
         for camera, frame in frames.items():
             self._begin_anew(camera, frame.stamp_ns)
-            self._newest[camera] = _Newest(frame, self._memories[camera])
+            tubelet = self._tubelet(camera, frame)
+            self._newest[camera] = _Newest(frame.stamp_ns, tubelet, self._memories[camera])
         seen, after = self._see({camera: self._newest[camera] for camera in frames}, questions)
         for camera, memory in after.items():
             if self._is_due(camera, memory.stamps_ns[0]) and _is_finite(seen[camera]):
@@ -59,6 +66,7 @@ class RememberedStreams:
     def clear(self, camera: str) -> None:
         """Forget the stream of a camera."""
         self._memories[camera] = self._model.empty_memory()
+        self._windows[camera].clear()
         self._newest.pop(camera, None)
 
     def _begin_anew(self, camera: str, stamp_ns: int) -> None:
@@ -68,9 +76,20 @@ class RememberedStreams:
         long as the memory nothing in it is near enough.
         """
         newest, memory = self._newest.get(camera), self._memories[camera]
-        back = newest is not None and stamp_ns <= newest.frame.stamp_ns
+        back = newest is not None and stamp_ns <= newest.stamp_ns
         if back or (memory.stamps_ns and stamp_ns - memory.stamps_ns[0] >= self._span_ns):
             self.clear(camera)
+
+    def _tubelet(self, camera: str, frame: StampedFeatures) -> Sequence[NDArray[Any]]:
+        """Return the tubelet that ends with a frame; before the first one the stream stands still.
+
+        A frame that is not finite is seen alone, and by no later tubelet.
+        """
+        window = self._windows[camera]
+        if not np.isfinite(frame.features).all():
+            return [frame.features] * self._length
+        window.push(*frame)
+        return window.extended().frames
 
     def _is_due(self, camera: str, stamp_ns: int) -> bool:
         kept = self._memories[camera].stamps_ns
@@ -79,9 +98,8 @@ class RememberedStreams:
     def _see(
         self, newest: Mapping[str, _Newest], questions: Sequence[str]
     ) -> tuple[dict[str, SeenStream], dict[str, StreamMemory]]:
-        stamps, features = zip(*(each.frame for each in newest.values()), strict=True)
-        before = [each.before for each in newest.values()]
-        clips, after = self._model.see_frames(features, stamps, before, questions)
+        stamps, tubelets, before = zip(*newest.values(), strict=True)
+        clips, after = self._model.see_frames(tubelets, stamps, before, questions)
         seen = {
             camera: SeenStream(memory.oldest_ns, memory.stamps_ns[0], *each)
             for camera, memory, *each in zip(newest, after, *clips, strict=True)
@@ -90,5 +108,5 @@ class RememberedStreams:
 
 
 def _is_finite(seen: SeenStream) -> bool:
-    """Whether a frame may stay: what is not a number would spoil all frames that see it."""
+    """Whether a frame may stay: what is not a number would spoil all that see it."""
     return bool(np.isfinite(seen.features).all() and np.isfinite(seen.vectors).all())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model keeps of a stream between two frames, if its X-Encoder has a memory.
 
-The X-Encoder's graph computes one frame of each stream from the frame, its time, the state that
-the frame before left behind, and which of the frames in that state still count. A memory is a
-value: to see a frame gives a new one (:mod:`.stream_steps`), and whoever holds the old one may
-see another frame with it.
+The X-Encoder's graph computes one frame of each stream from the tubelet that ends with it, its
+time, the state that the frame before left behind, and which frames in that state still count. A
+memory is a value: to see a frame gives a new one (:mod:`.stream_steps`), and whoever holds the old
+one may see another frame with it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from vljepa_ros.runtime.bundle import MemoryShape
 from vljepa_ros.runtime.scene_features import CHANGE_S
 
 TIME, SEEN = "time", "seen"
-PAST, NEXT = "past_", "next_"
-"""Names of the graph's inputs, and what those of the state begin with as inputs and outputs."""
+PAST, NEXT, STATE = "past_", "next_", "attention"
+"""Names of the graph's inputs, what those of the state begin with as inputs and outputs, and the
+name of the state that our X-Encoder has."""
 
 _NS = 1_000_000_000
 

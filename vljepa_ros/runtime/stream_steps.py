@@ -14,6 +14,7 @@ from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.scene_features import look_of
 from vljepa_ros.runtime.stream_memory import PAST, SEEN, TIME, StreamMemory
 from vljepa_ros.stream.time_turn import time_turn
+from vljepa_ros.stream.tubelet import tubelet_of
 
 _NS = 1_000_000_000
 _NO_LOOK = np.empty(0, np.float32)
@@ -33,29 +34,32 @@ class StreamSteps:
 
     def run(
         self,
-        frames: Sequence[NDArray[Any]],
+        tubelets: Sequence[Sequence[NDArray[Any]]],
         stamps_ns: Sequence[int],
         memories: Sequence[StreamMemory],
         query_tokens: NDArray[np.float32] = NO_TOKENS,
         query_mask: NDArray[np.bool_] = NO_MASK,
     ) -> tuple[StreamOutputs, list[StreamMemory]]:
-        """See one frame of each stream; return what the backend gave, and the new memories.
+        """See a new frame of each stream; return what the backend gave, and the new memories.
 
         Args:
-            frames: of the streams, as the X-Encoder takes them.
-            stamps_ns: of the frames, each later than what its memory holds.
+            tubelets: that end with the new frames, oldest frame first, as the X-Encoder takes
+                them.
+            stamps_ns: of the new frames, each later than what its memory holds.
             memories: of the streams.
             query_tokens: what is asked (Q, L, E).
             query_mask: True on real tokens (Q, L).
         """
         inputs = self._inputs(memories, stamps_ns)
-        found = self._follow(np.stack(frames), inputs, query_tokens, query_mask)
+        found = self._follow(
+            np.stack([*map(np.stack, tubelets)]), inputs, query_tokens, query_mask
+        )
         following = []
-        for row, (frame, stamp, memory) in enumerate(
-            zip(frames, stamps_ns, memories, strict=True)
+        for row, (tubelet, stamp, memory) in enumerate(
+            zip(tubelets, stamps_ns, memories, strict=True)
         ):
             state = {name: array[row] for name, array in found.state.items()}
-            following.append(self._after(memory, stamp, frame, state))
+            following.append(self._after(memory, stamp, tubelet[-1], state))
         return found, following
 
     def run_clips(
@@ -69,11 +73,12 @@ class StreamSteps:
         The arguments are those of :meth:`run`; frames follow each other by one period.
         """
         memories = [StreamMemory.empty(self._memory)] * len(clips)
-        *before, last = zip(*clips, strict=True)
-        stamps = [[round(n * _NS / self._rate_hz)] * len(clips) for n in range(len(before) + 1)]
-        for frames, stamps_ns in zip(before, stamps[:-1], strict=True):
-            _, memories = self.run(frames, stamps_ns, memories)
-        found, _ = self.run(last, stamps[-1], memories, query_tokens, query_mask)
+        length = len(clips[0])
+        for end in range(1, length + 1):
+            tubelets = [tubelet_of(clip[:end], self._memory.tubelet) for clip in clips]
+            stamps_ns = [round(end * _NS / self._rate_hz)] * len(clips)
+            asked = (query_tokens, query_mask) if end == length else (NO_TOKENS, NO_MASK)
+            found, memories = self.run(tubelets, stamps_ns, memories, *asked)
         return ClipOutputs(found.embeddings, found.visual)
 
     def _inputs(

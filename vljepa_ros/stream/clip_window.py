@@ -81,6 +81,13 @@ class ClipWindow:
         half = self._offsets_ns[0] - self._enough_ns
         return self._cut([offset for offset in self._offsets_ns if offset <= age + half])
 
+    def extended(self) -> Clip:
+        """Return the clip that ends with the newest frame; before the first it stands still.
+
+        At least one frame must be there.
+        """
+        return self._cut(self._offsets_ns)
+
     def _cut(self, offsets_ns: Sequence[int]) -> Clip:
         newest = self._stamps[-1]
         places = [self._nearest(newest - offset) for offset in offsets_ns]

@@ -116,7 +116,7 @@ def clip_rate(config: ModelConfig, taught: Lessons, settings: FitSettings) -> fl
     it is no faster than the model's own. A memory may be as short as a recording and keeps the
     rate that the model knows.
     """
-    if config.x_encoder.memory is not None:
+    if config.x_encoder.memory:
         return config.clip_rate_hz
     lengths = [one.stamps_s[-1] - one.stamps_s[0] for one in taught.recordings]
     usual = max(float(np.median(lengths)), 1e-3) if lengths else math.inf
@@ -126,7 +126,7 @@ def clip_rate(config: ModelConfig, taught: Lessons, settings: FitSettings) -> fl
 
 def _frames_read(config: ModelConfig) -> int:
     """Return how many frames of a clip the evidence is read off."""
-    return config.clip_frames if config.x_encoder.memory is None else config.x_encoder.tubelet
+    return config.x_encoder.tubelet if config.x_encoder.memory else config.clip_frames
 
 
 def _at_first(evidence: EvidenceFit) -> Mapping[str, float]:

@@ -75,7 +75,7 @@ def _clips(recording: TaughtRecording, config: ModelConfig) -> Iterator[NDArray[
             yield np.stack(clip.frames)
             window.clear()
             none = False
-    if none and config.x_encoder.memory is not None:
+    if none and config.x_encoder.memory:
         frames = window.so_far().frames
         yield np.stack([frames[0]] * (config.clip_frames - len(frames)) + [*frames])
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from vljepa_ros.model.causal_x_encoder import StreamFrames
+from vljepa_ros.model.causal_x_encoder import StreamTubelets
 from vljepa_ros.model.vljepa import Tokens
 from vljepa_ros.model.x_encoder import TokenMask
 
@@ -47,7 +47,7 @@ class Batch:
     keys: Tensor
     groups: Tensor | None = None
     token_mask: TokenMask | None = None
-    streams: StreamFrames | None = None
+    streams: StreamTubelets | None = None
 
 
 class Batches(Protocol):

@@ -49,7 +49,7 @@ SMALL = replace(
     x_encoder=replace(DEFAULT_STREAMING.x_encoder, width=48, heads=2, mlp=64),
     predictor=replace(DEFAULT_STREAMING.predictor, width=48, heads=2, kv_heads=2, depth=2, mlp=64),
 )
-STAGE = Stage(name="tiny", steps=10, batch=16, frames=4, learning_rate=3e-3, precision="fp32")
+STAGE = Stage(name="tiny", steps=10, batch=16, frames=8, learning_rate=3e-3, precision="fp32")
 ONE_STEP = replace(STAGE, steps=1)
 
 
@@ -103,17 +103,15 @@ def batches_of(recipe: Recipe, lesson, stage: Stage = STAGE) -> StreamBatches:
     return StreamBatches(recipe._frames, lesson.targets, lesson.texts, SMALL, stage)
 
 
-@pytest.mark.parametrize("step", [3, 4], ids=["many short streams", "a few long ones"])
-def test_the_parts_of_a_step_make_up_the_step(recipe, step):
+def test_the_parts_of_a_step_make_up_the_step(recipe):
     batches = batches_of(recipe, recipe._captions())
-    whole = batches.batch(step, 0, 1)
-    parts = [batches.batch(step, part, 2) for part in (0, 1)]
+    whole = batches.batch(3, 0, 1)
+    parts = [batches.batch(3, part, 2) for part in (0, 1)]
     for number, part in enumerate(parts):
         assert torch.equal(whole.visual[number::2], part.visual)
-        for of_whole, of_part in zip(whole.streams, part.streams, strict=True):
-            assert torch.equal(of_whole[number::2], of_part)
-        of_frames = whole.targets.unflatten(0, (len(whole.visual), -1))
-        assert torch.equal(of_frames[number::2].flatten(0, 1), part.targets)
+        assert torch.equal(whole.streams.times[number::2], part.streams.times)
+        assert torch.equal(whole.streams.asked[number::2], part.streams.asked)
+        assert torch.equal(whole.targets[number::2], part.targets)
         assert torch.equal(whole.texts, part.texts)
 
 
@@ -126,30 +124,39 @@ def test_a_step_is_always_the_same_and_no_other_step_or_seed_is(recipe):
     assert not torch.equal(once.visual, seeded.visual)
 
 
-def test_long_streams_fill_the_memory_and_short_ones_are_asked_about_their_last_frames(recipe):
-    batches = batches_of(recipe, recipe._captions())
-    long, short = batches.batch(0, 0, 1), batches.batch(1, 0, 1)
-    assert long.visual.shape[:2] == (2, 32) and short.visual.shape[:2] == (16, 4)
-    assert long.streams.asked.shape == (2, 8)
-    assert short.streams.asked.tolist() == [[3]] * 16
-    with pytest.raises(ValueError, match="2 long streams .* 4 parts"):
-        batches.batch(0, 0, 4)
+@pytest.mark.parametrize(("frames", "asked"), [(4, 1), (8, 1), (24, 3)])
+def test_a_stream_is_asked_about_its_last_tubelet_and_half_of_all(recipe, frames, asked):
+    batches = batches_of(recipe, recipe._captions(), replace(STAGE, frames=frames))
+    batch = batches.batch(0, 0, 1)
+    assert batch.visual.shape[:3] == (16, frames // 4, 4)
+    assert batch.streams.times.shape == (16, frames // 4)
+    numbers = batch.streams.asked
+    assert numbers.shape == (16, asked) and (numbers[:, -1] == frames // 4 - 1).all()
+    assert (numbers.diff() > 0).all(), "no tubelet twice"
 
 
-@pytest.mark.parametrize("step", [0, 1], ids=["a few long streams", "many short ones"])
-def test_every_asked_frame_has_its_own_labels_also_in_a_mirror(recipe, data, monkeypatch, step):
+def test_every_asked_tubelet_has_the_labels_of_its_last_frame_also_in_a_mirror(
+    recipe, data, monkeypatch
+):
     lesson = recipe._questions()
     kept, episodes = EpisodeFeatures(data), load_episodes(data, "train")
     frames = np.concatenate([kept(episode)[:, 0] for episode in episodes])
+    monkeypatch.setattr(drawn_streams, "CHANGED", 0.0)
+    stage = replace(STAGE, frames=16)
     for mirrored, seen in ((0.0, frames), (1.0, frames[..., ::-1])):
         monkeypatch.setattr(drawn_streams, "MIRRORED", mirrored)
-        batch = batches_of(recipe, lesson).batch(step, 0, 1)
-        targets, streams = batch.targets.unflatten(0, (len(batch.visual), -1)), batch.streams
-        for visual, asked, of_stream in zip(batch.visual, streams.asked, targets, strict=True):
-            for frame, target in zip(visual[asked], of_stream, strict=True):
-                same = seen == frame[0].numpy().astype(np.float16)
-                (row,) = np.flatnonzero(same.all((1, 2)))
-                assert target.tolist() == lesson.targets[row].tolist()
+        batch = batches_of(recipe, lesson, stage).batch(0, 0, 1)
+        targets = batch.targets.unflatten(0, (16, 2))
+        for stream, asked, target in zip(batch.visual, batch.streams.asked, targets, strict=True):
+            *_, last = rows = [
+                int(np.flatnonzero((seen == frame.numpy().astype(np.float16)).all((1, 2)))[0])
+                for frame in stream[asked, -1, 0]
+            ]
+            assert target[-1].tolist() == lesson.targets[last].tolist()
+            # 8 rows before the first frame of its episode the stream has not begun
+            begun = last % FRAMES >= 8 * int(asked[-1] - asked[0])
+            known = lesson.targets[rows[0]].tolist() if begun else [-1] * len(QUERY_NAMES)
+            assert target[0].tolist() == known
 
 
 def test_a_caption_says_all_that_is_labelled_and_no_more(text):
@@ -166,7 +173,7 @@ def test_a_caption_says_all_that_is_labelled_and_no_more(text):
 
 
 def test_a_stopped_run_goes_on_with_its_stage_and_leaves_both_models(data, tmp_path):
-    Recipe(data, tmp_path, config=SMALL).run(ONE_STEP, replace(ONE_STEP, steps=2))
+    Recipe(data, tmp_path, config=SMALL).run(ONE_STEP, replace(ONE_STEP, steps=2), ONE_STEP)
     base, final = (load_model(tmp_path / name) for name in ("1-base/model", "model"))
     directory = open_directory(tmp_path / "model")
     assert directory.config == SMALL
@@ -177,7 +184,7 @@ def test_a_stopped_run_goes_on_with_its_stage_and_leaves_both_models(data, tmp_p
     }
     assert all(weight.isfinite().all() for weight in final.state_dict().values())
     again = Recipe(data, tmp_path, seed=1, config=SMALL)
-    again.run(ONE_STEP, ONE_STEP)  # nothing is left to do
+    again.run(ONE_STEP, ONE_STEP, ONE_STEP)  # nothing is left to do
     for name, weight in again.model.state_dict().items():
         assert torch.equal(weight, final.state_dict()[name])
     moved = (base.predictor.out.weight - final.predictor.out.weight).abs().max()
@@ -188,7 +195,7 @@ def test_it_learns_what_it_is_shown_and_is_measured_on(data, recipe, text):
     questions = list(recipe._questions().questions.values())
     accuracy = Accuracy(load_episodes(data, "train"), EpisodeFeatures(data), text, questions)
     before = accuracy(recipe.model)
-    recipe.run(ONE_STEP, STAGE)
+    recipe.run(ONE_STEP, STAGE, STAGE)
     after = accuracy(recipe.model)
     assert set(after) == {f"train metaworld {name}" for name in QUERY_NAMES}
     assert after["train metaworld task"] == 100
@@ -196,7 +203,7 @@ def test_it_learns_what_it_is_shown_and_is_measured_on(data, recipe, text):
 
 
 def test_the_decoder_is_taught_the_words_of_training_and_no_others(data, recipe, tmp_path):
-    recipe.run(ONE_STEP, ONE_STEP)
+    recipe.run(ONE_STEP, ONE_STEP, ONE_STEP)
     train_y_decoder.train(data, tmp_path / "model", steps=2)
     decoder = open_directory(tmp_path / "model").decoder
     assert decoder is not None and {" dial", " drawer", " robot's"} < set(decoder.words)

@@ -26,7 +26,6 @@ from vljepa_ros.model.export.contents import Choices, Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.graphs import (
     frame_encoder_graph,
-    kept_by,
     predictor_graph,
     x_encoder_graph,
     y_decoder_graph,
@@ -47,6 +46,7 @@ from vljepa_ros.runtime.bundle import (
     Bundle,
     write_manifest,
 )
+from vljepa_ros.runtime.stream_memory import STATE
 
 _TOKENIZER = "tokenizer.json"
 _WORDS = "words.json"
@@ -205,10 +205,10 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
 
 def _memory(model: VLJepaModel) -> dict[str, Any]:
     x = model.config.x_encoder
-    if x.memory is None:
+    if not x.memory:
         return {}
-    state = {name: list(value.shape[1:]) for name, value in kept_by(model.x_encoder).items()}
-    return {"memory": {"pairs": time_pairs(x), "state": state}}
+    state = {STATE: list(model.x_encoder.no_past().shape[1:])}
+    return {"memory": {"tubelet": x.tubelet, "pairs": time_pairs(x), "state": state}}
 
 
 def space_id(model: VLJepaModel) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from vljepa_ros.model.causal_x_encoder import CausalXEncoder, Past
+from vljepa_ros.model.causal_x_encoder import CausalXEncoder
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.export.text_graph import TextGraph
 from vljepa_ros.model.frame_encoder import FrameEncoder
@@ -26,7 +26,7 @@ from vljepa_ros.model.rotary import Rotary, time_pairs
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.x_encoder import XEncoder
 from vljepa_ros.model.y_decoder import YDecoder
-from vljepa_ros.runtime.stream_memory import NEXT, PAST, SEEN, TIME
+from vljepa_ros.runtime.stream_memory import NEXT, PAST, SEEN, STATE, TIME
 
 MAX_QUERIES = 256
 MAX_CLIPS = 64
@@ -62,12 +62,13 @@ def x_encoder_graph(model: VLJepaModel) -> Graph:
 
     Clips are ``features`` float32 (B, T, C, h, w) if the model has a trunk, and else
     ``frames`` uint8 (B, T, H, W, 3), which the graph normalises. If the X-Encoder has a memory,
-    the graph takes one frame of each stream, (B, C, h, w) or (B, H, W, 3), and what is kept of
-    the past, and also gives what is to be kept (:mod:`vljepa_ros.runtime.stream_memory`).
+    the clips are the tubelets that end with a new frame of each stream. Then the graph also takes
+    what is kept of the past, and gives what is to be kept
+    (:mod:`vljepa_ros.runtime.stream_memory`).
     """
     config = model.config
     x = config.x_encoder
-    if x.memory is not None:
+    if x.memory:
         return _step_graph(model.x_encoder, config)
     if x.trunk:
         clip = torch.zeros(_CLIPS, config.clip_frames, x.channels, x.grid, x.grid)
@@ -132,22 +133,15 @@ def y_decoder_graph(decoder: YDecoder) -> Graph:
 def _step_graph(encoder: CausalXEncoder, config: ModelConfig) -> Graph:
     x, side = config.x_encoder, config.frame_pixels
     if x.trunk:
-        inputs = {"features": torch.zeros(_CLIPS, x.channels, x.grid, x.grid)}
+        inputs = {"features": torch.zeros(_CLIPS, x.tubelet, x.channels, x.grid, x.grid)}
     else:
-        inputs = {"frames": torch.zeros(_CLIPS, side, side, 3, dtype=torch.uint8)}
+        inputs = {"frames": torch.zeros(_CLIPS, x.tubelet, side, side, 3, dtype=torch.uint8)}
     inputs[TIME] = torch.zeros(_CLIPS, 2, time_pairs(x))
     inputs[SEEN] = torch.ones(_CLIPS, config.clip_frames - 1, dtype=torch.bool)
-    past = {PAST + name: value for name, value in kept_by(encoder, _CLIPS).items()}
-    inputs |= past
-    outputs = ("visual_tokens", *(NEXT + name.removeprefix(PAST) for name in past))
+    inputs[PAST + STATE] = encoder.no_past(_CLIPS)
     module = _Stepping(encoder, pixels=not x.trunk)
+    outputs = ("visual_tokens", NEXT + STATE)
     return Graph(module, inputs, outputs, dict.fromkeys(inputs, _free_clips()))
-
-
-def kept_by(encoder: CausalXEncoder, streams: int = 1) -> dict[str, Tensor]:
-    """Return the state of streams that begin, by the names that it has in a bundle."""
-    past = encoder.no_past(streams)._asdict()
-    return {name: value for name, value in past.items() if value is not None}
 
 
 def _free_clips() -> dict[int, torch.export.Dim]:
@@ -170,7 +164,7 @@ class _Seeing(nn.Module):
 
 
 class _Stepping(nn.Module):
-    """The block-causal X-Encoder for one frame of each stream."""
+    """The block-causal X-Encoder for a new frame of each stream."""
 
     def __init__(self, encoder: CausalXEncoder, *, pixels: bool) -> None:
         super().__init__()
@@ -178,17 +172,13 @@ class _Stepping(nn.Module):
 
     def forward(
         self,
-        frame: Tensor,
+        tubelet: Tensor,
         time: Tensor,
         seen: Tensor,
-        attention: Tensor,
-        summaries: Tensor,
-        frames: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        frame = normalised(frame) if self.pixels else frame
-        past = Past(attention, summaries, frames)
-        tokens, following = self.encoder.step(frame, time, seen, past)
-        return (tokens, *(value for value in following if value is not None))
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        tubelet = normalised(tubelet) if self.pixels else tubelet
+        return self.encoder.step(tubelet, time, seen, past)
 
 
 class _Predicting(nn.Module):

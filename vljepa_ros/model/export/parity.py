@@ -19,7 +19,6 @@ from torch import Tensor
 
 from vljepa_ros.model.export.contents import Contents, EncodedTexts
 from vljepa_ros.model.export.export_error import ExportError
-from vljepa_ros.model.export.graphs import kept_by
 from vljepa_ros.model.export.stored_trunk import StoredTrunk
 from vljepa_ros.model.frame_encoder import FrameEncoder
 from vljepa_ros.model.normalise import normalised
@@ -28,8 +27,9 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.model.y_decoder import YDecoder
 from vljepa_ros.runtime.onnx_session import session_options
 from vljepa_ros.runtime.reference import Reference, same_order
-from vljepa_ros.runtime.stream_memory import PAST, SEEN, TIME
+from vljepa_ros.runtime.stream_memory import PAST, SEEN, STATE, TIME
 from vljepa_ros.stream.time_turn import time_turn
+from vljepa_ros.stream.tubelet import tubelet_of
 
 TOLERANCE = 1e-4  # relative
 TIE = 1e-5  # cosines nearer than this have no order
@@ -99,7 +99,7 @@ class Parity:
         run = self._graph("x_encoder")
         name = "frames" if self._trunk is None else "features"
         true = [self._model.x_encoder(clip[None]) for clip in true]
-        if self._model.config.x_encoder.memory is None:
+        if not self._model.config.x_encoder.memory:
             found = [run(**{name: clip[None]})[0] for clip in found]
         else:
             found = [self._follow(run, name, clip) for clip in found]
@@ -109,13 +109,13 @@ class Parity:
     def _follow(self, run: _Run, name: str, clip: NDArray[Any]) -> _Floats:
         """Return the visual tokens (1, N, width) of a clip that is seen frame by frame."""
         config = self._model.config
-        kept = kept_by(self._model.x_encoder)
-        past, state = [PAST + each for each in kept], [value.numpy() for value in kept.values()]
+        state = self._model.x_encoder.no_past().numpy()
         back = np.arange(1, config.clip_frames)
-        for place, frame in enumerate(clip):
+        for place in range(len(clip)):
             turn = time_turn(np.array([float(place)]), time_pairs(config.x_encoder))
-            inputs = {name: frame[None], TIME: turn, SEEN: (back <= place)[None]}
-            tokens, *state = run(**inputs, **dict(zip(past, state, strict=True)))
+            tubelet = np.stack(tubelet_of([*clip[: place + 1]], config.x_encoder.tubelet))
+            inputs = {name: tubelet[None], TIME: turn, SEEN: (back <= place)[None]}
+            tokens, state = run(**inputs, **{PAST + STATE: state})
         return tokens
 
     def _predict(

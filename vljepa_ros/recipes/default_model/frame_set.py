@@ -25,7 +25,8 @@ class FrameSet:
     """The frames of a split, one episode after the other.
 
     Attributes:
-        ends: the row after the last one of each frame's episode, int64 (frames).
+        begins: the first row of each frame's episode, int64 (frames).
+        ends: the row after the last one, int64 (frames).
         sided: True on frames (frames) of episodes whose labels tell left from right.
         families: rows of the frames of each family of episodes.
     """
@@ -39,7 +40,7 @@ class FrameSet:
         """Take the episodes; features that are not kept yet are computed now."""
         lengths = [len(episode) for episode in episodes]
         last = np.cumsum(lengths)
-        self.ends = np.repeat(last, lengths)
+        self.begins, self.ends = (np.repeat(x, lengths) for x in (last - lengths, last))
         self.sided = np.repeat([_is_sided(episode) for episode in episodes], lengths)
         of_frame = np.repeat([episode.family for episode in episodes], lengths)
         self.families = {
@@ -49,17 +50,18 @@ class FrameSet:
         self._shape = x.channels, x.grid, x.grid
         self._episodes, self._features = episodes, features
         self._number = np.repeat(np.arange(len(episodes)), lengths)
-        self._first = last - lengths
         for episode in tqdm(episodes, "features"):
             features(episode)
 
-    def streams(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return the features (B, T, C, h, w) float32 of frames (B, T)."""
+    def of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the features (..., C, h, w) float32 of frames (...)."""
         found = np.empty((*rows.shape, *self._shape), np.float32)
         numbers = self._number[rows]
         for number in np.unique(numbers):
             here = numbers == number
-            found[here] = self._features(self._episodes[number])[rows[here] - self._first[number]]
+            found[here] = self._features(self._episodes[number])[
+                rows[here] - self.begins[rows[here]]
+            ]
         return torch.from_numpy(found)
 
 

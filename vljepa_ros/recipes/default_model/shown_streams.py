@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.runtime.model import VLJepa
+from vljepa_ros.stream.tubelet import tubelet_of
 
 
 def shown(
@@ -39,8 +40,13 @@ def shown(
 def _remembered(
     model: VLJepa, frames: Iterable[NDArray[Any]], queries: Sequence[str]
 ) -> Iterator[NDArray[np.float32]]:
+    assert model.bundle.memory is not None, "the caller knows"
+    length = model.bundle.memory.tubelet
+    newest: deque[NDArray[Any]] = deque(maxlen=length)
     memory = model.empty_memory()
     for number, frame in enumerate(frames):
+        newest.append(frame)
         stamp_ns = round(number * 1e9 / model.bundle.clip.rate_hz)
-        found, (memory,) = model.see_frames([frame], [stamp_ns], [memory], queries)
+        tubelet = tubelet_of([*newest], length)
+        found, (memory,) = model.see_frames([tubelet], [stamp_ns], [memory], queries)
         yield found.embeddings[0]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the default model: ``python -m vljepa_ros.recipes.default_model.train_model``.
 
-Two stages, as in the paper: *base* learns captions without queries, *queries* the answers to
-questions. Stop it and start it again: it continues from its last checkpoint on the same curve.
-At the end ``run/model`` holds the model, and ``run/1-base/model`` that of the first stage, both
-ready for ``vljepa export``. Under torchrun it runs on as many processes.
+Stages as in the paper: *base* learns captions without queries, *queries* the answers to questions.
+Both see short streams, because many scenes teach more than long ones. *streams* goes on with
+streams that fill the memory. Stop it and start it again: it continues from its last checkpoint on
+the same curve. At the end ``run/model`` holds the model, and ``run/1-base/model`` that of the
+first stage, both ready for ``vljepa export``. Under torchrun it runs on as many processes.
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ LICENCES = {
     "data": "Meta-World and robosuite (MIT) rendered by MuJoCo (Apache-2.0); DROID (CC BY 4.0)",
 }
 SHARES = {METAWORLD: 0.75, ROBOSUITE: 0.15, DROID: 0.1}
-BASE = 0.25  # share of the steps
 SAVE_EVERY = 500
 
 
@@ -66,33 +66,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("run"))
-    parser.add_argument("--steps", type=int, default=8000, help="of both stages together")
+    parser.add_argument("--steps", type=int, default=20_000, help="of all stages together")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with started_processes():
-        base = round(BASE * args.steps)
         recipe = Recipe(args.data, args.out, args.seed)
-        recipe.run(base_stage(base), query_stage(args.steps - base))
+        recipe.run(*stages(args.steps))
 
 
-def base_stage(steps: int) -> Stage:
-    """Return the stage without queries."""
-    return Stage(
+class Stages(NamedTuple):
+    """What the model passes, in this order."""
+
+    base: Stage
+    queries: Stage
+    streams: Stage
+
+
+def stages(steps: int) -> Stages:
+    """Return the stages that have so many steps together."""
+    base = Stage(
         name="base",
-        steps=steps,
+        steps=round(0.15 * steps),
         batch=64,
-        frames=4,  # those of a tubelet
+        frames=8,  # those of two tubelets
         learning_rate=1.2e-3,
         warmup=200,
         queries=False,
         average_decay=0.998,
         precision="fp32",  # bfloat16 is slower on CPUs that only emulate it
     )
-
-
-def query_stage(steps: int) -> Stage:
-    """Return the stage with queries, at whose end the learning rate falls."""
-    return replace(base_stage(steps), name="queries", schedule="cosine", queries=True)
+    queries = replace(base, name="queries", steps=round(0.55 * steps), queries=True)
+    return Stages(
+        base,
+        queries,
+        replace(
+            queries,
+            name="streams",
+            steps=steps - base.steps - queries.steps,
+            batch=32,
+            frames=DEFAULT_STREAMING.clip_frames,
+            schedule="cosine",
+        ),
+    )
 
 
 class Lesson(NamedTuple):
@@ -110,7 +125,7 @@ class Lesson(NamedTuple):
 
 
 class Recipe:
-    """The model's way through both stages, on the episodes in a folder."""
+    """The model's way through its stages, on the episodes in a folder."""
 
     def __init__(
         self, data: Path, out: Path, seed: int = 0, config: ModelConfig = DEFAULT_STREAMING
@@ -126,10 +141,13 @@ class Recipe:
         self._train = load_training(data)
         self._val = load_validation(data)
 
-    def run(self, base: Stage, queries: Stage) -> None:
+    def run(self, base: Stage, queries: Stage, streams: Stage) -> None:
         """Run what is left of the stages, and write the models."""
-        if self._stage(base, "1-base", self._captions, self._out / "1-base/model"):
-            self._stage(queries, "2-queries", self._questions, self._out / "model")
+        out = self._out
+        if self._stage(base, "1-base", self._captions, out / "1-base/model") and self._stage(
+            queries, "2-queries", self._questions, out / "2-queries/model"
+        ):
+            self._stage(streams, "3-streams", self._questions, out / "model")
 
     def _stage(
         self, stage: Stage, folder: str, lesson: Callable[[], Lesson], result: Path

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vljepa_ros.model.causal_x_encoder import StreamFrames
+from vljepa_ros.model.causal_x_encoder import StreamTubelets
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.recipes.default_model.episodes import StoredEpisode, stride
 from vljepa_ros.recipes.default_model.frame_set import Features
@@ -37,9 +37,11 @@ def answers(
     """
     step = stride(model.config.clip_rate_hz)
     stream = torch.from_numpy(features(episode)[::step]).float()
-    count = torch.arange(len(stream))[None]
-    frames = StreamFrames(count, asked=count[:, ::every])
-    visual = model.x_encoder.every_frame(stream[None], frames)[0]
+    tubelet = model.config.x_encoder.tubelet
+    count = torch.arange(len(stream))
+    before = count[:, None] - torch.arange(tubelet).flip(0)  # every frame ends a tubelet
+    streams = StreamTubelets(count[None], count[None, ::every], stride=tubelet)
+    visual = model.x_encoder.every_tubelet(stream[before.clamp(min=0)][None], streams)[0]
     asked = Tokens(queries.values[None], queries.mask[None])
     embeddings = model.predictor(visual, model.query_tokens(asked), asked.mask)
     return np.arange(0, len(episode), step * every), embeddings
