@@ -21,7 +21,7 @@ COMPARED = replace(
     DEFAULT,
     clip_frames=8,
     clip_rate_hz=5.0,
-    x_encoder=replace(DEFAULT.x_encoder, memory=None, tubelet=4, motion=True),
+    x_encoder=replace(DEFAULT.x_encoder, memory=0, tubelet=4, motion=True),
     predictor=replace(DEFAULT.predictor, joint=False, pool_query=False, pool_visual=False),
 )
 
