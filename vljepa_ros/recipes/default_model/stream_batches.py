@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training batches: streams of tubelets, and one sentence of each answer.
 
-Each stream is asked about its last tubelet and some others. All pass the X-Encoder, and the
-Predictor costs as much again; a half that stands for all costs less and teaches nearly as much.
+Every tubelet passes the X-Encoder. The Predictor costs as much again, so each stream is asked
+about half of its tubelets, and always about the last one.
 """
 
 from __future__ import annotations

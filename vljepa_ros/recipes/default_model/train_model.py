@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("run"))
-    parser.add_argument("--steps", type=int, default=20_000, help="of all stages together")
+    parser.add_argument("--steps", type=int, default=15_000, help="of all stages together")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with started_processes():
@@ -86,7 +86,7 @@ def stages(steps: int) -> Stages:
     """Return the stages that have so many steps together."""
     base = Stage(
         name="base",
-        steps=round(0.15 * steps),
+        steps=round(0.2 * steps),
         batch=64,
         frames=8,  # those of two tubelets
         learning_rate=1.2e-3,
@@ -95,7 +95,7 @@ def stages(steps: int) -> Stages:
         average_decay=0.998,
         precision="fp32",  # bfloat16 is slower on CPUs that only emulate it
     )
-    queries = replace(base, name="queries", steps=round(0.55 * steps), queries=True)
+    queries = replace(base, name="queries", steps=round(0.5 * steps), queries=True)
     return Stages(
         base,
         queries,
