@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -303,10 +304,17 @@ def test_a_model_that_sees_streams_is_taught_as_well(
     assert answers(fitted, lessons("x", "y")) > 0.8
 
 
-def test_a_memory_learns_from_all_of_its_tokens(teach: Teach, stream: VLJepaModel) -> None:
+@pytest.mark.parametrize("remembers", [False, True], ids=["clips", "a memory"])
+def test_a_step_sees_a_share_of_a_clip_and_all_of_a_memory(
+    teach: Teach, model: VLJepaModel, stream: VLJepaModel, remembers: bool
+) -> None:
     some, whole = (
-        teach(held_out=lessons("d"), model=stream, settings=replace(SETTINGS, kept_tokens=share))
+        teach(
+            held_out=lessons("d"),
+            model=deepcopy(stream if remembers else model),
+            settings=replace(SETTINGS, kept_tokens=share),
+        )
         for share in (0.25, 1.0)
     )
     assert any("loss" in look for look in some.history)
-    assert some.history == whole.history
+    assert (some.history == whole.history) == remembers

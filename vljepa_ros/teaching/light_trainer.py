@@ -184,7 +184,7 @@ class LightTrainer:
         None is all: a model with a memory needs all of its tokens.
         """
         x = self._model.x_encoder
-        if x.config.memory is not None:
+        if x.config.memory:
             return x(clip)[:, :-1], None
         kept = self._kept(random)
         patches = x.embed(clip).gather(1, kept.ids_keep[..., None].expand(-1, -1, x.config.width))
