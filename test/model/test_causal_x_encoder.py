@@ -63,13 +63,12 @@ def stepped(model: CausalXEncoder, tubelets: torch.Tensor, times: torch.Tensor) 
     return torch.stack(tokens, 1)
 
 
+@torch.no_grad()
 def every_frame(
-    model: CausalXEncoder, tubelets: torch.Tensor, times: torch.Tensor, **how: torch.Tensor
+    model: CausalXEncoder, tubelets: torch.Tensor, times: torch.Tensor
 ) -> torch.Tensor:
     """The same, of whole streams at once."""
-    with torch.no_grad():
-        streams = StreamTubelets(times, stride=model.config.tubelet, **how)
-        return model.every_tubelet(tubelets, streams)
+    return model.every_tubelet(tubelets, StreamTubelets(times, stride=model.config.tubelet))
 
 
 def same(found: torch.Tensor, true: torch.Tensor) -> None:
@@ -103,17 +102,6 @@ def test_a_gap_longer_than_the_memory_begins_a_new_stream() -> None:
     same(stepped(model, clip, times), whole)
     closer = torch.arange(14.0)[None].double()
     assert not torch.allclose(every_frame(model, clip, closer)[:, 6], whole[:, 6], atol=1e-3)
-
-
-def test_a_frame_that_is_not_kept_sees_its_past_and_is_seen_by_none() -> None:
-    model, clip = encoder(), streams(2, 20)
-    times = torch.arange(20.0).expand(2, -1) / 2
-    kept = torch.arange(20).expand(2, -1) % 2 == 0
-    whole = every_frame(model, clip, times, kept=kept)
-    same(whole[:, ::2], every_frame(model, clip[:, ::2], times[:, ::2]))
-    for now in (1, 7, 19):
-        rows = [*range(0, now, 2), now]
-        same(whole[:, now], every_frame(model, clip[:, rows], times[:, rows])[:, -1])
 
 
 @pytest.mark.parametrize("phase", range(X.tubelet))

@@ -36,7 +36,7 @@ from vljepa_ros.runtime.clip_embedder import ClipEmbedder, ClipEmbeddings, Frame
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.runtime.remembered_streams import RememberedStreams  # noqa: E402
 from vljepa_ros.runtime.windowed_streams import StampedFeatures  # noqa: E402
-from vljepa_ros.stream.tubelet import tubelet_of  # noqa: E402
+from vljepa_ros.stream.last_frames import last_frames  # noqa: E402
 
 NS = 1_000_000_000
 PERIOD = NS // 5  # of the memory, whose rate is 5 Hz
@@ -66,19 +66,20 @@ class Exported:
 
     @torch.no_grad()
     def every_frame(
-        self, frames: Sequence[Frame], kept: Sequence[bool] | None = None
+        self, frames: Sequence[Frame], numbers: Sequence[int] | None = None
     ) -> NDArray[np.float32]:
-        """Embeddings (T, Q, D) of all frames of one stream, seen at once."""
+        """Embeddings (T, Q, D) of the frames ``numbers`` of one stream, or all, seen at once.
+
+        The others are in no memory, but in the tubelets.
+        """
         seen = np.stack([self.runtime.encode_frame(frame.image) for frame in frames])
         clip = normalised(torch.from_numpy(seen)) if self.bundle.pixels else torch.from_numpy(seen)
         length = self.config.x_encoder.tubelet
         stamps = torch.tensor([frame.stamp_ns - frames[0].stamp_ns for frame in frames])
-        rows = torch.tensor([tubelet_rows(stamps[: n + 1], length) for n in range(len(stamps))])
-        streams = StreamTubelets(
-            stamps.double()[None] / NS * self.config.clip_rate_hz,
-            kept=None if kept is None else torch.tensor(kept)[None],
-            stride=length,
-        )
+        ends = list(range(len(frames)) if numbers is None else numbers)
+        rows = torch.tensor([tubelet_rows(stamps[: end + 1], length) for end in ends])
+        times = stamps[ends].double()[None] / NS * self.config.clip_rate_hz
+        streams = StreamTubelets(times, stride=length)
         tokens = self.torch.x_encoder.every_tubelet(clip[rows][None], streams)[0]
         return self.torch.predictor(tokens, *self._asked).numpy()
 
@@ -177,7 +178,12 @@ def test_a_slow_camera_fills_the_seconds_of_the_memory_and_not_its_places(
 def test_of_a_faster_camera_every_frame_is_seen_and_every_second_kept(exported: Exported) -> None:
     frames = film(exported, regular(20, period=PERIOD // 2))
     found = told(exported, frames)
-    same(found, exported.every_frame(frames, [number % 2 == 0 for number in range(20)]))
+    same(found[::2], exported.every_frame(frames, range(0, 20, 2)))
+    between = [
+        exported.every_frame(frames, [*range(0, number, 2), number])[-1]
+        for number in range(1, 20, 2)
+    ]
+    same(found[1::2], np.stack(between))
 
 
 def test_a_frame_that_is_not_finite_spoils_no_later_one(exported: Exported) -> None:
@@ -233,7 +239,7 @@ def test_without_a_query_a_stream_is_followed_all_the_same(exported: Exported) -
     images = [runtime.encode_frame(frame.image) for frame in frames]
     for number, frame in enumerate(frames):
         before = memories
-        tubelet = tubelet_of(images[: number + 1], exported.config.x_encoder.tubelet)
+        tubelet = last_frames(images[: number + 1], exported.config.x_encoder.tubelet)
         clips, memories = runtime.see_frames([tubelet], [frame.stamp_ns], before, [])
         assert clips.embeddings.size == 0
     clips, _ = runtime.see_frames([tubelet], [frame.stamp_ns], before, list(QUERIES.values()))

@@ -30,15 +30,12 @@ class StreamTubelets(NamedTuple):
     Attributes:
         times: of the last frame of each tubelet (B, N), ascending, in periods.
         asked: numbers of the tubelets (B, K) that the Predictor is asked about. None is all.
-        kept: True on the tubelets (B, N) that stay in the memory; later ones do not see the
-            others. None keeps all.
         stride: tubelets from one to the next older one that it sees: 1 if they are cut without
             overlap, and the frames of a tubelet if one ends with every frame.
     """
 
     times: Tensor
     asked: Tensor | None = None
-    kept: Tensor | None = None
     stride: int = 1
 
 
@@ -222,17 +219,13 @@ def _older(streams: StreamTubelets, memory: int, span: int) -> _Older:
     """
     times = streams.times
     batch, count = times.shape
-    kept = torch.ones_like(times, dtype=torch.bool) if streams.kept is None else streams.kept
-    in_order = (~kept).int().argsort(dim=1, stable=True)  # the kept ones first, oldest first
-    before = kept.cumsum(1) - kept.int()
+    numbers = torch.arange(count, device=times.device)
     back = streams.stride * torch.arange(1, memory, device=times.device)
-    place = before[..., None] - back
+    place = numbers[:, None] - back
     exists, place = place >= 0, place.clamp(min=0)
-    rows = in_order.gather(1, place.flatten(1)).unflatten(1, place.shape[1:])
-    apart = times[..., None] - times.gather(1, rows.flatten(1)).unflatten(1, place.shape[1:])
-    first = torch.arange(0, batch * count, count, device=times.device)[:, None, None]
-    seen = exists & (apart < span)
-    return _Older((rows + first).flatten(0, 1), seen.flatten(0, 1))
+    apart = times[..., None] - times[:, place]
+    first = count * torch.arange(batch, device=times.device)[:, None, None]
+    return _Older((place + first).flatten(0, 1), (exists & (apart < span)).flatten(0, 1))
 
 
 def _ends(frames: Tensor, tubelet: int, dim: int = 1) -> Tensor:

@@ -13,8 +13,8 @@ from vljepa_ros.runtime.backend import ClipOutputs, StreamOutputs
 from vljepa_ros.runtime.bundle import Bundle
 from vljepa_ros.runtime.scene_features import look_of
 from vljepa_ros.runtime.stream_memory import PAST, SEEN, TIME, StreamMemory
+from vljepa_ros.stream.last_frames import last_frames
 from vljepa_ros.stream.time_turn import time_turn
-from vljepa_ros.stream.tubelet import tubelet_of
 
 _NS = 1_000_000_000
 _NO_LOOK = np.empty(0, np.float32)
@@ -51,9 +51,8 @@ class StreamSteps:
             query_mask: True on real tokens (Q, L).
         """
         inputs = self._inputs(memories, stamps_ns)
-        found = self._follow(
-            np.stack([*map(np.stack, tubelets)]), inputs, query_tokens, query_mask
-        )
+        frames = np.stack([np.stack(tubelet) for tubelet in tubelets])
+        found = self._follow(frames, inputs, query_tokens, query_mask)
         following = []
         for row, (tubelet, stamp, memory) in enumerate(
             zip(tubelets, stamps_ns, memories, strict=True)
@@ -75,7 +74,7 @@ class StreamSteps:
         memories = [StreamMemory.empty(self._memory)] * len(clips)
         length = len(clips[0])
         for end in range(1, length + 1):
-            tubelets = [tubelet_of(clip[:end], self._memory.tubelet) for clip in clips]
+            tubelets = [last_frames(clip[:end], self._memory.tubelet) for clip in clips]
             stamps_ns = [round(end * _NS / self._rate_hz)] * len(clips)
             asked = (query_tokens, query_mask) if end == length else (NO_TOKENS, NO_MASK)
             found, memories = self.run(tubelets, stamps_ns, memories, *asked)

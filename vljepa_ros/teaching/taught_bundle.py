@@ -19,6 +19,7 @@ from vljepa_ros.model.export.precision import COMPARED_CLIPS
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.bundle import MANIFEST, Bundle, write_manifest
 from vljepa_ros.stream.clip_window import ClipWindow
+from vljepa_ros.stream.last_frames import last_frames
 from vljepa_ros.teaching.taught_recording import Lessons, TaughtRecording
 
 _FURTHER = ", taught further on recordings of the user"
@@ -76,8 +77,7 @@ def _clips(recording: TaughtRecording, config: ModelConfig) -> Iterator[NDArray[
             window.clear()
             none = False
     if none and config.x_encoder.memory:
-        frames = window.so_far().frames
-        yield np.stack([frames[0]] * (config.clip_frames - len(frames)) + [*frames])
+        yield np.stack(last_frames(window.so_far().frames, config.clip_frames))
 
 
 def sealed(root: Path, **changes: Any) -> Bundle:

@@ -28,8 +28,8 @@ from vljepa_ros.model.y_decoder import YDecoder
 from vljepa_ros.runtime.onnx_session import session_options
 from vljepa_ros.runtime.reference import Reference, same_order
 from vljepa_ros.runtime.stream_memory import PAST, SEEN, STATE, TIME
+from vljepa_ros.stream.last_frames import last_frames
 from vljepa_ros.stream.time_turn import time_turn
-from vljepa_ros.stream.tubelet import tubelet_of
 
 TOLERANCE = 1e-4  # relative
 TIE = 1e-5  # cosines nearer than this have no order
@@ -113,7 +113,7 @@ class Parity:
         back = np.arange(1, config.clip_frames)
         for place in range(len(clip)):
             turn = time_turn(np.array([float(place)]), time_pairs(config.x_encoder))
-            tubelet = np.stack(tubelet_of([*clip[: place + 1]], config.x_encoder.tubelet))
+            tubelet = np.stack(last_frames([*clip[: place + 1]], config.x_encoder.tubelet))
             inputs = {name: tubelet[None], TIME: turn, SEEN: (back <= place)[None]}
             tokens, state = run(**inputs, **{PAST + STATE: state})
         return tokens

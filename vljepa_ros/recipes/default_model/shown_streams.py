@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.stream.tubelet import tubelet_of
+from vljepa_ros.stream.last_frames import last_frames
 
 
 def shown(
@@ -27,26 +27,16 @@ def shown(
         frames: results of :meth:`VLJepa.encode_frame`, at the rate of the model's clips.
         queries: texts.
     """
-    if model.bundle.memory is not None:
-        yield from _remembered(model, frames, queries)
-        return
-    length = model.bundle.clip.frames
-    clip: deque[NDArray[Any]] = deque(maxlen=length)
-    for frame in frames:
-        clip.append(frame)
-        yield model.embed([clip[0]] * (length - len(clip)) + [*clip], queries)
-
-
-def _remembered(
-    model: VLJepa, frames: Iterable[NDArray[Any]], queries: Sequence[str]
-) -> Iterator[NDArray[np.float32]]:
-    assert model.bundle.memory is not None, "the caller knows"
-    length = model.bundle.memory.tubelet
+    clip, memory = model.bundle.clip, model.bundle.memory
+    length = clip.frames if memory is None else memory.tubelet
     newest: deque[NDArray[Any]] = deque(maxlen=length)
-    memory = model.empty_memory()
+    before = None if memory is None else model.empty_memory()
     for number, frame in enumerate(frames):
         newest.append(frame)
-        stamp_ns = round(number * 1e9 / model.bundle.clip.rate_hz)
-        tubelet = tubelet_of([*newest], length)
-        found, (memory,) = model.see_frames([tubelet], [stamp_ns], [memory], queries)
-        yield found.embeddings[0]
+        shown_now = last_frames([*newest], length)
+        if before is None:
+            yield model.embed(shown_now, queries)
+        else:
+            stamp_ns = round(number * 1e9 / clip.rate_hz)
+            found, (before,) = model.see_frames([shown_now], [stamp_ns], [before], queries)
+            yield found.embeddings[0]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,11 +143,14 @@ class Recipe:
 
     def run(self, base: Stage, queries: Stage, streams: Stage) -> None:
         """Run what is left of the stages, and write the models."""
-        out = self._out
-        if self._stage(base, "1-base", self._captions, out / "1-base/model") and self._stage(
-            queries, "2-queries", self._questions, out / "2-queries/model"
+        out, questions = self._out, cache(self._questions)  # two stages ask the same
+        for stage, folder, lesson, result in (
+            (base, "1-base", self._captions, out / "1-base/model"),
+            (queries, "2-queries", questions, out / "2-queries/model"),
+            (streams, "3-streams", questions, out / "model"),
         ):
-            self._stage(streams, "3-streams", self._questions, out / "model")
+            if not self._stage(stage, folder, lesson, result):
+                return
 
     def _stage(
         self, stage: Stage, folder: str, lesson: Callable[[], Lesson], result: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tubelet that ends with a frame: what a model with a memory sees of the newest frames."""
+"""The last frames of a stream, however young it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 _Frame = TypeVar("_Frame")
 
 
-def tubelet_of(frames: Sequence[_Frame], length: int) -> list[_Frame]:
-    """Return the last ``length`` of at least one frame; before the first it stands still."""
+def last_frames(frames: Sequence[_Frame], length: int) -> list[_Frame]:
+    """Return the last ``length`` of at least one frame; before the first one it stands still."""
     newest = frames[-length:]
     return [newest[0]] * (length - len(newest)) + list(newest)
