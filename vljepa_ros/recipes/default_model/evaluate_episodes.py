@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,29 @@ class JudgedFrames:
     labels: list[str] = field(default_factory=list)
     near: list[set[str | None]] = field(default_factory=list)
 
+    def add(
+        self,
+        labels: Sequence[str | None],
+        frame: int,
+        seen: NDArray[np.float32],
+        held_out: NDArray[np.float32],
+    ) -> None:
+        """Add the answers at a frame that has a label.
+
+        Args:
+            labels: of all frames of the episode.
+            frame: which of them is answered.
+            seen: the answer to the trained wording of the query.
+            held_out: the answer to the wording that was held out.
+        """
+        label = labels[frame]
+        if label is None:
+            raise ValueError(f"frame {frame} has no label")
+        self.seen.append(seen)
+        self.held_out.append(held_out)
+        self.labels.append(label)
+        self.near.append(set(labels[max(0, frame - 2) : frame + 3]))
+
 
 def main() -> None:
     """Parse the command line, measure, print tables and write the figures as JSON."""
@@ -64,9 +87,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="a folder of the data")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures here")
     args = parser.parse_args()
-    families = defaultdict(list)
-    for episode in load_episodes(args.data, args.split):
-        families[episode.family].append(episode)
+    families = by_family(load_episodes(args.data, args.split))
     measured: dict[str, list[Figures]] = {family: [] for family in families}
     for bundle in args.bundle:
         model = VLJepa.load(bundle, threads=2)
@@ -75,11 +96,19 @@ def main() -> None:
         model.close()
     for family, rows in measured.items():
         print(f"{args.split}, {family}, {len(families[family])} episodes")
-        _print(rows)
+        print_table(rows)
     print(f"frames at {FRAME_RATE_HZ:g} Hz, each that the model sees measured; in percent")
     if args.json:
         content = {"split": args.split, "families": measured}
         args.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def by_family(episodes: Iterable[StoredEpisode]) -> dict[str, list[StoredEpisode]]:
+    """Return the episodes of each family."""
+    families = defaultdict(list)
+    for episode in episodes:
+        families[episode.family].append(episode)
+    return dict(families)
 
 
 def evaluate(model: VLJepa, episodes: Sequence[StoredEpisode]) -> Figures:
@@ -87,7 +116,7 @@ def evaluate(model: VLJepa, episodes: Sequence[StoredEpisode]) -> Figures:
     answers = {name: JudgedFrames() for name in QUERY_NAMES}
     for episode in tqdm(episodes, "episodes"):
         _add(answers, model, episode)
-    return {name: _figures(model, name, found) for name, found in answers.items() if found.labels}
+    return {name: figures(model, name, found) for name, found in answers.items() if found.labels}
 
 
 def _add(answers: dict[str, JudgedFrames], model: VLJepa, episode: StoredEpisode) -> None:
@@ -99,15 +128,12 @@ def _add(answers: dict[str, JudgedFrames], model: VLJepa, episode: StoredEpisode
     for number, embeddings in enumerate(shown(model, frames, asked)):
         for query, name in enumerate(QUERY_NAMES):
             labels, frame = episode.labels[name], number * step
-            label = labels[frame]
-            if label is not None:
-                answers[name].seen.append(embeddings[query])
-                answers[name].held_out.append(embeddings[len(QUERY_NAMES) + query])
-                answers[name].labels.append(label)
-                answers[name].near.append(set(labels[max(0, frame - 2) : frame + 3]))
+            if labels[frame] is not None:
+                held_out = embeddings[len(QUERY_NAMES) + query]
+                answers[name].add(labels, frame, embeddings[query], held_out)
 
 
-def _figures(model: VLJepa, name: str, answers: JudgedFrames) -> dict[str, float]:
+def figures(model: VLJepa, name: str, answers: JudgedFrames) -> dict[str, float]:
     """Return the figures of one query for seen wordings and for held-out ones."""
     true = answers.labels
     labels = _labels_of(model.phrases.texts[name], set(true))
@@ -144,11 +170,12 @@ def _labels_of(phrases: tuple[str, ...], present: set[str]) -> list[str]:
     return [known.get(phrase, f"state:{phrase}") for phrase in phrases]
 
 
-def _print(measured: Sequence[Figures]) -> None:
+def print_table(measured: Sequence[Figures]) -> None:
+    """Print a row for each query; several models give medians and ranges."""
     columns = list(next(iter(measured[0].values())))
     print(f"{'query':8}" + "".join(f"{column:>18}" for column in columns))
     for name in measured[0]:
-        cells = ([figures[name][column] for figures in measured] for column in columns)
+        cells = ([row[name][column] for row in measured] for column in columns)
         print(f"{name:8}" + "".join(f"{_summary(values):>18}" for values in cells))
 
 
