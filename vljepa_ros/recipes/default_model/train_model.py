@@ -46,7 +46,7 @@ from vljepa_ros.recipes.default_model.stream_batches import StreamBatches, Texts
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.recordings.sample import DESCRIBE
 from vljepa_ros.training.distributed import barrier, rank, started_processes
-from vljepa_ros.training.stage import Stage
+from vljepa_ros.training.stage import PRECISIONS, Stage
 from vljepa_ros.training.trainer import Trainer
 
 LICENCES = {
@@ -66,12 +66,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("run"))
-    parser.add_argument("--steps", type=int, default=15_000, help="of all stages together")
+    parser.add_argument("--steps", type=int, default=13_500, help="of all stages together")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="bf16 is faster on CPUs that have it in hardware, and slower on all others",
+    )
     args = parser.parse_args()
     with started_processes():
         recipe = Recipe(args.data, args.out, args.seed)
-        recipe.run(*stages(args.steps))
+        recipe.run(*stages(args.steps, args.precision))
 
 
 class Stages(NamedTuple):
@@ -82,20 +88,20 @@ class Stages(NamedTuple):
     streams: Stage
 
 
-def stages(steps: int) -> Stages:
-    """Return the stages that have so many steps together."""
+def stages(steps: int, precision: str = "fp32") -> Stages:
+    """Return the stages that have so many steps together, in ``bf16`` or ``fp32``."""
     base = Stage(
         name="base",
-        steps=round(0.2 * steps),
+        steps=round(steps * 2 / 9),
         batch=64,
         frames=8,  # those of two tubelets
         learning_rate=1.2e-3,
         warmup=200,
         queries=False,
         average_decay=0.998,
-        precision="fp32",  # bfloat16 is slower on CPUs that only emulate it
+        precision=precision,
     )
-    queries = replace(base, name="queries", steps=round(0.5 * steps), queries=True)
+    queries = replace(base, name="queries", steps=round(steps * 5 / 9), queries=True)
     return Stages(
         base,
         queries,
