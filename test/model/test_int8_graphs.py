@@ -21,9 +21,18 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from torch import nn  # noqa: E402
 
-from support.tiny_model import QUERIES, TINY_PAPER, random_clips  # noqa: E402
+from support.tiny_model import (  # noqa: E402
+    QUERIES,
+    TINY_DEFAULT,
+    TINY_PAPER,
+    contents,
+    random_clips,
+    tiny_model,
+)
 from vljepa_ros.commands.inspect_ import _precision  # noqa: E402
 from vljepa_ros.model.export import int8_means  # noqa: E402
+from vljepa_ros.model.export.contents import Choices  # noqa: E402
+from vljepa_ros.model.export.export_bundle import export_bundle  # noqa: E402
 from vljepa_ros.model.export.graphs import Graph  # noqa: E402
 from vljepa_ros.model.export.int8_graphs import (  # noqa: E402
     quantise_convolutions,
@@ -36,6 +45,7 @@ from vljepa_ros.model.export.int8_means import (  # noqa: E402
 from vljepa_ros.model.export.int8_to_floats import in_floats  # noqa: E402
 from vljepa_ros.model.export.onnx_file import write_graph  # noqa: E402
 from vljepa_ros.model.export.precision import LowPrecision, lower_precision  # noqa: E402
+from vljepa_ros.runtime import reference  # noqa: E402
 from vljepa_ros.runtime.bundle import Bundle, BundleError  # noqa: E402
 from vljepa_ros.runtime.model import VLJepa  # noqa: E402
 from vljepa_ros.runtime.onnx_session import session_options  # noqa: E402
@@ -230,3 +240,27 @@ def test_a_graph_for_cpus_must_be_one_of_the_bundle(lowered: Bundle, tmp_path: P
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="cpu_graphs: frame_encoder are not all in graphs"):
         Bundle.load(copy)
+
+
+def test_convolutions_that_lose_too_much_stay_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, clips = contents(TINY_DEFAULT, tmp_path), random_clips(TINY_DEFAULT)
+    choices = Choices(text_encoder=False)
+    plain = export_bundle(tiny_model(TINY_DEFAULT), tmp_path / "plain", texts, clips, choices)
+
+    def lower(name: str) -> Bundle:
+        copy = Bundle.load(shutil.copytree(plain.root, tmp_path / name))
+        return lower_precision(copy, clips, LowPrecision("int8"))
+
+    whole = lower("whole")
+    assert set(whole.cpu_graphs) == {"frame_encoder"}
+    assert whole.lowered is not None
+    stricter = reference.Limit(whole.lowered.cosine + 1e-6, 1.0)
+    monkeypatch.setattr(reference, "LIMITS", {**reference.LIMITS, "int8": stricter})
+    without = lower("without")
+    assert not without.cpu_graphs
+    assert without.lowered is not None
+    assert without.lowered.cosine > whole.lowered.cosine
+    assert without.lowered.graphs["predictor"] == "int8"
+    assert not {file.name for file in without.root.iterdir()} - {*without.files, "manifest.json"}
