@@ -53,7 +53,7 @@ def cosines(query: str, text: str) -> Iterator[tuple[float, float]]:
         for frame in video.decode(video=0):
             image = frame.to_ndarray(format="rgb24")
             window.push(round(frame.time * 1e9), model.encode_frame(image))
-            if (clip := window.clip()) is not None:
+            if (clip := model.bundle.clip_in(window)) is not None:
                 (embedding,) = model.embed(clip.frames, [model.bundle.queries[query]])
                 yield clip.end_ns / 1e9, float(embedding @ wanted)
 

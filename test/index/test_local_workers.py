@@ -138,11 +138,11 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_call_goes_on(
     process.send_signal(signal.SIGINT)
     printed, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "1 indexed:" in printed
     assert said.splitlines()[-1] == "vljepa index: stopped"
-    assert [Path(one.path).name for one in Store.open(tmp_path / "store").recordings()] == [
-        "a.mp4"
-    ]
+    kept = {Path(one.path).stem for one in Store.open(tmp_path / "store").recordings()}
+    assert "a" in kept
+    assert last not in kept
+    assert f"{len(kept)} indexed:" in printed  # a fast machine may have done another one, too
 
 
 def begun(store: Path, stem: str) -> bool:

@@ -67,7 +67,7 @@ def newest(streams: CameraStreams) -> int:
     if isinstance(streams, WindowedStreams):
         return next(iter(streams._windows[""]._stamps[-1:]), 0)
     assert isinstance(streams, RememberedStreams)
-    return streams._newest[""].frame.stamp_ns if streams._newest else 0
+    return streams._newest[""].stamp_ns if streams._newest else 0
 
 
 def indexed(folder: Path, film: Path, bundle: Path) -> tuple[Store, StoredRecording]:
