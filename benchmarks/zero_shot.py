@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.teach.datasets import QUERY, droid, fetch, franka_lab, g1_phases
+from benchmarks.teach.datasets import QUERY
+from benchmarks.teach.rows import SETS, Material
+from benchmarks.teach.score import mean_recall
 from vljepa_ros.recipes.default_model.shown_streams import shown
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
 
 RATE_HZ = 5.0  # of the recordings
-FETCH_EPISODES = 30
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder with g1_phases, franka_phases, droid_1k")
     parser.add_argument("--fetch", type=Path, help="folder of Fetch's episodes")
     args = parser.parse_args()
-    sets = _sets(args.real, args.fetch)
+    sets = _sets(Material(args.real, args.fetch))
     print(f"{'bundle':24}{'data':20}{'recordings':>12}{'texts':>8}{'chance':>8}{'recall':>8}")
     for path in args.bundle:
         model = VLJepa.load(path, threads=2)
@@ -40,7 +41,7 @@ def main() -> None:
             parser.error(f"{path} sees {model.bundle.clip.rate_hz:g} frames a second, not 5")
         for name, lessons in sets.items():
             count = len(lessons.texts[QUERY])
-            recall = mean_recall(model, lessons)
+            recall = zero_shot_recall(model, lessons)
             print(
                 f"{model.bundle.root.name:24}{name:20}{len(lessons.recordings):12}{count:8}"
                 f"{100 / count:8.1f}{100 * recall:8.1f}",
@@ -49,7 +50,7 @@ def main() -> None:
         model.close()
 
 
-def mean_recall(model: VLJepa, lessons: Lessons) -> float:
+def zero_shot_recall(model: VLJepa, lessons: Lessons) -> float:
     """Return the recall, 0 to 1, of the newest frame's text, in the mean over the texts."""
     bank = np.stack([model.embed_text(text) for text in lessons.texts[QUERY]])
     found, wanted = [], []
@@ -60,7 +61,7 @@ def mean_recall(model: VLJepa, lessons: Lessons) -> float:
         found.append((embeddings @ bank.T).argmax(1)[known])
         wanted.append(labels[known])
     answers, truth = np.concatenate(found), np.concatenate(wanted)
-    return float(np.mean([(answers[truth == text] == text).mean() for text in np.unique(truth)]))
+    return mean_recall(answers == truth, truth)
 
 
 def _embeddings(model: VLJepa, recording: TaughtRecording, question: str) -> NDArray[np.float32]:
@@ -69,17 +70,14 @@ def _embeddings(model: VLJepa, recording: TaughtRecording, question: str) -> NDA
     return np.stack([each[0] for each in shown(model, seen, [question])])
 
 
-def _sets(real: Path | None, fetch_folder: Path | None) -> dict[str, Lessons]:
+def _sets(material: Material) -> dict[str, Lessons]:
+    """Read the data sets that are there, and say which are not."""
     sets = {}
-    for name, read in {"G1": g1_phases, "Franka lab": franka_lab, "DROID": droid}.items():
-        if real is None or not real.is_dir():
-            print(f"skipped: {name}, for --real is no folder: {real}")
+    for name in SETS:
+        if cause := material.absent(name):
+            print(f"skipped: {name}, for {cause}")
         else:
-            sets[name] = read(real)
-    if fetch_folder is None:
-        print("skipped: Fetch, for --fetch names no folder")
-    else:
-        sets["Fetch, simulated"] = fetch(fetch_folder, FETCH_EPISODES)
+            sets[name] = material.lessons(name)
     return sets
 
 

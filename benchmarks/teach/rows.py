@@ -69,7 +69,7 @@ class Material:
 
     def split(self, row: Row) -> Split:
         """Return what teaches and tests."""
-        lessons = self._lessons(row.data, row.episodes)
+        lessons = self.lessons(row.data, row.episodes)
         if row.data == DROID:
             return left_out(lessons, row.draw)
         tested = _TESTED[row.data]
@@ -77,7 +77,8 @@ class Material:
             lessons = turned(lessons, tested * row.draw)
         return drawn(lessons, row.episodes, tested, row.draw)
 
-    def _lessons(self, data: str, episodes: int) -> Lessons:
+    def lessons(self, data: str, episodes: int = 0) -> Lessons:
+        """Return all recordings of a data set; if they are rendered, at least ``episodes``."""
         count = _TESTED[FETCH] + max(episodes, _FETCH_POOL) if data == FETCH else 0
         return _read(data, (self._fetch if data == FETCH else self._real) or Path(), count)
 

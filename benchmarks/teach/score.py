@@ -28,8 +28,9 @@ def score(found: NDArray[np.int64], clips: TaughtClips) -> Score:
     for shift in range(-NEAR, NEAR + 1):
         other = np.clip(np.arange(len(labels)) + shift, 0, len(labels) - 1)
         near |= (found == labels[other]) & (clips.recording == clips.recording[other])
-    return Score(_mean_recall(exact, labels), _mean_recall(near, labels))
+    return Score(mean_recall(exact, labels), mean_recall(near, labels))
 
 
-def _mean_recall(hits: NDArray[np.bool_], labels: NDArray[np.int32]) -> float:
+def mean_recall(hits: NDArray[np.bool_], labels: NDArray[np.int32]) -> float:
+    """Return the share of hits (clips) in the mean over the texts that the labels number, 0..1."""
     return float(np.mean([hits[labels == text].mean() for text in np.unique(labels)]))

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("tqdm", reason="benchmarks need tqdm (make train-venv)")
 
 from benchmarks.teach.datasets import QUERY
-from benchmarks.zero_shot import mean_recall
+from benchmarks.zero_shot import zero_shot_recall
 from vljepa_ros.runtime.model import VLJepa
 from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording
 
@@ -39,10 +39,12 @@ def model(default_bundle: Path) -> VLJepa:
 
 
 def test_a_model_that_always_says_the_same_has_the_recall_of_a_guess(model: VLJepa) -> None:
-    assert mean_recall(model, of_a_grey_picture([0] * 9 + [1])) == 0.5
-    assert mean_recall(model, of_a_grey_picture([0] + [1] * 9)) == 0.5
+    assert zero_shot_recall(model, of_a_grey_picture([0] * 9 + [1])) == 0.5
+    assert zero_shot_recall(model, of_a_grey_picture([0] + [1] * 9)) == 0.5
 
 
 def test_frames_without_a_label_do_not_count(model: VLJepa) -> None:
-    recalls = {mean_recall(model, of_a_grey_picture([text] + [UNLABELLED] * 3)) for text in (0, 1)}
+    recalls = {
+        zero_shot_recall(model, of_a_grey_picture([text] + [UNLABELLED] * 3)) for text in (0, 1)
+    }
     assert recalls == {0.0, 1.0}
