@@ -12,7 +12,7 @@ about. The strength of the ridge is chosen on the validation episodes.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from vljepa_ros.recipes.default_model.episodes import (
     stride,
 )
 from vljepa_ros.recipes.default_model.evaluate_episodes import (
+    Figures,
     JudgedFrames,
     by_family,
     figures,
@@ -82,55 +83,63 @@ class LinearProbe:
             validation: episodes to choose by.
         """
         self._model, self._features = model, features
-        self._weights: dict[str, Matrix] = {}
-        for name in QUERY_NAMES:
-            sums = self._sums(name, trained)
-            if sums is None:
-                continue
-            tried = [_solve(*sums, ridge) for ridge in RIDGES]
-            right = [self._judge(name, weights, validation) for weights in tried]
-            best = int(np.argmax([found["top1"] if found else 0.0 for found in right]))
-            self._weights[name] = tried[best]
-
-    def judge(self, episodes: Sequence[StoredEpisode]) -> dict[str, dict[str, float]]:
-        """Return the figures of every query that has an answer in the episodes."""
-        judged = {
-            name: self._judge(name, weights, episodes) for name, weights in self._weights.items()
+        tried = {
+            (name, ridge): _solve(*sums, ridge)
+            for name, sums in self._sums(trained).items()
+            for ridge in RIDGES
         }
-        return {name: found for name, found in judged.items() if found}
+        right = self._judge(tried, validation)
+        self._weights: dict[tuple[str, float], Matrix] = {}
+        for name in dict.fromkeys(name for name, _ in tried):
+            shares = [right.get((name, ridge), {}).get("top1", 0.0) for ridge in RIDGES]
+            best = name, RIDGES[int(np.argmax(shares))]
+            self._weights[best] = tried[best]
+
+    def judge(self, episodes: Sequence[StoredEpisode]) -> Figures:
+        """Return the figures of every query that has an answer in the episodes."""
+        return {name: found for (name, _), found in self._judge(self._weights, episodes).items()}
 
     def _judge(
-        self, name: str, weights: Matrix, episodes: Sequence[StoredEpisode]
-    ) -> dict[str, float]:
-        answers = JudgedFrames()
+        self, weights: Mapping[tuple[str, float], Matrix], episodes: Sequence[StoredEpisode]
+    ) -> dict[tuple[str, float], dict[str, float]]:
+        """Return the figures of weights by query and strength, if the query has an answer."""
+        answers = {key: JudgedFrames() for key in weights}
         step = stride(self._model.bundle.clip.rate_hz)
         for episode in episodes:
-            labels = episode.labels[name]
-            frames = [i for i in range(0, len(episode), step) if labels[i] is not None]
-            found = _with_one(seen_by_probe(self._features(episode))[frames]) @ weights
-            for frame, embedding in zip(frames, found.astype(np.float32), strict=True):
-                answers.add(labels, frame, embedding, embedding)
-        return figures(self._model, name, answers) if answers.labels else {}
+            seen = self._seen(episode)
+            for (name, ridge), matrix in weights.items():
+                labels = episode.labels[name]
+                frames = [i for i in range(0, len(episode), step) if labels[i] is not None]
+                found = (seen[frames] @ matrix).astype(np.float32)
+                for frame, embedding in zip(frames, found, strict=True):
+                    answers[name, ridge].add(labels, frame, embedding, embedding)
+        return {
+            (name, ridge): figures(self._model, name, found)
+            for (name, ridge), found in answers.items()
+            if found.labels
+        }
 
-    def _sums(self, name: str, episodes: Sequence[StoredEpisode]) -> tuple[Matrix, Matrix] | None:
-        """Return X'X and X'Y over the labelled frames, or None if there are none."""
-        sums: tuple[Matrix, Matrix] | None = None
-        for seen, wanted in self._pairs(name, episodes):
-            gram, moment = seen.T @ seen, seen.T @ wanted
-            sums = (gram, moment) if sums is None else (sums[0] + gram, sums[1] + moment)
+    def _sums(self, episodes: Sequence[StoredEpisode]) -> dict[str, tuple[Matrix, Matrix]]:
+        """Return X'X and X'Y of each query over the frames in which it has an answer."""
+        sums: dict[str, tuple[Matrix, Matrix]] = {}
+        for episode in tqdm(episodes, "probe"):
+            all_seen = self._seen(episode)
+            for name in QUERY_NAMES:
+                labels = episode.labels[name]
+                frames = [i for i in range(0, len(episode), LEARNT) if labels[i] is not None]
+                if not frames:
+                    continue
+                sentences = [language.canonical(str(labels[frame])) for frame in frames]
+                wanted = np.array([self._model.embed_text(x) for x in sentences], np.float64)
+                seen = all_seen[frames]
+                gram, moment = sums.get(name, (0.0, 0.0))
+                sums[name] = gram + seen.T @ seen, moment + seen.T @ wanted
         return sums
 
-    def _pairs(
-        self, name: str, episodes: Sequence[StoredEpisode]
-    ) -> Iterator[tuple[Matrix, Matrix]]:
-        """Yield what the probe sees (N, P) of each episode, and the embeddings (N, D) to reach."""
-        for episode in tqdm(episodes, name):
-            labels = episode.labels[name]
-            frames = [i for i in range(0, len(episode), LEARNT) if labels[i] is not None]
-            if frames:
-                sentences = [language.canonical(str(labels[frame])) for frame in frames]
-                seen = _with_one(seen_by_probe(self._features(episode))[frames])
-                yield seen, np.array([self._model.embed_text(x) for x in sentences], np.float64)
+    def _seen(self, episode: StoredEpisode) -> Matrix:
+        """Return what the probe sees of an episode (F, P), and the 1 that carries the mean."""
+        seen = seen_by_probe(self._features(episode))
+        return np.concatenate([seen, np.ones((len(seen), 1))], 1)
 
 
 def seen_by_probe(features: NDArray[np.float16]) -> Matrix:
@@ -152,11 +161,6 @@ def seen_by_probe(features: NDArray[np.float16]) -> Matrix:
     now = np.concatenate(parts, 1)
     before = now[np.maximum(np.arange(len(now)) - BEFORE, 0)]
     return np.concatenate([now, now - before], 1)
-
-
-def _with_one(seen: Matrix) -> Matrix:
-    """Append the constant that carries the mean."""
-    return np.concatenate([seen, np.ones((len(seen), 1))], 1)
 
 
 def _solve(gram: Matrix, moment: Matrix, ridge: float) -> Matrix:
