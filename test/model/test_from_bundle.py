@@ -71,7 +71,7 @@ def write(model: VLJepaModel, base: Bundle, out: Path, clips: int = 1) -> Bundle
 
 def test_the_rebuilt_model_computes_what_its_bundle_does(model: VLJepaModel, base: Bundle) -> None:
     runtime = VLJepa.load(base.root)
-    assert agreement(model, runtime).clip == pytest.approx(1.0, abs=1e-3)  # it is in int8
+    assert agreement(model, runtime).clip == pytest.approx(1.0, abs=2e-4)  # it is in int8
     model.predictor.blocks[0].mlp.down.weight.data.neg_()
     with pytest.raises(CheckpointError, match="does not compute what the bundle does"):
         agreement(model, runtime)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ def test_its_own_kind_of_clip_is_familiar_and_broken_cameras_are_not(model: VLJe
     own = Reference.from_bundle(model.bundle).clip
     assert unfamiliarity(model, own) < 0.99
     noise = np.random.default_rng(0).integers(0, 256, own.shape, np.uint8)
-    for broken in (np.zeros_like(own), noise, np.full_like(own, 255)):
+    blurred = np.stack([cv2.GaussianBlur(image, (0, 0), 15) for image in own])
+    for broken in (np.zeros_like(own), noise, np.full_like(own, 255), blurred):
         assert unfamiliarity(model, broken) > 0.99
 
 

@@ -80,8 +80,9 @@ def test_it_learns_from_labelled_frames_alone(model: VLJepa, changing: StoredEpi
 
 def test_it_sees_quarters_and_how_they_changed() -> None:
     features = np.zeros((BEFORE + 2, 1, 4, 4), np.float16)
+    features[:, 0, 2:, :2] = 1
     features[-1, 0, :2, 2:] = 4
     seen = seen_by_probe(features)
     assert seen.shape == (BEFORE + 2, 8)
-    assert seen[-1].tolist() == [0, 4, 0, 0, 0, 4, 0, 0]
-    assert not seen[:-1].any()
+    assert seen[-1].tolist() == [0, 4, 1, 0, 0, 4, 0, 0]
+    assert (seen[:-1] == [0, 0, 1, 0, 0, 0, 0, 0]).all()
