@@ -115,7 +115,9 @@ class FieldReader:
     def whole_list(self, key: str, at_least: int = 1) -> list[int]:
         """Return a list of whole numbers of at least ``at_least``."""
         values = self._get(key)
-        good = isinstance(values, list) and all(_is_whole(v) and v >= at_least for v in values)
+        good = isinstance(values, (list, tuple)) and all(
+            _is_whole(v) and v >= at_least for v in values
+        )
         if not good:
             raise self._wrong(key, f"a list of whole numbers of at least {at_least}", values)
         return list(values)
@@ -174,8 +176,8 @@ class FieldReader:
     def dataclass(self, kind: type[_T], *, complete: bool) -> _T:
         """Return the whole object as a dataclass, its fields read by their annotations.
 
-        Annotations may be ``str``, ``int``, ``float``, ``bool``, ``dict[str, float]``, dataclasses
-        of these, and one of all that or None.
+        Annotations may be ``str``, ``int``, ``float``, ``bool``, ``tuple[int, ...]`` of numbers
+        above 0, ``dict[str, float]``, dataclasses of these, and one of all that or None.
 
         Args:
             kind: the dataclass.
@@ -224,6 +226,7 @@ _READERS: Mapping[Any, Callable[[FieldReader, str], Any]] = {
     int: FieldReader.integer,
     float: FieldReader.number,
     bool: FieldReader.flag,
+    tuple[int, ...]: lambda reader, key: tuple(reader.whole_list(key)),
     dict[str, float]: FieldReader.numbers,
 }
 

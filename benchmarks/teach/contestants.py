@@ -19,17 +19,23 @@ from numpy.typing import NDArray
 from benchmarks.teach.experiment import Split
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.runtime.model import VLJepa
-from vljepa_ros.teaching.evidence_fit import LAGS, fit_evidence, pooled_clips
+from vljepa_ros.teaching.evidence_fit import fit_evidence, pooled_clips
 from vljepa_ros.teaching.hold_out import checked_groups
 from vljepa_ros.teaching.light_trainer import answers
-from vljepa_ros.teaching.method import FitSettings, clip_rate, fit, taught_texts
+from vljepa_ros.teaching.method import (
+    FitSettings,
+    clip_rate,
+    evidence_lags,
+    fit,
+    taught_texts,
+)
 from vljepa_ros.teaching.seen_lessons import SeenLessons
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import Lessons
 
 Answers = NDArray[np.int64]
 
-_LAG_08 = (2,)  # of clips at 2.5 Hz: 0.8 s
+_SHORT_S = 0.8
 _NEIGHBOURS = 5
 _SET_ASIDE = 5  # of so many taught recordings one says which look was the best
 _CERTAIN = 1e9
@@ -69,10 +75,15 @@ class Trial:
         """The clips of recordings as they are that are not learned from."""
         return self._seen.clips(self.split.tested, 0)
 
-    @cached_property
-    def pooled(self) -> NDArray[np.float32]:
-        """Means of patches of the tested clips (clips, T, values)."""
-        return pooled(self.tested_clips, self.patch)
+    @property
+    def short_lag(self) -> tuple[int, ...]:
+        """How many frames before the newest one that of 0.8 s ago is."""
+        return (max(1, round(_SHORT_S * self._rate_hz)),)
+
+    @property
+    def long_lags(self) -> tuple[int, ...]:
+        """How many frames before the newest one those are that our method reads."""
+        return evidence_lags(self.model.config, self._rate_hz)
 
     @property
     def sizes(self) -> list[int]:
@@ -84,14 +95,17 @@ class Trial:
         """Side of a patch of the feature map."""
         return self.model.config.x_encoder.patch
 
+    @property
+    def _rate_hz(self) -> float:
+        return clip_rate(self.model.config, self.taught, self.settings)
+
     @cached_property
     def _seen(self) -> SeenLessons:
-        rate = clip_rate(self.model.config, self.taught, self.settings)
-        return SeenLessons(self.model.config, self.runtime, self.work / "trunk", rate)
+        return SeenLessons(self.model.config, self.runtime, self.work / "trunk", self._rate_hz)
 
 
 def pooled(clips: TaughtClips, patch: int) -> NDArray[np.float32]:
-    """Return the means of the patches of all clips (clips, T, values)."""
+    """Return the means of the patches of clips (clips, T, values)."""
     numbers = np.array_split(np.arange(len(clips)), len(clips) // 64 + 1)
     return np.concatenate([pooled_clips(clips, some, patch) for some in numbers if len(some)])
 
@@ -105,29 +119,31 @@ def majority(trial: Trial) -> Answers:
 
 def linear(trial: Trial) -> Answers:
     """Ridge regression on the newest frame and its change over 0.8 s."""
-    return _linear(trial, _LAG_08)
+    return _linear(trial, trial.short_lag)
 
 
 def linear_long(trial: Trial) -> Answers:
     """Ridge regression on the newest frame and its changes over 0.4 to 2.8 s."""
-    return _linear(trial, LAGS)
+    return _linear(trial, trial.long_lags)
 
 
 def _linear(trial: Trial, lags: tuple[int, ...]) -> Answers:
-    found = fit_evidence(trial.taught_clips, trial.sizes, trial.patch, lags)
-    read = found.reading(trial.pooled.reshape(len(trial.pooled), -1))
+    found = fit_evidence(trial.taught_clips.at(lags), trial.sizes, trial.patch)
+    tested = pooled(trial.tested_clips.at(lags), trial.patch)
+    read = found.reading(tested.reshape(len(tested), -1))
     return read[:, : trial.sizes[0]].argmax(1)
 
 
 def neighbours(trial: Trial) -> Answers:
     """Ask the nearest taught clips, by frame and change over 0.8 s; rare texts count more."""
-    clips = trial.taught_clips
+    clips = trial.taught_clips.at(trial.short_lag)
     labels, plain = clips.labels[:, 0], np.flatnonzero(clips.plain)
     known = plain[labels[plain] >= 0]
     parts = np.array_split(known, len(known) // 64 + 1)
     values = np.concatenate([pooled_clips(clips, some, trial.patch) for some in parts])
     mean, spread = values[:, -1].mean(0), values[:, -1].std(0) + 1e-3
-    ours, theirs = (_unit(each, mean, spread) for each in (trial.pooled, values))
+    tested = pooled(trial.tested_clips.at(trial.short_lag), trial.patch)
+    ours, theirs = (_unit(each, mean, spread) for each in (tested, values))
     near = np.argsort(-(ours @ theirs.T), 1)[:, :_NEIGHBOURS]
     votes = np.zeros((len(ours), trial.sizes[0]))
     weight = 1 / np.maximum(np.bincount(labels[known], minlength=trial.sizes[0]), 1)
@@ -140,7 +156,7 @@ def _unit(
     values: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     newest = (values[:, -1] - mean) / spread
-    change = (values[:, -1] - values[:, -1 - _LAG_08[0]]) / spread
+    change = (values[:, -1] - values[:, 0]) / spread
     joined = np.concatenate([newest, change], 1)
     unit: NDArray[np.float32] = joined / np.linalg.norm(joined, axis=1, keepdims=True)
     return unit

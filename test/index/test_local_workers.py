@@ -142,7 +142,8 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_call_goes_on(
     kept = {Path(one.path).stem for one in Store.open(tmp_path / "store").recordings()}
     assert "a" in kept
     assert last not in kept
-    assert f"{len(kept)} indexed:" in printed  # a fast machine may have done another one, too
+    # A fast machine may have done another one, whose process had no time to tell.
+    assert 1 <= int(printed.split(" indexed:")[0].split()[-1]) <= len(kept)
 
 
 def begun(store: Path, stem: str) -> bool:

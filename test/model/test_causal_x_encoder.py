@@ -35,7 +35,7 @@ def clips(count: int, length: int, grid: int = X.grid) -> torch.Tensor:
 
 
 def tubelets_of(clip: torch.Tensor, length: int = X.tubelet) -> torch.Tensor:
-    """The tubelets (B, T, tubelet, C, H, W) that end with each frame of streams."""
+    """The ``length`` frames (B, T, length, C, H, W) that end with each frame of streams."""
     rows = torch.arange(clip.shape[1])[:, None] - torch.arange(length - 1, -1, -1)
     return clip[:, rows.clamp(min=0)]
 
@@ -83,14 +83,37 @@ def same(found: torch.Tensor, true: torch.Tensor) -> None:
         {"memory": 1},
         {"memory": 3, "depth": 3},
         {"evidence": 3},
+        {"evidence": 3, "evidence_lags": (1, 5, 8)},
     ],
-    ids=["default", "tubelets of one frame", "no dense past", "all dense", "evidence"],
+    ids=[
+        "default",
+        "tubelets of one frame",
+        "no dense past",
+        "all dense",
+        "evidence",
+        "evidence of frames before the tubelet",
+    ],
 )
 def test_frame_by_frame_is_the_whole_stream_at_once(changes) -> None:
-    model = encoder(**changes)
-    tubelets = tubelets_of(clips(2, 3 * FRAMES), model.config.tubelet)
+    model, clip = encoder(**changes), clips(2, 3 * FRAMES)
+    windows, tubelets = (
+        tubelets_of(clip, getattr(model.config, n)) for n in ("window", "tubelet")
+    )
     times = torch.rand(2, 3 * FRAMES, dtype=torch.float64).add(0.5).cumsum(1)
-    same(stepped(model, tubelets, times), every_frame(model, tubelets, times))
+    same(stepped(model, windows, times), every_frame(model, tubelets, times))
+
+
+@torch.no_grad()
+def test_evidence_is_read_off_the_frames_that_lie_so_far_back() -> None:
+    model, clip = encoder(evidence=3, evidence_lags=(1, 5, 8)), clips(1, FRAMES)
+    before = model(clip)[:, -1]
+    seen = []
+    for lag in range(FRAMES):
+        changed = clip.clone()
+        changed[:, -1 - lag] += 1
+        if not torch.allclose(model(changed)[:, -1], before, atol=1e-5):
+            seen.append(lag)
+    assert seen == [0, 1, 5, 8]
 
 
 def test_a_gap_longer_than_the_memory_begins_a_new_stream() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -141,6 +142,8 @@ def test_whole_numbers_stand_for_floats_and_nothing_for_no_scaling():
         ("x_encoder", {"width": 10**30}, "must be at most"),
         ("x_encoder", {"patch": 1}, "visual tokens, at most"),
         ("x_encoder", {"channels": 100_000}, "values, at most"),
+        ("x_encoder", {"evidence_lags": [2, 1]}, "evidence_lags [2, 1] must ascend from 1"),
+        ("x_encoder", {"evidence_lags": [1, 99]}, "reach back farther than the"),
         ("predictor", {"rotary_base": 0.0}, "rotary_base 0.0 must be above 0"),
         ("predictor", {"rotary_scaling": {"factor": 0.0}}, "factor 0.0 must be above 0"),
         ("predictor", {"rotary_scaling": {"low": 4.0}}, "high 4.0 must be above low 4.0"),
@@ -152,8 +155,16 @@ def test_sizes_beyond_what_can_be_computed_are_refused(part, fields, cause):
     for name, value in fields.items():
         old = values[part][name]
         values[part][name] = {**old, **value} if isinstance(value, dict) else value
-    with pytest.raises(ConfigError, match=cause):
+    with pytest.raises(ConfigError, match=re.escape(cause)):
         ModelConfig.from_dict(values)
+
+
+def test_a_model_of_an_earlier_release_read_its_evidence_off_every_frame() -> None:
+    values = TINY_DEFAULT.to_dict()
+    values["x_encoder"]["evidence"] = 2
+    del values["x_encoder"]["evidence_lags"]
+    lags = ModelConfig.from_dict(values).x_encoder.evidence_lags
+    assert lags == tuple(range(1, TINY_DEFAULT.clip_frames))
 
 
 @pytest.mark.parametrize("config", [PAPER, TINY_PAPER, TINY_DEFAULT], ids=lambda c: c.name)

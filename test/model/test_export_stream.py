@@ -276,7 +276,7 @@ def test_the_manifest_says_what_is_kept(exported: Exported) -> None:
     frames = exported.config.clip_frames
     keys = x.frame_patches * (x.memory - 1) * x.tubelet + frames - x.tubelet
     assert memory.state["attention"] == (x.depth, 2, x.heads, keys, x.head_width)
-    assert memory.tubelet == x.tubelet and set(memory.state) == {"attention"}
+    assert memory.window == x.tubelet and set(memory.state) == {"attention"}
     assert exported.bundle.parity["x_encoder"] < 1e-5
 
 

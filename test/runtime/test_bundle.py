@@ -238,12 +238,12 @@ def test_a_field_of_the_wrong_kind_is_named(
 @pytest.mark.parametrize(
     ("memory", "cause"),
     [
-        ({"tubelet": 1, "pairs": 1}, "memory.state is missing"),
-        ({"tubelet": 1, "pairs": 1, "state": {}}, "memory.state has 0 values"),
-        ({"tubelet": 1, "pairs": 0, "state": {"x": [3, 3]}}, "memory.pairs must be"),
-        ({"tubelet": 0, "pairs": 1, "state": {"x": [3, 3]}}, "memory.tubelet must be"),
-        ({"tubelet": 1, "pairs": 1, "state": {"x": [3, 0]}}, "memory.state.x must be"),
-        ({"tubelet": 1, "pairs": 1, "state": {"x": [1 << 20, 1 << 20]}}, "values, at most"),
+        ({"window": 1, "pairs": 1}, "memory.state is missing"),
+        ({"window": 1, "pairs": 1, "state": {}}, "memory.state has 0 values"),
+        ({"window": 1, "pairs": 0, "state": {"x": [3, 3]}}, "memory.pairs must be"),
+        ({"window": 0, "pairs": 1, "state": {"x": [3, 3]}}, "memory.window must be"),
+        ({"window": 1, "pairs": 1, "state": {"x": [3, 0]}}, "memory.state.x must be"),
+        ({"window": 1, "pairs": 1, "state": {"x": [1 << 20, 1 << 20]}}, "values, at most"),
     ],
 )
 def test_a_memory_that_cannot_be_is_refused(
@@ -256,7 +256,7 @@ def test_a_memory_that_cannot_be_is_refused(
 def test_a_graph_that_keeps_something_else_than_the_manifest_says_is_refused(
     bundle: Path,
 ) -> None:
-    memory = {"tubelet": 1, "pairs": 1, "state": {"summaries": [3, 3]}}
+    memory = {"window": 1, "pairs": 1, "state": {"summaries": [3, 3]}}
     edit_manifest(bundle, lambda manifest: manifest.update(memory=memory))
     with pytest.raises(BundleError, match="as x_encoder it must take .*past_summaries"):
         VLJepa.load(bundle)

@@ -120,7 +120,7 @@ def build_streaming_bundle(root: Path) -> Path:
     build_colour_bundle(root, clip_rate_hz=5.0)
     (root / "x_encoder.onnx").write_bytes(_remembering_x_encoder(4).SerializeToString())
     (root / "predictor.onnx").write_bytes(_predictor(length="L").SerializeToString())
-    seal(root, memory={"tubelet": 2, "pairs": 1, "state": {"summaries": [3, 3]}})
+    seal(root, memory={"window": 2, "pairs": 1, "state": {"summaries": [3, 3]}})
     return root
 
 

@@ -24,7 +24,14 @@ from vljepa_ros.model.config import (  # noqa: E402
 )
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel  # noqa: E402
 from vljepa_ros.runtime.query_encoder import QueryTokens  # noqa: E402
-from vljepa_ros.teaching.method import FitSettings, Fitted, TeachError, clip_rate, fit  # noqa: E402
+from vljepa_ros.teaching.method import (  # noqa: E402
+    FitSettings,
+    Fitted,
+    TeachError,
+    clip_rate,
+    evidence_lags,
+    fit,
+)
 from vljepa_ros.teaching.taught_recording import UNLABELLED, Lessons, TaughtRecording  # noqa: E402
 
 SIDE, GRID, CHANNELS = 16, 4, 3
@@ -302,6 +309,38 @@ def test_a_model_that_sees_streams_is_taught_as_well(
     fitted = teach(held_out=lessons("d") if steps else None, model=stream, settings=settings)
     assert fitted.model.config.clip_rate_hz == CONFIG.clip_rate_hz
     assert answers(fitted, lessons("x", "y")) > 0.8
+
+
+def _flicker(name: str) -> TaughtRecording:
+    """Return a light at a new side in each image; its label is the side of 0.4 s before."""
+    one, back = recording(name, frames=60), 4
+    random = np.random.default_rng(ord(name))
+    right = random.integers(0, 2, len(one.stamps_s))
+    images = random.integers(20, 60, one.frames.shape)
+    for number, side in enumerate(right):
+        images[number, :, side * SIDE // 2 : (side + 1) * SIDE // 2] += 150
+    labels = {**one.labels, "side": np.roll(right, back).astype(np.int32)}
+    labels["side"][:back] = UNLABELLED
+    return replace(one, frames=images.astype(np.uint8), labels=labels)
+
+
+@pytest.mark.parametrize("remembers", [False, True], ids=["clips", "a memory"])
+def test_what_showed_before_the_newest_tubelet_is_read(
+    teach: Teach, model: VLJepaModel, stream: VLJepaModel, remembers: bool
+) -> None:
+    taught, asked = (
+        replace(lessons(), recordings=tuple(map(_flicker, names))) for names in ("abc", "xy")
+    )
+    fitted = teach(taught, model=stream if remembers else model)
+    assert answers(fitted, asked) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "frames", "lags"),
+    [(2.5, 8, (1, 2, 4, 7)), (5.0, 24, (2, 4, 8, 14)), (1.0, 8, (1, 2, 3)), (5.0, 1, ())],
+)
+def test_evidence_looks_back_by_time(rate_hz: float, frames: int, lags: tuple[int, ...]) -> None:
+    assert evidence_lags(replace(CONFIG, clip_frames=frames), rate_hz) == lags
 
 
 @pytest.mark.parametrize("remembers", [False, True], ids=["clips", "a memory"])

@@ -47,7 +47,7 @@ class CausalXEncoder(XEncoder):
 
         They are whole tubelets.
         """
-        super().__init__(config, config.tubelet)
+        super().__init__(config)
         assert config.memory, "it is what tells this encoder from the other"
         self.frames, self.tubelets = frames, frames // config.tubelet
         # The frames before the newest one whose patches or summaries stay.
@@ -96,18 +96,21 @@ class CausalXEncoder(XEncoder):
             q, *own = block.project(x, rotary)
             keys, values = (torch.cat([each, *self._of(each, older)], 2) for each in own)
             x = block.mix(x, q, keys, values, mask)
-        tokens = self._tokens(x, flat).unflatten(0, streams.times.shape)
+        tokens = self.norm(x[:, 1:])
+        if self.config.evidence:
+            tokens = torch.cat([tokens, self._evidence(tubelets, streams.stride)], 1)
+        tokens = tokens.unflatten(0, streams.times.shape)
         if streams.asked is None:
             return tokens
         return tokens[torch.arange(len(tokens), device=tokens.device)[:, None], streams.asked]
 
     def step(
-        self, tubelet: Tensor, turn: Tensor, seen: Tensor, past: Tensor
+        self, window: Tensor, turn: Tensor, seen: Tensor, past: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Encode the tubelet that ends with a new frame, of each of some streams.
 
         Args:
-            tubelet: the newest frames (B, tubelet, C, H, W), oldest first.
+            window: the newest frames (B, ``config.window``, C, H, W), oldest first.
             turn: cos and sin (B, 2, pairs) of the new frames' times.
             seen: which frames of the past are in the memory (B, M - 1), newest first.
             past: turned keys and values (B, depth, 2, heads, K, head width) of the frames before,
@@ -117,7 +120,7 @@ class CausalXEncoder(XEncoder):
         Returns:
             The visual tokens (B, N, width), and the past of the next frame.
         """
-        x = self._with_summary(self.embedding(tubelet))
+        x = self._with_summary(self.embedding(window[:, -self.config.tubelet :]))
         rotary = frame_rotary(turn, self.space_cos, self.space_sin)
         mask = self._key_mask(_ends(seen, self.config.tubelet))
         following = []
@@ -127,7 +130,8 @@ class CausalXEncoder(XEncoder):
             keys, values = (torch.cat([new, *self._seen_of(kept)], 2) for new, kept in both)
             x = block.mix(x, q, keys, values, mask)
             following.append(_side_by_side([self._kept_of(*pair) for pair in both]))
-        return self._tokens(x, tubelet), _side_by_side(following)
+        # What the Predictor sees of a tubelet is all but its summary.
+        return self.with_evidence(self.norm(x[:, 1:]), window), _side_by_side(following)
 
     def no_past(self, streams: int = 1) -> Tensor:
         """Return the past of streams that begin."""
@@ -142,9 +146,17 @@ class CausalXEncoder(XEncoder):
         """
         return torch.cat([self.summary + patches.mean(1, keepdim=True), patches], 1)
 
-    def _tokens(self, x: Tensor, tubelet: Tensor) -> Tensor:
-        """Return what the Predictor sees of the newest tubelet: all but its summary."""
-        return self.with_evidence(self.norm(x[:, 1:]), tubelet)
+    def _evidence(self, tubelets: Tensor, stride: int) -> Tensor:
+        """Return the evidence (B * N, 1, width) of every tubelet of streams (B, N, ...)."""
+        numbers = torch.arange(tubelets.shape[1], device=tubelets.device)
+        frames = []
+        for lag in self.evidence.lags:
+            back, into = divmod(lag, self.config.tubelet)
+            place = numbers - stride * back
+            row = torch.where(place < 0, 0, self.config.tubelet - 1 - into)
+            # What is before the first frame is that frame.
+            frames.append(tubelets[:, place.clamp(min=0), row].flatten(0, 1))
+        return self.evidence.of(frames)
 
     def _key_mask(self, seen: Tensor) -> Tensor:
         """Return which keys of a new tubelet and of its past (B, keys) may be seen.

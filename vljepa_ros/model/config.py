@@ -77,12 +77,13 @@ class XEncoderConfig:
             each (V-JEPA 2.1); without it an image is repeated to fill a tubelet.
         motion: tubelets are seen as their mean and the differences of their frames.
         trunk: a frozen network that each frame passes first; "" is none.
-        evidence: numbers that a linear map reads off the whole clip. They follow the visual
+        evidence: numbers that a linear map reads off some frames. They follow the visual
             tokens as one more token, which the Predictor adds to its answer; 0 is none.
+        evidence_lags: how many frames before the newest one those frames are that evidence is
+            read off beside the newest one, ascending.
         memory: newest tubelets of a stream, the new one among them, that keep all their tokens;
             older ones keep their summary (docs/streaming.md). Frames see their past only, and
-            each is encoded once and ends a tubelet, which evidence is read off. 0 sees whole
-            clips.
+            each is encoded once and ends a tubelet. 0 sees whole clips.
     """
 
     grid: int = 256
@@ -99,6 +100,7 @@ class XEncoderConfig:
     motion: bool = False
     trunk: str = ""
     evidence: int = 0
+    evidence_lags: tuple[int, ...] = ()
     memory: int = 0
 
     def __post_init__(self) -> None:
@@ -113,6 +115,8 @@ class XEncoderConfig:
         _one_of(self, "trunk", ("", *TRUNKS))
         if self.evidence > self.width:
             raise ConfigError(f"evidence {self.evidence} does not fit into width {self.width}")
+        if list(self.evidence_lags) != sorted({*self.evidence_lags} - {0}):
+            raise ConfigError(f"evidence_lags {list(self.evidence_lags)} must ascend from 1")
         if self.head_width < 6 or self.head_width % 2:
             raise ConfigError(f"head width {self.head_width}: it must be even and at least 6")
         if self.memory and (self.rotary != "interleaved" or self.image_tokens):
@@ -132,7 +136,17 @@ class XEncoderConfig:
     def matrix_values(self) -> int:
         """Number of values of the matrices that visual tokens pass, without the trunk's."""
         patches = self.width * self.channels * self.tubelet * self.patch**2
-        return patches + self.depth * self.width * (4 * self.width + 2 * self.mlp)
+        blocks = self.depth * self.width * (4 * self.width + 2 * self.mlp)
+        read = (1 + len(self.evidence_lags)) * self.channels * self.frame_patches
+        return patches + blocks + self.evidence * read
+
+    @property
+    def window(self) -> int:
+        """Number of the newest frames that a new frame of a stream is seen with.
+
+        They are its tubelet, or more if evidence is read off older frames.
+        """
+        return max(self.tubelet, 1 + max(self.evidence_lags, default=0))
 
     def tokens(self, frames: int) -> int:
         """Return the number of visual tokens of a clip of ``frames`` frames.
@@ -300,6 +314,11 @@ class ModelConfig:
         x = self.x_encoder
         if self.clip_frames > 1 and self.clip_frames % x.tubelet:
             raise ConfigError(f"clip_frames {self.clip_frames} is no multiple of {x.tubelet}")
+        if x.evidence_lags and x.evidence_lags[-1] >= self.clip_frames:
+            raise ConfigError(
+                f"evidence_lags {list(x.evidence_lags)} reach back farther than the "
+                f"{self.clip_frames} frames of a clip"
+            )
         if x.memory:
             self._check_memory()
         if not x.trunk and x.grid != self.frame_pixels:
@@ -366,10 +385,18 @@ def _with_newer_fields(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values  # which the reader refuses
     newer: dict[str, dict[str, Any]] = {
-        "x_encoder": {"memory": 0},
+        "x_encoder": {"memory": 0, "evidence_lags": _all_lags(values)},
         "predictor": {"pool_query": False},
     }
     return {
         name: {**newer[name], **part} if name in newer and isinstance(part, Mapping) else part
         for name, part in values.items()
     }
+
+
+def _all_lags(values: Mapping[str, Any]) -> list[int]:
+    """Return the lags of a release that read the evidence off every frame of a clip."""
+    x, frames = values.get("x_encoder"), values.get("clip_frames")
+    if not (isinstance(x, Mapping) and x.get("evidence") and isinstance(frames, int)):
+        return []
+    return list(range(1, min(frames, _MOST_FRAMES)))

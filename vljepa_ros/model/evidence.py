@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A linear reading of the whole clip beside the transformer: what few examples can teach.
+"""A linear reading of some frames beside the transformer: what few examples can teach.
 
 A transformer that learns from a handful of recordings learns them by heart; a linear map, which is
 found in closed form, does not. What it finds are a few numbers, one for each text that was taught.
@@ -9,31 +9,41 @@ a step in the embedding space and adds its own answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from vljepa_ros.model.config import ModelConfig, XEncoderConfig
 
 
-def pooled(clip: Tensor, patch: int) -> Tensor:
-    """Return the means of the patches of clips (B, T, C, H, W), (B, T * C * patches)."""
-    b, t, c, h, w = clip.shape
-    cut = clip.reshape(b, t, c, h // patch, patch, w // patch, patch)
-    return cut.mean((4, 6)).flatten(1)
+def pooled(frame: Tensor, patch: int) -> Tensor:
+    """Return the means of the patches of frames (B, C, H, W), (B, C * patches)."""
+    b, c, h, w = frame.shape
+    return frame.reshape(b, c, h // patch, patch, w // patch, patch).mean((3, 5)).flatten(1)
 
 
-class ClipEvidence(nn.Module):
-    """Clips (B, T, C, H, W) to the evidence of each text (B, 1, width), zeros behind it."""
+class FrameEvidence(nn.Module):
+    """The newest frame and older ones to the evidence of each text (B, 1, width).
 
-    def __init__(self, config: XEncoderConfig, frames: int) -> None:
+    There are zeros behind it. Older frames are those of ``evidence_lags``.
+    """
+
+    def __init__(self, config: XEncoderConfig) -> None:
         super().__init__()
         self.patch, self.width = config.patch, config.width
-        values = frames * config.channels * (config.grid // config.patch) ** 2
+        self.lags = (*reversed(config.evidence_lags), 0)
+        values = len(self.lags) * config.channels * config.frame_patches
         self.read = nn.Linear(values, config.evidence)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Read clips of the one length that the map is made for."""
-        found = self.read(pooled(clip, self.patch))
+        """Read frames (B, T, C, H, W) that follow each other and reach back far enough."""
+        return self.of([clip[:, -1 - lag] for lag in self.lags])
+
+    def of(self, frames: Sequence[Tensor]) -> Tensor:
+        """Read the frames (B, C, H, W) of each of :attr:`lags`."""
+        found = self.read(torch.cat([pooled(frame, self.patch) for frame in frames], 1))
         return pad(found, (0, self.width - found.shape[-1]))[:, None]
 
 

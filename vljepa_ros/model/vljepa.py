@@ -37,8 +37,8 @@ class VLJepaModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        encoder = CausalXEncoder if config.x_encoder.memory else XEncoder
-        self.x_encoder = encoder(config.x_encoder, config.clip_frames)
+        x = config.x_encoder
+        self.x_encoder = CausalXEncoder(x, config.clip_frames) if x.memory else XEncoder(x)
         self.predictor = Predictor(config)
         self.y_encoder = YEncoder(config.y_encoder, config.embedding)
         if config.queries_from == "table":

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vljepa_ros.model.config import XEncoderConfig
-from vljepa_ros.model.evidence import ClipEvidence
+from vljepa_ros.model.evidence import FrameEvidence
 from vljepa_ros.model.layers import Attention, Block, GeluMlp
 from vljepa_ros.model.rotary import Rotary, axial_tables
 
@@ -69,8 +69,7 @@ class TubeletEmbedding(nn.Module):
 class XEncoder(nn.Module):
     """Clips (B, T, C, H, W), normalised pixels or features, to visual tokens (B, N, width)."""
 
-    def __init__(self, config: XEncoderConfig, frames: int = 0) -> None:
-        """Make the layers; ``frames`` is how many the evidence is read off, if there is any."""
+    def __init__(self, config: XEncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = TubeletEmbedding(config, config.tubelet)
@@ -89,7 +88,7 @@ class XEncoder(nn.Module):
         )
         self.norm = norm()
         if config.evidence:
-            self.evidence = ClipEvidence(config, frames)
+            self.evidence = FrameEvidence(config)
 
     def forward(self, clip: Tensor, token_mask: TokenMask | None = None) -> Tensor:
         """Encode clips of any size; only the tokens of ``token_mask``, if some are dropped.

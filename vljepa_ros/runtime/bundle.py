@@ -56,7 +56,7 @@ LARGEST = {
     "max_query_tokens": 1 << 13,
     "max_text_tokens": 1 << 13,
     "pairs": 1 << 10,
-    "tubelet": 1 << 10,
+    "window": 1 << 10,
 }
 """Sizes in a manifest, at most: memory is taken for them before any graph could contradict."""
 
@@ -96,12 +96,12 @@ class MemoryShape:
     """What the X-Encoder keeps of a stream (:mod:`.stream_memory`).
 
     Attributes:
-        tubelet: newest frames that it takes with each new one, which is the last of them.
+        window: newest frames that it takes with each new one, which is the last of them.
         pairs: of channels that turn with time.
         state: shape of each array for one stream, by name.
     """
 
-    tubelet: int
+    window: int
     pairs: int
     state: Mapping[str, tuple[int, ...]]
 
@@ -441,7 +441,7 @@ def _memory(reader: FieldReader) -> MemoryShape | None:
     values = sum(math.prod(shape) for shape in state.values())
     if not state or values > _MOST_STATE_VALUES:
         raise FieldError(f"memory.state has {values} values, at most {_MOST_STATE_VALUES}")
-    return MemoryShape(_size(section, "tubelet"), _size(section, "pairs"), state)
+    return MemoryShape(_size(section, "window"), _size(section, "pairs"), state)
 
 
 def _optional_file(reader: FieldReader, key: str) -> str | None:

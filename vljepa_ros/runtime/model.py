@@ -217,7 +217,7 @@ class VLJepa:
 
     def see_frames(
         self,
-        tubelets: Sequence[Sequence[NDArray[Any]]],
+        windows: Sequence[Sequence[NDArray[Any]]],
         stamps_ns: Sequence[int],
         memories: Sequence[StreamMemory],
         query_texts: Sequence[str],
@@ -227,8 +227,8 @@ class VLJepa:
         This is for bundles with a memory.
 
         Args:
-            tubelets: results of :meth:`encode_frames` of at least one stream: the bundle's
-                ``memory.tubelet`` newest ones, a period apart, oldest first.
+            windows: results of :meth:`encode_frames` of at least one stream: the bundle's
+                ``memory.window`` newest ones, a period apart, oldest first.
             stamps_ns: of the newest frames, each later than what its memory holds.
             memories: of the streams.
             query_texts: the questions; there may be none.
@@ -241,9 +241,7 @@ class VLJepa:
             BackendError: the model is closed, failed, or gave finite values for no stream.
         """
         assert self._steps is not None, "a bundle without a memory has no streams"
-        found, following = self._steps.run(
-            tubelets, stamps_ns, memories, *self._asked(query_texts)
-        )
+        found, following = self._steps.run(windows, stamps_ns, memories, *self._asked(query_texts))
         if query_texts:
             self._check_finite(found.embeddings)
         features = found.visual

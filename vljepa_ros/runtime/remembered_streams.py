@@ -3,7 +3,7 @@
 
 A memory holds frames at the rate that the model was trained with. A camera may be faster: then
 every frame is seen, and those that are due stay. So the memory spans the same seconds at any rate.
-The tubelet that ends with a frame is cut by time from a short window, as clips are.
+The frames that a new one is seen with are cut by time from a short window, as clips are.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ DUE = 0.75  # of a period after the newest frame that stays, so that jitter skip
 
 
 class _Newest(NamedTuple):
-    """The tubelet that ends with the newest frame of a camera, and the memory it was seen with."""
+    """The newest frames of a camera, and the memory that the last of them was seen with."""
 
     stamp_ns: int
-    tubelet: Sequence[NDArray[Any]]
+    window: Sequence[NDArray[Any]]
     before: StreamMemory
 
 
@@ -39,8 +39,8 @@ class RememberedStreams:
         assert memory is not None, "it is what tells these streams from others"
         self._span_ns = clip.frames * 1e9 / clip.rate_hz
         self._due_ns = DUE * 1e9 / clip.rate_hz
-        self._length = memory.tubelet
-        self._windows = {name: ClipWindow(memory.tubelet, clip.rate_hz) for name in cameras}
+        self._length = memory.window
+        self._windows = {name: ClipWindow(memory.window, clip.rate_hz) for name in cameras}
         self._memories = {name: model.empty_memory() for name in cameras}
         self._newest: dict[str, _Newest] = {}
 
@@ -50,8 +50,8 @@ class RememberedStreams:
         """Return what is seen by each camera, from its first frame on."""
         for camera, frame in frames.items():
             self._begin_anew(camera, frame.stamp_ns)
-            tubelet = self._tubelet(camera, frame)
-            self._newest[camera] = _Newest(frame.stamp_ns, tubelet, self._memories[camera])
+            window = self._window(camera, frame)
+            self._newest[camera] = _Newest(frame.stamp_ns, window, self._memories[camera])
         seen, after = self._see({camera: self._newest[camera] for camera in frames}, questions)
         for camera, memory in after.items():
             if self._is_due(camera, memory.stamps_ns[0]) and _is_finite(seen[camera]):
@@ -80,10 +80,10 @@ class RememberedStreams:
         if back or (memory.stamps_ns and stamp_ns - memory.stamps_ns[0] >= self._span_ns):
             self.clear(camera)
 
-    def _tubelet(self, camera: str, frame: StampedFeatures) -> Sequence[NDArray[Any]]:
-        """Return the tubelet that ends with a frame; before the first one the stream stands still.
+    def _window(self, camera: str, frame: StampedFeatures) -> Sequence[NDArray[Any]]:
+        """Return the window that ends with a frame; before the first one the stream stands still.
 
-        A frame that is not finite is seen alone, and by no later tubelet.
+        A frame that is not finite is seen alone, and with no later frame.
         """
         window = self._windows[camera]
         if not np.isfinite(frame.features).all():
@@ -98,8 +98,8 @@ class RememberedStreams:
     def _see(
         self, newest: Mapping[str, _Newest], questions: Sequence[str]
     ) -> tuple[dict[str, SeenStream], dict[str, StreamMemory]]:
-        stamps, tubelets, before = zip(*newest.values(), strict=True)
-        clips, after = self._model.see_frames(tubelets, stamps, before, questions)
+        stamps, windows, before = zip(*newest.values(), strict=True)
+        clips, after = self._model.see_frames(windows, stamps, before, questions)
         seen = {
             camera: SeenStream(memory.oldest_ns, memory.stamps_ns[0], *each)
             for camera, memory, *each in zip(newest, after, *clips, strict=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model keeps of a stream between two frames, if its X-Encoder has a memory.
 
-The X-Encoder's graph computes one frame of each stream from the tubelet that ends with it, its
+The X-Encoder's graph computes one frame of each stream from the window that ends with it, its
 time, the state that the frame before left behind, and which frames in that state still count. A
 memory is a value: to see a frame gives a new one (:mod:`.stream_steps`), and whoever holds the old
 one may see another frame with it.

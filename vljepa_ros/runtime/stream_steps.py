@@ -34,7 +34,7 @@ class StreamSteps:
 
     def run(
         self,
-        tubelets: Sequence[Sequence[NDArray[Any]]],
+        windows: Sequence[Sequence[NDArray[Any]]],
         stamps_ns: Sequence[int],
         memories: Sequence[StreamMemory],
         query_tokens: NDArray[np.float32] = NO_TOKENS,
@@ -43,7 +43,7 @@ class StreamSteps:
         """See a new frame of each stream; return what the backend gave, and the new memories.
 
         Args:
-            tubelets: that end with the new frames, oldest frame first, as the X-Encoder takes
+            windows: the newest frames of each stream, oldest first, as the X-Encoder takes
                 them.
             stamps_ns: of the new frames, each later than what its memory holds.
             memories: of the streams.
@@ -51,14 +51,14 @@ class StreamSteps:
             query_mask: True on real tokens (Q, L).
         """
         inputs = self._inputs(memories, stamps_ns)
-        frames = np.stack([np.stack(tubelet) for tubelet in tubelets])
+        frames = np.stack([np.stack(window) for window in windows])
         found = self._follow(frames, inputs, query_tokens, query_mask)
         following = []
-        for row, (tubelet, stamp, memory) in enumerate(
-            zip(tubelets, stamps_ns, memories, strict=True)
+        for row, (window, stamp, memory) in enumerate(
+            zip(windows, stamps_ns, memories, strict=True)
         ):
             state = {name: array[row] for name, array in found.state.items()}
-            following.append(self._after(memory, stamp, tubelet[-1], state))
+            following.append(self._after(memory, stamp, window[-1], state))
         return found, following
 
     def run_clips(
@@ -74,10 +74,10 @@ class StreamSteps:
         memories = [StreamMemory.empty(self._memory)] * len(clips)
         length = len(clips[0])
         for end in range(1, length + 1):
-            tubelets = [last_frames(clip[:end], self._memory.tubelet) for clip in clips]
+            windows = [last_frames(clip[:end], self._memory.window) for clip in clips]
             stamps_ns = [round(end * _NS / self._rate_hz)] * len(clips)
             asked = (query_tokens, query_mask) if end == length else (NO_TOKENS, NO_MASK)
-            found, memories = self.run(tubelets, stamps_ns, memories, *asked)
+            found, memories = self.run(windows, stamps_ns, memories, *asked)
         return ClipOutputs(found.embeddings, found.visual)
 
     def _inputs(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The linear reading of a clip, in closed form: ridge regression on what the trunk saw.
 
-What is read are the patches of the newest frame and their change since earlier frames. How strong
-the penalty must be, and how far the result can be trusted, shows on recordings that were left out
-in turn: that is also what the transformer learns beside, for it must mend the mistakes that the
-reading makes on new recordings and not those that it makes on its own.
+What is read are the patches of a clip's newest frame and their change since its earlier frames.
+How strong the penalty must be, and how far the result can be trusted, shows on recordings that
+were left out in turn: that is also what the transformer learns beside, for it must mend the
+mistakes that the reading makes on new recordings and not those that it makes on its own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import UNLABELLED
 
 Floats = NDArray[np.float32]
-
-LAGS = (1, 2, 4, 7)
-"""Frames of the clip to which the newest one is compared."""
 
 _PENALTIES = (0.3, 1.0, 3.0, 10.0)
 _USUAL_PENALTY, _USUAL_SHARPNESS = 1.0, 5.0  # if nothing can be left out to find them
@@ -62,19 +59,16 @@ class EvidenceFit:
         return _read(clips, self.left_out, _folds(clips.recording), patch).astype(np.float32)
 
 
-def fit_evidence(
-    clips: TaughtClips, sizes: Sequence[int], patch: int, lags: Sequence[int] = LAGS
-) -> EvidenceFit:
+def fit_evidence(clips: TaughtClips, sizes: Sequence[int], patch: int) -> EvidenceFit:
     """Find the reading of some clips.
 
     Args:
-        clips: what is taught.
+        clips: what is taught, of the frames that are read only.
         sizes: how many texts each query has.
         patch: side of the patches whose means are read.
-        lags: frames of the clip to which the newest one is compared.
     """
     chosen = _chosen(clips)
-    ridge = _Ridge(clips, chosen, sizes, patch, lags)
+    ridge = _Ridge(clips, chosen, sizes, patch)
     folds = _folds(clips.recording)[chosen]
     everything = np.ones(len(chosen), bool)
     if not folds.max():  # one recording: nothing is left out
@@ -98,14 +92,11 @@ class _Ridge:
         chosen: NDArray[np.int64],
         sizes: Sequence[int],
         patch: int,
-        lags: Sequence[int],
     ) -> None:
-        labels = clips.labels[chosen]
+        labels, self._frames = clips.labels[chosen], len(clips.shape.lags)
         self._plain, self._labels, self._sizes = clips.plain[chosen], labels, sizes
-        self._frames = clips.shape.frames
-        self._lags = sorted({min(lag, self._frames - 1) for lag in lags} - {0})
         parts = [
-            _changes(pooled_clips(clips, chosen[i : i + 64], patch), self._lags)
+            _changes(pooled_clips(clips, chosen[i : i + 64], patch))
             for i in range(0, len(chosen), 64)
         ]
         values = np.concatenate(parts)
@@ -150,7 +141,7 @@ class _Ridge:
         dual = self._dual(penalty, taught) * self._root[taught]
         weight = (self._values[taught].T @ dual.astype(np.float32)) / self._spread[:, None]
         bias = _prior(self._sizes) - self._mean @ weight
-        of_frames = _of_frames(weight, self._frames, self._lags)
+        of_frames = _of_frames(weight, self._frames)
         return Reading(
             (of_frames * sharpness).astype(np.float32), (bias * sharpness).astype(np.float32)
         )
@@ -170,21 +161,16 @@ def pooled_clips(clips: TaughtClips, numbers: NDArray[np.int64], patch: int) -> 
     return cut.mean((4, 6)).reshape(b, t, -1)
 
 
-def _changes(pooled: Floats, lags: Sequence[int]) -> Floats:
-    """Return the newest frame and its change since earlier ones (B, (1 + lags) * values)."""
-    newest = pooled[:, -1]
-    changes = [newest - pooled[:, -1 - lag] for lag in lags]
-    return np.concatenate([newest, *changes], 1)
+def _changes(pooled: Floats) -> Floats:
+    """Return the changes up to the newest frame, and that frame (B, frames * values)."""
+    newest = pooled[:, -1:]
+    return np.concatenate([newest - pooled[:, :-1], newest], 1).reshape(len(pooled), -1)
 
 
-def _of_frames(weight: Floats, frames: int, lags: Sequence[int]) -> Floats:
-    """Turn the weight of newest frame and changes into the weight of the frames."""
-    parts = np.split(weight, 1 + len(lags))
-    of_frames = np.zeros((frames, *parts[0].shape), np.float32)
-    of_frames[-1] = sum(parts)
-    for lag, part in zip(lags, parts[1:], strict=True):
-        of_frames[-1 - lag] -= part
-    return of_frames.reshape(-1, weight.shape[1])
+def _of_frames(weight: Floats, frames: int) -> Floats:
+    """Turn the weight of changes and newest frame into the weight of the frames."""
+    *changes, newest = np.split(weight, frames)
+    return np.concatenate([*(-change for change in changes), newest + sum(changes)])
 
 
 def _prior(sizes: Sequence[int]) -> NDArray[np.float64]:

@@ -11,9 +11,8 @@ class FitSettings:
     """How a model is taught; the defaults are what measured best.
 
     Attributes:
-        rate_hz: the lowest one of the frames of a clip. Eight frames at 2.5 Hz reach back 2.8 s:
-            what a robot does now shows in what it did before. Short recordings need a higher one
-            (:func:`.method.clip_rate`).
+        rate_hz: the lowest one of the frames of a clip: eight frames at 2.5 Hz reach back 2.8 s.
+            Short recordings need a higher one (:func:`.method.clip_rate`).
         copies: variations of every recording, beside the recording as it is.
         most_frames: frames that the trunk is to see; fewer variations are made of much material.
         steps: of the light parts; with 0 the reading answers alone.

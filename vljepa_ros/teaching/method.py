@@ -31,6 +31,12 @@ from vljepa_ros.teaching.light_trainer import LightTrainer, TaughtTexts
 from vljepa_ros.teaching.seen_lessons import FrozenParts, SeenLessons
 from vljepa_ros.teaching.taught_recording import Lessons
 
+EVIDENCE_S = (0.4, 0.8, 1.6, 2.8)
+"""How long before the newest frame the others were that the evidence is read off, in seconds.
+
+What a robot does now shows in what it did before.
+"""
+
 _TRUNK_SHARE = 0.5  # of the progress; what the trunk costs and what learning costs is alike
 
 
@@ -89,12 +95,13 @@ def fit(
     copies = seen.copies(taught, settings.copies, settings.most_frames)
     clips = seen.clips(taught, copies, lambda done: on_progress(_TRUNK_SHARE * done), stop)
     sizes, patch = [len(each) for each in taught.texts.values()], model.config.x_encoder.patch
-    read = _frames_read(model.config)
-    evidence = fit_evidence(clips.newest(read), sizes, patch)
-    new = with_evidence(model, rate_hz, evidence, texts)
+    lags = evidence_lags(model.config, rate_hz)
+    read = clips.at(lags)
+    evidence = fit_evidence(read, sizes, patch)
+    new = with_evidence(model, rate_hz, lags, evidence, texts)
     checked = seen.clips(held_out, 0) if held_out.recordings else None
     mark = _mark(settings, model, taught, held_out)
-    honest = evidence.honest(clips.newest(read), patch)
+    honest = evidence.honest(read, patch)
     trainer = LightTrainer(new, clips, honest, texts, checked, settings)
     history = trainer.run(
         work_dir / f"fit_{mark}.pt",
@@ -104,7 +111,7 @@ def fit(
     if checked is not None:  # it has said what it had to say, and may be learned
         everything = replace(taught, recordings=(*taught.recordings, *held_out.recordings))
         all_clips = seen.clips(everything, copies, stop=stop)
-        whole = fit_evidence(all_clips.newest(read), sizes, patch)
+        whole = fit_evidence(all_clips.at(lags), sizes, patch)
         _read_by(new, whole.reading)
     return Fitted(new.eval(), (_at_first(evidence), *history))
 
@@ -124,9 +131,15 @@ def clip_rate(config: ModelConfig, taught: Lessons, settings: FitSettings) -> fl
     return min(max(settings.rate_hz, fitting), config.clip_rate_hz)
 
 
-def _frames_read(config: ModelConfig) -> int:
-    """Return how many frames of a clip the evidence is read off."""
-    return config.x_encoder.tubelet if config.x_encoder.memory else config.clip_frames
+def evidence_lags(config: ModelConfig, rate_hz: float) -> tuple[int, ...]:
+    """Return how many frames before the newest one the others are that the evidence is read off.
+
+    Args:
+        config: of the model.
+        rate_hz: of the frames of a clip.
+    """
+    lags = {min(round(span * rate_hz), config.clip_frames - 1) for span in EVIDENCE_S}
+    return tuple(sorted(lags - {0}))
 
 
 def _at_first(evidence: EvidenceFit) -> Mapping[str, float]:
@@ -147,7 +160,11 @@ def taught_texts(lessons: Lessons, runtime: FrozenParts) -> TaughtTexts:
 
 
 def with_evidence(
-    model: VLJepaModel, rate_hz: float, evidence: EvidenceFit, texts: TaughtTexts
+    model: VLJepaModel,
+    rate_hz: float,
+    lags: tuple[int, ...],
+    evidence: EvidenceFit,
+    texts: TaughtTexts,
 ) -> VLJepaModel:
     """Return a copy of a model that reads the evidence of clips whose frames have a rate."""
     config = model.config
@@ -160,7 +177,7 @@ def with_evidence(
         replace(
             config,
             clip_rate_hz=rate_hz,
-            x_encoder=replace(config.x_encoder, evidence=count),
+            x_encoder=replace(config.x_encoder, evidence=count, evidence_lags=lags),
         )
     )
     kept = {

@@ -48,7 +48,7 @@ class SeenLessons:
             folder: keeps what the trunk saw.
             rate_hz: of the frames of a clip.
         """
-        self._cut = ClipCut(config.clip_frames, _DENSE)
+        self._cut = ClipCut(tuple(range(config.clip_frames))[::-1], _DENSE)
         rate = _DENSE * rate_hz
         side = config.frame_pixels
         probe = np.zeros((1, side, side, 3), np.uint8)

@@ -22,15 +22,19 @@ _MOST_WEIGHT = 4.0
 
 @dataclass(frozen=True)
 class ClipCut:
-    """``frames`` frames, each ``stride`` frames of the cached features after the one before."""
+    """Which frames a clip has.
 
-    frames: int
+    Attributes:
+        lags: how many frames of the clip's rate each lies before the newest one, oldest first.
+        stride: frames of the cached features from one frame of the clip's rate to the next.
+    """
+
+    lags: tuple[int, ...]
     stride: int
 
     def rows(self, end: int) -> NDArray[np.int64]:
         """Return the numbers of the frames of the clip that ends at ``end``."""
-        back = self.stride * np.arange(self.frames - 1, -1, -1)
-        return np.maximum(end - back, 0)
+        return np.maximum(end - self.stride * np.array(self.lags), 0)
 
 
 class TaughtClips:
@@ -79,11 +83,11 @@ class TaughtClips:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def newest(self, frames: int) -> TaughtClips:
-        """Return the same clips, each of its newest frames only."""
-        shorter = copy(self)
-        shorter.shape = ClipCut(frames, self.shape.stride)
-        return shorter
+    def at(self, lags: Sequence[int]) -> TaughtClips:
+        """Return the same clips, of the newest frame and those so many frames before it only."""
+        fewer = copy(self)
+        fewer.shape = ClipCut((*sorted(lags, reverse=True), 0), self.shape.stride)
+        return fewer
 
     def features(self, clips: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return what the trunk saw (B, T, C, rows, columns) of the clips of these numbers."""

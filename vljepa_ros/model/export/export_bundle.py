@@ -187,7 +187,7 @@ def _write_queries(
 def _about(model: VLJepaModel) -> dict[str, Any]:
     config = model.config
     return {
-        **_memory(model),
+        **memory_section(model),
         "name": config.name,
         "version": __version__,
         "space_id": space_id(model),
@@ -203,12 +203,13 @@ def _about(model: VLJepaModel) -> dict[str, Any]:
     }
 
 
-def _memory(model: VLJepaModel) -> dict[str, Any]:
+def memory_section(model: VLJepaModel) -> dict[str, Any]:
+    """Return what a manifest says of the memory of a model; nothing if it has none."""
     x = model.config.x_encoder
     if not x.memory:
         return {}
     state = {STATE: list(model.x_encoder.no_past().shape[1:])}
-    return {"memory": {"tubelet": x.tubelet, "pairs": time_pairs(x), "state": state}}
+    return {"memory": {"window": x.window, "pairs": time_pairs(x), "state": state}}
 
 
 def space_id(model: VLJepaModel) -> str:

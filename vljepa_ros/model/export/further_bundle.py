@@ -25,7 +25,7 @@ from vljepa_ros import __version__
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.directory import CONFIG
 from vljepa_ros.model.export.contents import Contents, EncodedTexts
-from vljepa_ros.model.export.export_bundle import space_id
+from vljepa_ros.model.export.export_bundle import memory_section, space_id
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.model.export.onnx_file import write_graph
 from vljepa_ros.model.export.parity import Parity
@@ -142,6 +142,7 @@ def _kept(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _about(model: VLJepaModel, contents: Contents, parity: Parity) -> dict[str, Any]:
     config = model.config
     return {
+        **memory_section(model),
         "name": config.name,
         "version": __version__,
         "space_id": space_id(model),

@@ -62,7 +62,7 @@ def x_encoder_graph(model: VLJepaModel) -> Graph:
 
     Clips are ``features`` float32 (B, T, C, h, w) if the model has a trunk, and else
     ``frames`` uint8 (B, T, H, W, 3), which the graph normalises. If the X-Encoder has a memory,
-    the clips are the tubelets that end with a new frame of each stream. Then the graph also takes
+    the clips are the windows that end with a new frame of each stream. Then the graph also takes
     what is kept of the past, and gives what is to be kept
     (:mod:`vljepa_ros.runtime.stream_memory`).
     """
@@ -133,9 +133,9 @@ def y_decoder_graph(decoder: YDecoder) -> Graph:
 def _step_graph(encoder: CausalXEncoder, config: ModelConfig) -> Graph:
     x, side = config.x_encoder, config.frame_pixels
     if x.trunk:
-        inputs = {"features": torch.zeros(_CLIPS, x.tubelet, x.channels, x.grid, x.grid)}
+        inputs = {"features": torch.zeros(_CLIPS, x.window, x.channels, x.grid, x.grid)}
     else:
-        inputs = {"frames": torch.zeros(_CLIPS, x.tubelet, side, side, 3, dtype=torch.uint8)}
+        inputs = {"frames": torch.zeros(_CLIPS, x.window, side, side, 3, dtype=torch.uint8)}
     inputs[TIME] = torch.zeros(_CLIPS, 2, time_pairs(x))
     inputs[SEEN] = torch.ones(_CLIPS, config.clip_frames - 1, dtype=torch.bool)
     inputs[PAST + STATE] = encoder.no_past(_CLIPS)
@@ -172,13 +172,13 @@ class _Stepping(nn.Module):
 
     def forward(
         self,
-        tubelet: Tensor,
+        window: Tensor,
         time: Tensor,
         seen: Tensor,
         past: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        tubelet = normalised(tubelet) if self.pixels else tubelet
-        return self.encoder.step(tubelet, time, seen, past)
+        window = normalised(window) if self.pixels else window
+        return self.encoder.step(window, time, seen, past)
 
 
 class _Predicting(nn.Module):

@@ -113,8 +113,8 @@ class Parity:
         back = np.arange(1, config.clip_frames)
         for place in range(len(clip)):
             turn = time_turn(np.array([float(place)]), time_pairs(config.x_encoder))
-            tubelet = np.stack(last_frames([*clip[: place + 1]], config.x_encoder.tubelet))
-            inputs = {name: tubelet[None], TIME: turn, SEEN: (back <= place)[None]}
+            window = np.stack(last_frames([*clip[: place + 1]], config.x_encoder.window))
+            inputs = {name: window[None], TIME: turn, SEEN: (back <= place)[None]}
             tokens, state = run(**inputs, **{PAST + STATE: state})
         return tokens
 

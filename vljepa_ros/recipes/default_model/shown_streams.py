@@ -28,7 +28,7 @@ def shown(
         queries: texts.
     """
     clip, memory = model.bundle.clip, model.bundle.memory
-    length = clip.frames if memory is None else memory.tubelet
+    length = clip.frames if memory is None else memory.window
     newest: deque[NDArray[Any]] = deque(maxlen=length)
     before = None if memory is None else model.empty_memory()
     for number, frame in enumerate(frames):
