@@ -84,8 +84,16 @@ def main() -> None:
     print("resident MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in resident_mb.items()))
 
 
-def library_cost(count: int) -> dict[str, float]:
-    """Return CPU milliseconds per embedding of what the node calls, at the camera's pace."""
+def library_cost(
+    count: int, bundle: Path | None = None, pace_s: float = 1 / RATE_HZ
+) -> dict[str, float]:
+    """Return CPU milliseconds per embedding of what the node calls.
+
+    Args:
+        count: of embeddings.
+        bundle: None is that of VLJEPA_BUNDLE, or the shipped one.
+        pace_s: pause after each frame: idle cores run slower and colder.
+    """
     spent: Counter[str] = Counter()
     # The class, because a model takes its backend's methods when it is loaded.
     with patch.multiple(
@@ -93,11 +101,13 @@ def library_cost(count: int) -> dict[str, float]:
         encode_frames=_timed(OnnxBackend.encode_frames, spent, FRAME_ENCODER),
         follow=_timed(OnnxBackend.follow, spent, OTHER_GRAPHS),
     ):
-        return _library_cost(count, spent)
+        return _library_cost(count, bundle, pace_s, spent)
 
 
-def _library_cost(count: int, spent: Counter[str]) -> dict[str, float]:
-    model = VLJepa.load(threads=1)
+def _library_cost(
+    count: int, bundle: Path | None, pace_s: float, spent: Counter[str]
+) -> dict[str, float]:
+    model = VLJepa.load(bundle, threads=1)
     embedder = ClipEmbedder(model, list(model.bundle.queries))
     fit = _timed(fit_frame, spent, PREPROCESSING)
     add = _timed(embedder.add, spent, LIBRARY)
@@ -111,7 +121,7 @@ def _library_cost(count: int, spent: Counter[str]) -> dict[str, float]:
                 spent.clear()
             if done >= count:
                 break
-            time.sleep(1 / RATE_HZ)  # the pace of the camera: idle cores run slower and colder
+            time.sleep(pace_s)
     model.close()
     spent[LIBRARY] -= spent[FRAME_ENCODER] + spent[OTHER_GRAPHS]
     return {part: spent[part] / done * 1e3 for part in PARTS}
