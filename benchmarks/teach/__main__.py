@@ -70,7 +70,7 @@ def _measure(args: argparse.Namespace, results: list[Result], file: Path) -> Non
 def _compared(row: Row, names: list[str], trial: Trial) -> Iterator[Result]:
     for name in names:
         began = time.process_time()
-        found = score(CONTESTANTS[name](trial), trial.tested_clips)
+        found = score(CONTESTANTS[name](trial), trial.tested_clips, trial.clips_hz)
         print(
             f"{row.data}, {row.episodes} episodes, draw {row.draw}, {name}: "
             f"{100 * found.exact:.1f} ({100 * found.near:.1f}) %, "

@@ -29,7 +29,7 @@ from vljepa_ros.teaching.method import (
     fit,
     taught_texts,
 )
-from vljepa_ros.teaching.seen_lessons import SeenLessons
+from vljepa_ros.teaching.seen_lessons import CLIPS_PER_FRAME, SeenLessons
 from vljepa_ros.teaching.taught_clips import TaughtClips
 from vljepa_ros.teaching.taught_recording import Lessons
 
@@ -94,6 +94,11 @@ class Trial:
     def patch(self) -> int:
         """Side of a patch of the feature map."""
         return self.model.config.x_encoder.patch
+
+    @property
+    def clips_hz(self) -> float:
+        """How many clips end in a second."""
+        return CLIPS_PER_FRAME * self._rate_hz
 
     @property
     def _rate_hz(self) -> float:

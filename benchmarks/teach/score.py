@@ -10,22 +10,28 @@ from numpy.typing import NDArray
 
 from vljepa_ros.teaching.taught_clips import TaughtClips
 
-NEAR = 2  # frames: where a state ends is a matter of taste
+NEAR_S = 0.4  # where a state ends is a matter of taste
 
 
 class Score(NamedTuple):
-    """Mean recall over the texts, 0..1: of the frame's own text, and of one within ``NEAR``."""
+    """Mean recall over the texts, 0..1: of the frame's own text, and of one within ``NEAR_S``."""
 
     exact: float
     near: float
 
 
-def score(found: NDArray[np.int64], clips: TaughtClips) -> Score:
-    """Return the score of answers (clips) to the first query."""
-    labels = clips.labels[:, 0]
+def score(found: NDArray[np.int64], clips: TaughtClips, rate_hz: float) -> Score:
+    """Return the score of answers (clips) to the first query.
+
+    Args:
+        found: numbers of texts.
+        clips: what was asked about.
+        rate_hz: how many clips end in a second.
+    """
+    labels, reach = clips.labels[:, 0], round(NEAR_S * rate_hz)
     exact = found == labels
     near = np.zeros(len(labels), bool)
-    for shift in range(-NEAR, NEAR + 1):
+    for shift in range(-reach, reach + 1):
         other = np.clip(np.arange(len(labels)) + shift, 0, len(labels) - 1)
         near |= (found == labels[other]) & (clips.recording == clips.recording[other])
     return Score(mean_recall(exact, labels), mean_recall(near, labels))

@@ -18,7 +18,8 @@ from vljepa_ros.teaching.taught_clips import ClipCut, TaughtClips
 from vljepa_ros.teaching.taught_recording import Lessons
 from vljepa_ros.teaching.trunk_cache import TrunkCache
 
-_DENSE = 2  # clips end at twice the rate of their frames
+CLIPS_PER_FRAME = 2
+"""Clips end at twice the rate of their frames."""
 
 
 class FrozenParts(Protocol):
@@ -48,8 +49,8 @@ class SeenLessons:
             folder: keeps what the trunk saw.
             rate_hz: of the frames of a clip.
         """
-        self._cut = ClipCut(tuple(range(config.clip_frames))[::-1], _DENSE)
-        rate = _DENSE * rate_hz
+        self._cut = ClipCut(tuple(range(config.clip_frames))[::-1], CLIPS_PER_FRAME)
+        rate = CLIPS_PER_FRAME * rate_hz
         side = config.frame_pixels
         probe = np.zeros((1, side, side, 3), np.uint8)
         probe[..., 0, 0, :] = 255
