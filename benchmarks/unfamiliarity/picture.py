@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.unfamiliarity.figures import risk_coverage
 from benchmarks.unfamiliarity.report import Measured
@@ -36,6 +37,9 @@ def _distances(axes: Axes, measured: Measured) -> None:
     axes.set_yticks(range(1, len(groups) + 1), list(groups))
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axvline(1, color="tab:red")
     axes.set_xlabel("strangeness; 1 raises the alarm (box: half, line: 98 % of the clips)")
     axes.set_title("right of the line: unfamiliar")
