@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.teach.experiment import Result
-from benchmarks.teach.rows import Row
+from benchmarks.teach.rows import SETS, Row
 from benchmarks.teach.score import Score
 from vljepa_ros.files import new_file
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a table for each data set: median recall in percent, and within two frames."""
+    """Return a table for each data set: median recall in percent, exact and near."""
     parts = []
     for data in dict.fromkeys(one.data for one in results):
         of_data = [one for one in results if one.data == data]
@@ -76,10 +76,11 @@ def load(file: Path) -> list[Result]:
 
 
 def draw(results: Sequence[Result], file: Path) -> None:
-    """Draw recall against the number of episodes, a panel for each data set."""
+    """Draw recall against the number of episodes, a panel for each data set that has numbers."""
     from matplotlib import pyplot
 
-    names = list(dict.fromkeys(one.data for one in results))
+    counted = {one.data for one in results if one.episodes}
+    names = [data for data in SETS if data in counted]
     pyplot.rcParams.update({"svg.hashsalt": "teach", "svg.fonttype": "none"})
     figure, axes = pyplot.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
     for panel, data in zip(axes[0], names, strict=True):
