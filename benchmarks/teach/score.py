@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vljepa_ros.teaching.taught_clips import TaughtClips
 
-NEAR_S = 0.4  # where a state ends is a matter of taste
+NEAR_S = 0.4  # the borders of states are a matter of taste
 
 
 class Score(NamedTuple):

@@ -15,11 +15,10 @@ import pytest
 
 from support.recordings import write_video
 from vljepa_ros.files import locked
-from vljepa_ros.index import tables
 from vljepa_ros.index.find_recordings import RecordingJob, jobs_of
 from vljepa_ros.index.index_job import Fate, IndexOptions, run_job
 from vljepa_ros.index.local_workers import run_in_processes
-from vljepa_ros.index.store import Store, StoreError
+from vljepa_ros.index.store import Store
 
 CODE = "import sys; from vljepa_ros.commands.main import main; sys.exit(main(sys.argv[1:]))"
 
@@ -142,13 +141,10 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_call_goes_on(
     kept = {Path(one.path).stem for one in Store.open(tmp_path / "store").recordings()}
     assert "a" in kept
     assert last not in kept
-    # A fast machine may have done another one, whose process had no time to tell.
-    assert 1 <= int(printed.split(" indexed:")[0].split()[-1]) <= len(kept)
+    # What is done is kept, also if its process had no time to tell before the end.
+    assert int(printed.split(" indexed:")[0].split()[-1]) <= len(kept)
 
 
 def begun(store: Path, stem: str) -> bool:
-    try:
-        runs = Store.open(store).table(tables.RUNS).to_arrow()
-    except StoreError:
-        return False
-    return any(name.startswith(stem) for name in runs["recording"].to_pylist())
+    """Whether a process holds the recording, which it does before it reads the first image."""
+    return any((store / ".locks").glob(f"{stem}*"))
