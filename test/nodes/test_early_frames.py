@@ -118,4 +118,5 @@ def test_a_model_that_cannot_be_loaded_leaves_no_camera_open(
     gate.open()
     ros.wait(lambda: node.failure != "", "loading failed")
     ros.wait(lambda: camera.publisher.get_subscription_count() == 0, "its subscription is gone")
-    assert node.phase is Phase.UNCONFIGURED and not node._inputs
+    ros.wait(lambda: node.phase is Phase.UNCONFIGURED, "it is not configured")
+    assert not node._inputs

@@ -444,11 +444,13 @@ def test_images_that_are_all_refused_are_a_warning(
     monkeypatch.setattr("vljepa_ros.nodes.camera_input.SILENCE_S", 0.3)
     reports = ros.diagnostics("embedder")
     camera = ros.camera().wait_matched()
+    reports.wait_for(lambda r: r.values["state"] == "active", "an active embedder")
     depth = message("rgb8", colour_frame("red")).fields() | {"encoding": "16UC1"}
     for index in range(100):
         camera.publisher.publish(raw_message(depth, START + index * PERIOD))
         reports.wait(len(reports) + 1)
-        warned = [report for report in reports if report.level == Level.WARN.value]
+        active = [report for report in reports if report.values["state"] == "active"]
+        warned = [report for report in active if report.level == Level.WARN.value]
         if warned:
             break
     assert "no embedding goes out: image refused: " in warned[0].message

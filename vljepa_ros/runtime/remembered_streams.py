@@ -83,7 +83,7 @@ class RememberedStreams:
     def _window(self, camera: str, frame: StampedFeatures) -> Sequence[NDArray[Any]]:
         """Return the window that ends with a frame; before the first one the stream stands still.
 
-        A frame that is not finite is seen alone, and with no later frame.
+        A frame that is not finite is seen alone, and is in no later window.
         """
         window = self._windows[camera]
         if not np.isfinite(frame.features).all():
