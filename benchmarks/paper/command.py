@@ -25,6 +25,7 @@ from benchmarks.paper.material import Material, Scale
 from benchmarks.paper.report import draw, missing, tables
 from benchmarks.paper.results import Figures, Result, Results
 from benchmarks.paper.trained import train
+from vljepa_ros.training.stage import PRECISIONS
 
 
 def main() -> None:
@@ -93,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=Scale.points, help="measured in training")
     parser.add_argument("--episodes", type=int, default=Scale.episodes, help="that teach, at most")
     parser.add_argument("--tested", type=int, default=Scale.tested, help="clips, at most")
+    parser.add_argument("--precision", choices=PRECISIONS, default=Scale.precision)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--picture", type=Path, help="file to draw: .svg or .png")
     return parser.parse_args()

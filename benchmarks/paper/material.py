@@ -34,6 +34,7 @@ class Scale:
         points: at which it is measured.
         episodes: that teach, at most.
         tested: clips that test, at most.
+        precision: of the training, ``fp32`` or ``bf16``; tests are in fp32.
     """
 
     steps: int = 600
@@ -41,6 +42,7 @@ class Scale:
     points: int = 10
     episodes: int = 1000
     tested: int = 300
+    precision: str = "fp32"
 
     @property
     def clips(self) -> int:

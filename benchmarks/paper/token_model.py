@@ -138,7 +138,7 @@ class TokenModel(VLJepaModel):
         context = Context(layers, context.real[asked], context.place)
         logits, _ = self.predictor.say(_started(words), context)
         wanted = words.masked_fill(~real, _PADDING)
-        return cross_entropy(logits.flatten(0, 1), wanted.flatten())
+        return cross_entropy(logits.flatten(0, 1).float(), wanted.flatten())
 
     def contexts(self, visual: Tensor, queries: Tokens) -> Context:
         """Return what answers (B * Q) about clips (B, T, C, h, w) see."""

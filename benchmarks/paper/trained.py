@@ -13,7 +13,7 @@ from benchmarks.paper.batches import ClipBatches, Encode, Questions
 from benchmarks.paper.comparisons import TRAINED
 from benchmarks.paper.contestants import RECIPES, Recipe
 from benchmarks.paper.frame_model import FrameModel
-from benchmarks.paper.material import Material
+from benchmarks.paper.material import Material, Scale
 from benchmarks.paper.report import missing
 from benchmarks.paper.results import Result, Results
 from benchmarks.paper.tasks import Answering, EmbeddingAnswers, TokenAnswers, measure
@@ -42,7 +42,7 @@ def train(contestant: str, seed: int, material: Material, results: Results, fold
     stages = len(recipe.asked)
     for number, asked in enumerate(recipe.asked):
         before, after = (material.scale.steps * n // stages for n in (number, number + 1))
-        stage = _stage(recipe, number, after - before, material.scale.batch)
+        stage = _stage(recipe, number, after - before, material.scale)
         questions = Questions(material.text, asked=asked)
         points = Points(contestant, seed, material, results, questions, before)
         trainer = MeasuredTrainer(
@@ -70,15 +70,15 @@ def train(contestant: str, seed: int, material: Material, results: Results, fold
     return True
 
 
-def _stage(recipe: Recipe, number: int, steps: int, batch: int) -> Stage:
+def _stage(recipe: Recipe, number: int, steps: int, scale: Scale) -> Stage:
     return Stage(
         name=f"stage-{number}",
         steps=steps,
-        batch=batch,
+        batch=scale.batch,
         learning_rate=1.2e-3,
         schedule="cosine",
         warmup=min(100, steps // 10),
-        precision="fp32",
+        precision=scale.precision,
         **dict(recipe.loss),
     )
 
@@ -125,7 +125,8 @@ class MeasuredTrainer(Trainer):
     def loss(self, step: int, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
         if isinstance(self.model, TokenModel):
-            return self.model.loss(batch)
+            with self.autocast():
+                return self.model.loss(batch)
         return super().loss(step, batch)
 
 

@@ -24,7 +24,7 @@ from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.training.batch import Batch, Batches
 from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
 from vljepa_ros.training.distributed import Joined, any_process, join, rank, world
-from vljepa_ros.training.interrupts import Interrupts, ignore_interrupts
+from vljepa_ros.interrupts import Interrupts, ignore_interrupts
 from vljepa_ros.training.losses import info_nce, regularised_prediction
 from vljepa_ros.training.optimiser import (
     ExponentialAverage,
@@ -144,13 +144,17 @@ class Trainer:
 
     def loss(self, step: int, batch: Batch) -> Tensor:
         """Return the loss of a batch, joined with the other processes' shares of it."""
-        bf16 = self.stage.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        with self.autocast():
             predicted, candidates, scale = self._parallel(
                 batch.visual, batch.queries, batch.texts, batch.token_mask, batch.streams
             )
         joined = join(predicted.float(), candidates.float(), batch)
         return objective(self.stage, step, joined, scale, batch.groups)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which a forward pass has the stage's precision."""
+        bf16 = self.stage.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
 
     def _learn(self, step: int, batch: Batch, *, last: bool) -> Tensor:
         """Add a micro-batch's gradient; the processes exchange theirs after the last one."""
