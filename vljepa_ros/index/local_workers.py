@@ -16,6 +16,7 @@ from typing import Any
 
 from vljepa_ros.index.find_recordings import RecordingJob
 from vljepa_ros.index.index_job import Fate, IndexOptions, Outcome, run_job
+from vljepa_ros.interrupts import Interrupts
 
 Told = Callable[[RecordingJob, float], None]
 """Is told the seconds of a recording that are done."""
@@ -30,9 +31,22 @@ class _StoppedError(RuntimeError):
 
 
 def run_here(jobs: Sequence[RecordingJob], options: IndexOptions, told: Told) -> Iterator[Outcome]:
-    """Yield what becomes of the recordings, one after the other in this process."""
-    for job in jobs:
-        yield run_job(job, options, partial(told, job))
+    """Yield what becomes of the recordings, one after the other in this process.
+
+    Ctrl-C is only noticed between clips. Raised elsewhere it could get lost: Python drops what is
+    raised while a library's object is deleted.
+    """
+    with Interrupts() as interrupts:
+
+        def progress(job: RecordingJob, seconds: float) -> None:
+            told(job, seconds)
+            if interrupts.asked:
+                raise KeyboardInterrupt
+
+        for job in jobs:
+            yield run_job(job, options, partial(progress, job))
+            if interrupts.asked:
+                raise KeyboardInterrupt
 
 
 def run_in_processes(

@@ -43,7 +43,7 @@ from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterf
 from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meaning_of
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
-from vljepa_ros.training.interrupts import Interrupts
+from vljepa_ros.interrupts import Interrupts
 from vljepa_ros.training.optimiser import set_rate, set_weights
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.tokenize import Tokenize
