@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.paper.batches import Questions
 from benchmarks.paper.clips import Clips
 from benchmarks.paper.results import Figures
+from benchmarks.paper.sentence_tree import SentenceTree
 from benchmarks.paper.token_model import TokenModel
 from benchmarks.paper.wordings import COMPOSED, Wordings
 from vljepa_ros.evaluation.cider import cider
@@ -76,19 +77,20 @@ class TokenAnswers:
     def __init__(self, model: TokenModel, wordings: Wordings) -> None:
         """Cut the canonical sentences into words."""
         self._model, self._wordings = model, wordings
-        self._candidates = model.encode([each[0] for each in wordings.paraphrases])
+        numbers = [model.vocabulary.numbers(each[0]) for each in wordings.paraphrases]
+        self._trees = [SentenceTree.of(numbers[wordings.of_query(name)]) for name in QUERY_NAMES]
         self._counts = torch.tensor([len(each) for each in wordings.paraphrases]).log()
 
     def scores(self, visual: Tensor, queries: Tokens) -> Tensor:
         """Return logarithms of likelihoods; -inf for labels of other queries."""
         context = self._model.contexts(visual, queries)
-        found = torch.full((len(context.real), len(self._counts)), -torch.inf)
-        for number in range(len(found)):
-            own = self._wordings.of_query(QUERY_NAMES[number % len(QUERY_NAMES)])
-            candidates = Tokens(*(each[own] for each in self._candidates))
-            likely = self._model.log_likelihoods(context, number, candidates)
-            found[number, own] = likely + self._counts[own]
-        return found.unflatten(0, (len(visual), -1))
+        found = torch.full((len(visual), len(QUERY_NAMES), len(self._counts)), -torch.inf)
+        for number, name in enumerate(QUERY_NAMES):
+            own = self._wordings.of_query(name)
+            asked = context.rows(torch.arange(number, len(context.real), len(QUERY_NAMES)))
+            likely = self._model.log_likelihoods(asked, self._trees[number])
+            found[:, number, own] = likely + self._counts[own]
+        return found
 
     def descriptions(self, visual: Tensor, queries: Tokens, scores: Tensor) -> list[str]:
         """Return what is generated."""

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
+from benchmarks.paper.sentence_tree import SentenceTree
 from vljepa_ros.model.config import ModelConfig
 from vljepa_ros.model.predictor import Predictor
+from vljepa_ros.model.rotary import Rotary
 from vljepa_ros.model.vljepa import Tokens, VLJepaModel
 from vljepa_ros.model.vocabulary import END, Vocabulary
 from vljepa_ros.training.batch import Batch
@@ -40,14 +42,10 @@ class Context(NamedTuple):
     real: Tensor
     place: int
 
-    def of(self, number: int, copies: int) -> Context:
-        """Return the context of one answer, for several candidates."""
-        one = slice(number, number + 1)
-        layers = [
-            (keys[one].expand(copies, -1, -1, -1), values[one].expand(copies, -1, -1, -1))
-            for keys, values in self.layers
-        ]
-        return Context(layers, self.real[one].expand(copies, -1), self.place)
+    def rows(self, index: Tensor) -> Context:
+        """Return the context of some of the answers."""
+        layers = [(keys[index], values[index]) for keys, values in self.layers]
+        return Context(layers, self.real[index], self.place)
 
 
 class TextDecoder(Predictor):
@@ -94,9 +92,29 @@ class TextDecoder(Predictor):
     def say(self, words: Tensor, context: Context) -> tuple[Tensor, Context]:
         """Return the logits (R, W, vocabulary) after each word (R, W), and the longer context."""
         width = words.shape[1]
-        rotary = self.rotary(context.place + width, words.device)
-        turned = rotary.part(context.place, context.place + width)
-        before = torch.ones(width, width, dtype=torch.bool).tril().expand(len(words), -1, -1)
+        turned = self._turned(context, width)
+        before = torch.ones(width, width, dtype=torch.bool).tril()
+        logits, layers = self._read(words, turned, before, context)
+        real = torch.cat([context.real, context.real.new_ones(len(words), width)], 1)
+        return logits, Context(layers, real, context.place + width)
+
+    def branch(self, tree: SentenceTree, context: Context) -> Tensor:
+        """Return the logits (R, N, vocabulary) after each beginning of a tree."""
+        turned = self._turned(context, int(tree.depths.max()) + 1).rows(tree.depths[None])
+        words = tree.words.expand(len(context.real), -1)
+        return self._read(words, turned, tree.sees, context)[0]
+
+    def _turned(self, context: Context, width: int) -> Rotary:
+        """Return the positions of the next words."""
+        first = context.place
+        return self.rotary(first + width, context.real.device).part(first, first + width)
+
+    def _read(
+        self, words: Tensor, turned: Rotary, sees: Tensor, context: Context
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Return the logits after words (R, W) that see each other, (W, W), and the context."""
+        width = words.shape[1]
+        before = sees.expand(len(words), -1, -1)
         mask = torch.cat([context.real[:, None].expand(-1, width, -1), before], 2)
         x, layers = self.word(words), []
         for block, past in zip(self.blocks, context.layers, strict=True):
@@ -104,9 +122,7 @@ class TextDecoder(Predictor):
             keys, values = (torch.cat(pair, 2) for pair in zip(past, own, strict=True))
             layers.append((keys, values))
             x = block.mix(x, ask, keys, values, mask)
-        real = torch.cat([context.real, context.real.new_ones(len(words), width)], 1)
-        logits = self.norm(x) @ self.word.weight.T
-        return logits, Context(layers, real, context.place + width)
+        return self.norm(x) @ self.word.weight.T, layers
 
 
 class TokenModel(VLJepaModel):
@@ -134,9 +150,8 @@ class TokenModel(VLJepaModel):
         targets = batch.targets.flatten()
         asked = targets >= 0
         words, real = (each[targets[asked]] for each in batch.texts)
-        layers = [(keys[asked], values[asked]) for keys, values in context.layers]
-        context = Context(layers, context.real[asked], context.place)
-        logits, _ = self.predictor.say(_started(words), context)
+        started = nn.functional.pad(words[:, :-1], (1, 0), value=END)
+        logits, _ = self.predictor.say(started, context.rows(asked))
         wanted = words.masked_fill(~real, _PADDING)
         return cross_entropy(logits.flatten(0, 1).float(), wanted.flatten())
 
@@ -146,12 +161,10 @@ class TokenModel(VLJepaModel):
         return self.predictor.context(tokens, queries, None, tokens.shape[1])
 
     @torch.inference_mode()
-    def log_likelihoods(self, context: Context, number: int, candidates: Tokens) -> Tensor:
-        """Return how likely each candidate (C) is as answer ``number`` of a context."""
-        words, real = candidates
-        logits, _ = self.predictor.say(_started(words), context.of(number, len(words)))
-        chances = logits.log_softmax(-1).gather(2, words[..., None])[..., 0]
-        return (chances * real).sum(1)
+    def log_likelihoods(self, context: Context, candidates: SentenceTree) -> Tensor:
+        """Return how likely each candidate (R, C) is as each answer of a context."""
+        chances = self.predictor.branch(candidates, context).log_softmax(-1)
+        return (chances[:, candidates.before, candidates.following] * candidates.real).sum(2)
 
     @torch.inference_mode()
     def descriptions(self, context: Context) -> list[str]:
@@ -166,8 +179,3 @@ class TokenModel(VLJepaModel):
             if not unfinished.any():
                 break
         return [self.vocabulary.text(row) for row in torch.cat(said, 1).tolist()]
-
-
-def _started(words: Tensor) -> Tensor:
-    """Return the words that stand before words (C, W); before the first stands an end."""
-    return nn.functional.pad(words[:, :-1], (1, 0), value=END)

@@ -22,10 +22,12 @@ from benchmarks.paper.frame_model import FrameModel, frame_config  # noqa: E402
 from benchmarks.paper.material import Material, Scale  # noqa: E402
 from benchmarks.paper.report import missing, tables  # noqa: E402
 from benchmarks.paper.results import Results  # noqa: E402
+from benchmarks.paper.sentence_tree import SentenceTree  # noqa: E402
 from benchmarks.paper.tasks import measure  # noqa: E402
 from benchmarks.paper.token_model import TokenModel  # noqa: E402
 from benchmarks.paper.trained import train  # noqa: E402
 from vljepa_ros.model.vljepa import Tokens  # noqa: E402
+from vljepa_ros.model.vocabulary import END  # noqa: E402
 from vljepa_ros.recipes.default_model.episodes import QUERY_NAMES, StoredEpisode  # noqa: E402
 
 FRAMES_OF_EPISODE = 12
@@ -145,17 +147,32 @@ def test_a_word_at_a_time_says_what_a_whole_sentence_says(
     candidates = tokens.encode(["the robot approaches the nail", "the robot lifts the puck"])
     with torch.inference_mode():
         context = tokens.contexts(visual, queries)
-        two = context.of(1, 2)
+        two = context.rows(torch.tensor([1, 1]))
         whole, _ = tokens.predictor.say(candidates.values, two)
         for place in range(candidates.values.shape[1]):
             one, two = tokens.predictor.say(candidates.values[:, place : place + 1], two)
             torch.testing.assert_close(one[:, 0], whole[:, place], atol=1e-4, rtol=1e-4)
-        alone = tokens.contexts(visual[:1], Tokens(*(each[:1, 1:2] for each in queries)))
-    for found in (context.of(1, 1), alone):
-        likely = tokens.log_likelihoods(found, 0, candidates)
-        torch.testing.assert_close(
-            likely, tokens.log_likelihoods(context, 1, candidates), atol=1e-3, rtol=1e-4
-        )
+
+
+def test_a_tree_of_sentences_is_as_likely_as_each_sentence_alone(
+    material: Material, tokens: TokenModel
+) -> None:
+    sentences = [each[0] for each in material.wordings.paraphrases]
+    numbers = [tokens.vocabulary.numbers(each) for each in sentences]
+    tree = SentenceTree.of(numbers)
+    assert len(tree.words) < sum(map(len, numbers)) / 2
+    queries = Questions(material.text, asked=True).canonical(2)
+    visual = material.taught.visual(np.array([3, 20]), COMPARED)
+    with torch.inference_mode():
+        found = tokens.log_likelihoods(tokens.contexts(visual, queries), tree)
+        for row, column in ((0, 0), (1, len(sentences) - 1), (6, 7)):
+            clip, query = divmod(row, len(QUERY_NAMES))
+            asked = Tokens(*(each[clip, query][None, None] for each in queries))
+            alone = tokens.contexts(visual[clip][None], asked)
+            started = torch.tensor([[END, *numbers[column][:-1]]])
+            chances = tokens.predictor.say(started, alone)[0].log_softmax(-1)[0]
+            likely = sum(chances[place, word] for place, word in enumerate(numbers[column]))
+            torch.testing.assert_close(found[row, column], likely, atol=1e-3, rtol=1e-4)
 
 
 def test_the_likeliest_sentence_is_what_is_learned(material: Material) -> None:
@@ -175,8 +192,10 @@ def test_the_likeliest_sentence_is_what_is_learned(material: Material) -> None:
     said = model.descriptions(context)
     right = [sentences[n] == one for n, one in zip(asked, said, strict=True) if n >= 0]
     assert np.mean(right) > 0.8
-    likely = model.log_likelihoods(context, asked.index(max(asked)), batch.texts)
-    assert int(likely.argmax()) == max(asked)
+    tree = SentenceTree.of([model.vocabulary.numbers(each) for each in sentences])
+    likeliest = model.log_likelihoods(context, tree).argmax(1).tolist()
+    right = [n == one for n, one in zip(asked, likeliest, strict=True) if n >= 0]
+    assert np.mean(right) > 0.8
 
 
 def test_the_clip_like_twin_sees_no_order_and_no_question(material: Material) -> None:
