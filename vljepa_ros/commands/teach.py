@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from vljepa_ros.commands.main import CommandError
+from vljepa_ros.interrupts import Interrupts
 from vljepa_ros.model.checkpoints.tensors import CheckpointError
 from vljepa_ros.model.export.export_error import ExportError
 from vljepa_ros.recordings.source import SourceError
@@ -22,7 +23,6 @@ from vljepa_ros.teaching.check_labels import listed
 from vljepa_ros.teaching.read_labels import KINDS
 from vljepa_ros.teaching.teaching_plan import TeachingPlan, UnusableLabelsError, teach
 from vljepa_ros.teaching.teaching_report import PAGE, TeachingReport
-from vljepa_ros.interrupts import Interrupts
 
 _WORK = ".teaching"  # what the folder of kept work is called after the bundle's name
 _SETTLED = 0.05  # share of a step from which its end is estimated

@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
+from vljepa_ros.interrupts import Interrupts, ignore_interrupts
 from vljepa_ros.model.vljepa import VLJepaModel
 from vljepa_ros.training.batch import Batch, Batches
 from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
 from vljepa_ros.training.distributed import Joined, any_process, join, rank, world
-from vljepa_ros.interrupts import Interrupts, ignore_interrupts
 from vljepa_ros.training.losses import info_nce, regularised_prediction
 from vljepa_ros.training.optimiser import (
     ExponentialAverage,

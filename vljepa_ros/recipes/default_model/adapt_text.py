@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 from tqdm import trange
 
+from vljepa_ros.interrupts import Interrupts
 from vljepa_ros.model.checkpoints.minilm import load_minilm
 from vljepa_ros.model.presets import DEFAULT
 from vljepa_ros.model.vljepa import VLJepaModel
@@ -43,7 +44,6 @@ from vljepa_ros.recipes.default_model.simulation.counterfactuals import counterf
 from vljepa_ros.recipes.default_model.simulation.meanings import Meaning, meaning_of
 from vljepa_ros.recipes.default_model.texts import FrozenText
 from vljepa_ros.training.checkpoint import read_checkpoint, write_checkpoint
-from vljepa_ros.interrupts import Interrupts
 from vljepa_ros.training.optimiser import set_rate, set_weights
 from vljepa_ros.training.stage import Stage
 from vljepa_ros.training.tokenize import Tokenize
