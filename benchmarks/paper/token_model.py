@@ -82,8 +82,11 @@ class TextDecoder(Predictor):
         layers = []
         for block in self.blocks:
             own, (ask, *offer) = block.project(x, seen), block.project(q, asked)
-            shared = (t.repeat_interleave(count, 0) for t in own[1:])
-            keys, values = (torch.cat(pair, 2) for pair in zip(shared, offer, strict=True))
+            keys, values = (
+                torch.cat([_repeated(seen_by_all, count), each.unflatten(0, (batch, count))], 3)
+                for seen_by_all, each in zip(own[1:], offer, strict=True)
+            )
+            keys, values = keys.flatten(0, 1), values.flatten(0, 1)
             layers.append((keys, values))
             q = block.mix(q, ask, keys, values, real)
             x = block.mix(x, *own)
@@ -148,10 +151,10 @@ class TokenModel(VLJepaModel):
         kept, total = (None, visual.shape[1]) if mask is None else mask
         context = self.predictor.context(visual, batch.queries, kept, total)
         targets = batch.targets.flatten()
-        asked = targets >= 0
-        words, real = (each[targets[asked]] for each in batch.texts)
+        words, real = (each[targets.clamp(min=0)] for each in batch.texts)
+        real = real & (targets >= 0)[:, None]  # the others are not asked
         started = nn.functional.pad(words[:, :-1], (1, 0), value=END)
-        logits, _ = self.predictor.say(started, context.rows(asked))
+        logits, _ = self.predictor.say(started, context)
         wanted = words.masked_fill(~real, _PADDING)
         return cross_entropy(logits.flatten(0, 1).float(), wanted.flatten())
 
@@ -179,3 +182,8 @@ class TokenModel(VLJepaModel):
             if not unfinished.any():
                 break
         return [self.vocabulary.text(row) for row in torch.cat(said, 1).tolist()]
+
+
+def _repeated(shared: Tensor, count: int) -> Tensor:
+    """Return what all queries of a clip see (B, H, K, d), for each of them: (B, Q, H, K, d)."""
+    return shared[:, None].expand(-1, count, -1, -1, -1)
