@@ -82,11 +82,7 @@ class TextDecoder(Predictor):
         layers = []
         for block in self.blocks:
             own, (ask, *offer) = block.project(x, seen), block.project(q, asked)
-            keys, values = (
-                torch.cat([_repeated(seen_by_all, count), each.unflatten(0, (batch, count))], 3)
-                for seen_by_all, each in zip(own[1:], offer, strict=True)
-            )
-            keys, values = keys.flatten(0, 1), values.flatten(0, 1)
+            keys, values = (_joined(*pair) for pair in zip(own[1:], offer, strict=True))
             layers.append((keys, values))
             q = block.mix(q, ask, keys, values, real)
             x = block.mix(x, *own)
@@ -115,14 +111,16 @@ class TextDecoder(Predictor):
     def _read(
         self, words: Tensor, turned: Rotary, sees: Tensor, context: Context
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Return the logits after words (R, W) that see each other, (W, W), and the context."""
-        width = words.shape[1]
-        before = sees.expand(len(words), -1, -1)
-        mask = torch.cat([context.real[:, None].expand(-1, width, -1), before], 2)
+        """Return the logits after words (R, W), and the keys and values of context and words.
+
+        Each word sees the context, and those of the words (W, W) that ``sees`` says.
+        """
+        past = context.real[:, None].expand(-1, words.shape[1], -1)
+        mask = torch.cat([past, sees.expand(len(words), -1, -1)], 2)
         x, layers = self.word(words), []
-        for block, past in zip(self.blocks, context.layers, strict=True):
+        for block, earlier in zip(self.blocks, context.layers, strict=True):
             ask, *own = block.project(x, turned)
-            keys, values = (torch.cat(pair, 2) for pair in zip(past, own, strict=True))
+            keys, values = (torch.cat(pair, 2) for pair in zip(earlier, own, strict=True))
             layers.append((keys, values))
             x = block.mix(x, ask, keys, values, mask)
         return self.norm(x) @ self.word.weight.T, layers
@@ -184,6 +182,11 @@ class TokenModel(VLJepaModel):
         return [self.vocabulary.text(row) for row in torch.cat(said, 1).tolist()]
 
 
-def _repeated(shared: Tensor, count: int) -> Tensor:
-    """Return what all queries of a clip see (B, H, K, d), for each of them: (B, Q, H, K, d)."""
-    return shared[:, None].expand(-1, count, -1, -1, -1)
+def _joined(shared: Tensor, own: Tensor) -> Tensor:
+    """Return what queries see (B * Q, H, N + L, d): all of a clip (B, H, N, d), and each its own.
+
+    Their own is (B * Q, H, L, d).
+    """
+    own = own.unflatten(0, (len(shared), -1))
+    repeated = shared[:, None].expand(-1, own.shape[1], -1, -1, -1)
+    return torch.cat([repeated, own], 3).flatten(0, 1)  # one copy, not two

@@ -33,8 +33,8 @@ class _StoppedError(RuntimeError):
 def run_here(jobs: Sequence[RecordingJob], options: IndexOptions, told: Told) -> Iterator[Outcome]:
     """Yield what becomes of the recordings, one after the other in this process.
 
-    Ctrl-C is only noticed between clips. Raised elsewhere it could get lost: Python drops what is
-    raised while a library's object is deleted.
+    Ctrl-C and SIGTERM are noticed between clips. Raised elsewhere they could get lost: Python
+    drops what is raised while a library's object is deleted.
     """
     with Interrupts() as interrupts:
 
